@@ -1,0 +1,7 @@
+.PHONY: quickstart test check
+quickstart:
+	scripts/quickstart.sh
+test:
+	scripts/test.sh
+check:
+	scripts/check.sh

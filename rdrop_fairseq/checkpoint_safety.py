@@ -1,0 +1,27 @@
+"""Let ``torch.load(weights_only=True)``, torch's default since 2.6, read what fairseq writes.
+
+fairseq pickles its command line (``argparse.Namespace``) and, with ``--eval-bleu``, numpy meters. These
+types hold data and go on torch's allow-list when the package is imported. torch refuses a checkpoint
+with any other type, naming it, and runs nothing of the file.
+"""
+
+import argparse
+from typing import Any
+
+import numpy as np
+import torch
+
+_ARRAY_FUNCTIONS: list[Any] = [np.empty(0).__reduce__()[0], np.float64().__reduce__()[0]]
+_DTYPE_CODES = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"
+
+SAFE_GLOBALS: list[Any] = [
+    argparse.Namespace,
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(code)) for code in _DTYPE_CODES},
+    # _reconstruct and scalar, under the name that the numpy that wrote the checkpoint gave their module
+    *((f, f"numpy.core.multiarray.{f.__name__}") for f in _ARRAY_FUNCTIONS),
+    *((f, f"numpy._core.multiarray.{f.__name__}") for f in _ARRAY_FUNCTIONS),
+]
+
+torch.serialization.add_safe_globals(SAFE_GLOBALS)

@@ -1,0 +1,283 @@
+"""R-Drop losses on plain tensors; nothing here imports fairseq.
+
+Liang et al., "R-Drop: Regularized Dropout for Neural Networks", NeurIPS 2021 (arXiv:2106.14448).
+
+Shapes: V classes, K passes, B the batch, ``...`` any further dimensions (time steps). The K passes are
+stacked pass-major along dimension 0, as ``torch.cat([pass_1, ..., pass_K])`` gives them. Logarithms
+are natural. Computation is in fp32 at least: KL is a small difference of large numbers.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .fused import Options, linear_rdrop_sums
+from .validation import (
+    CEReduction,
+    KLReduction,
+    Reduction,
+    check_choice,
+    check_epsilon,
+    check_linear,
+    check_passes_fit,
+    check_rdrop_options,
+    check_target,
+)
+
+
+class RDropLoss(NamedTuple):
+    """What the R-Drop losses return.
+
+    loss: the objective; the only member that carries a gradient
+    nll_loss: negative log-likelihood of the target, without label smoothing, mean over the passes
+    kl_loss: KL divergence, mean over the ordered pairs of passes, not multiplied by alpha
+    """
+
+    loss: Tensor
+    nll_loss: Tensor
+    kl_loss: Tensor
+
+
+def label_smoothed_nll_loss(
+    lprobs: Tensor,
+    target: Tensor,
+    *,
+    epsilon: float,
+    ignore_index: int = -100,
+    reduction: Reduction = "sum",
+) -> tuple[Tensor, Tensor]:
+    """Label-smoothed cross entropy in fairseq's formula, and the NLL that it smooths.
+
+    The target keeps the mass ``1 - epsilon``, the other V - 1 classes share ``epsilon``::
+
+        eps_i = epsilon / (V - 1)
+        loss = (1 - epsilon - eps_i) * nll + eps_i * sum_v(-lprobs_v)
+
+    (The R-Drop authors' code divides by V, as does ``torch.nn.functional.cross_entropy``.)
+
+    Args:
+        lprobs: log-probabilities, (..., V).
+        target: class indices, (...), int64.
+        epsilon: smoothing mass in [0, 1).
+        ignore_index: positions with this target count for nothing.
+        reduction: over positions: "sum", "mean" (over those that count; NaN where there are none)
+            or "none" (0 where ignored).
+
+    Returns:
+        (loss, nll_loss): scalars, or (...) for "none". Both carry a gradient.
+
+    Raises:
+        ValueError: an argument is out of range or the shapes do not fit.
+    """
+    check_choice("reduction", reduction, Reduction)
+    check_epsilon("epsilon", epsilon)
+    if lprobs.shape[:-1] != target.shape:
+        raise ValueError(
+            f"target must have the shape of lprobs without its last dimension, "
+            f"got target {tuple(target.shape)} and lprobs {tuple(lprobs.shape)}"
+        )
+    check_target(target, lprobs.size(-1), ignore_index)
+    ignored = target.eq(ignore_index)
+    loss, nll_loss = _smoothed_nll(lprobs, target.masked_fill(ignored, 0), epsilon)
+    return _reduce(loss, ignored, reduction), _reduce(nll_loss, ignored, reduction)
+
+
+def compute_kl_loss(
+    p: Tensor, q: Tensor, pad_mask: Tensor | None = None, *, reduction: KLReduction = "sum"
+) -> Tensor:
+    """Symmetric KL divergence of two dropout passes, ``1/2 [KL(p||q) + KL(q||p)]``.
+
+    The same as::
+
+        p, q = p.log_softmax(-1), q.log_softmax(-1)
+        (F.kl_div(p, q, log_target=True) + F.kl_div(q, p, log_target=True)) / 2
+
+    Args:
+        p, q: logits of the two passes, (..., V). The gradient flows into both.
+        pad_mask: bool, (...), True where the position does not count.
+        reduction: over positions: "sum", "mean" (over those that count; NaN where there are none),
+            "batchmean" (sum / size of dimension 0) or "none" (0 where masked).
+
+    Returns:
+        A scalar, or (...) for "none".
+
+    Raises:
+        ValueError: an unknown reduction, or shapes that do not fit.
+    """
+    check_choice("reduction", reduction, KLReduction)
+    if p.dim() == 0 or p.shape != q.shape:
+        raise ValueError(f"p and q must be logits of one shape, got {tuple(p.shape)} and {tuple(q.shape)}")
+    if pad_mask is None:
+        pad_mask = torch.zeros(p.shape[:-1], dtype=torch.bool, device=p.device)
+    if pad_mask.dtype != torch.bool or pad_mask.shape != p.shape[:-1]:
+        raise ValueError(
+            f"pad_mask must be bool with the shape of p without its last dimension, "
+            f"{tuple(p.shape[:-1])}, got {pad_mask.dtype} {tuple(pad_mask.shape)}"
+        )
+    kl = _pairwise_kl(torch.stack([_log_softmax(p), _log_softmax(q)]))
+    if reduction == "batchmean":
+        return _reduce(kl, pad_mask, "sum") / p.size(0)
+    return _reduce(kl, pad_mask, reduction)
+
+
+def rdrop_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    alpha: float,
+    passes: int = 2,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    ce_reduction: CEReduction = "sum",
+    reduction: Reduction = "sum",
+) -> RDropLoss:
+    """The R-Drop objective (the paper's Eq. 4, here for K passes).
+
+    For K = 2 the same as::
+
+        ce = F.cross_entropy(logits, torch.cat([target, target]), reduction="sum")
+        loss = ce + alpha * compute_kl_loss(*logits.chunk(2))
+
+    Args:
+        logits: (passes * B, ..., V), pass-major.
+        target: class indices, (B, ...), int64.
+        alpha: weight of the KL term, finite, >= 0.
+        passes: number of dropout passes K, >= 2.
+        label_smoothing: epsilon in [0, 1), see :func:`label_smoothed_nll_loss`.
+        ignore_index: positions with this target count for nothing.
+        ce_reduction: "sum" adds the passes' cross entropies (the paper, the authors' fairseq code),
+            "mean" averages them (the snippet in the authors' README): alpha under "sum" is K times
+            alpha under "mean".
+        reduction: over positions: "sum", "mean" (over those that count; NaN where there are none)
+            or "none" (B, ...).
+
+    Raises:
+        ValueError: an argument is out of range or the shapes do not fit.
+    """
+    check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
+    check_choice("reduction", reduction, Reduction)
+    check_passes_fit("logits", logits, target, passes)
+    check_target(target, logits.size(-1), ignore_index)
+    return rdrop_loss_from_lprobs(
+        _log_softmax(logits),
+        target,
+        alpha=alpha,
+        passes=passes,
+        label_smoothing=label_smoothing,
+        ignore_index=ignore_index,
+        ce_reduction=ce_reduction,
+        reduction=reduction,
+    )
+
+
+def rdrop_loss_from_lprobs(
+    lprobs: Tensor,
+    target: Tensor,
+    *,
+    alpha: float,
+    passes: int,
+    label_smoothing: float,
+    ignore_index: int,
+    ce_reduction: CEReduction,
+    reduction: Reduction = "sum",
+) -> RDropLoss:
+    """:func:`rdrop_loss` for log-probabilities, which some models normalise themselves. Unchecked."""
+    ignored = target.eq(ignore_index)
+    lprobs = lprobs.unflatten(0, (passes, -1))  # (K * B, ..., V) -> (K, B, ..., V)
+    safe_target = target.masked_fill(ignored, 0).expand(lprobs.shape[:-1])
+    ce, nll = _smoothed_nll(lprobs, safe_target, label_smoothing)
+    ce = ce.sum(0) if ce_reduction == "sum" else ce.mean(0)
+    kl = _pairwise_kl(lprobs)
+    return RDropLoss(
+        loss=_reduce(ce + alpha * kl, ignored, reduction),
+        nll_loss=_reduce(nll.detach().mean(0), ignored, reduction),
+        kl_loss=_reduce(kl.detach(), ignored, reduction),
+    )
+
+
+def linear_rdrop_loss(
+    hidden: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    *,
+    alpha: float,
+    bias: Tensor | None = None,
+    passes: int = 2,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    ce_reduction: CEReduction = "sum",
+    reduction: Literal["sum", "mean"] = "sum",
+    chunk_size: int | None = None,
+) -> RDropLoss:
+    """:func:`rdrop_loss` of a linear projection, without ever holding all its logits.
+
+    The same as::
+
+        rdrop_loss(F.linear(hidden, weight, bias), target, ...)
+
+    in one forward that also computes the gradient (derivation in ``fused.py``); under autocast in the
+    autocast dtype, as ``F.linear`` would be. Not differentiable twice.
+
+    Args:
+        hidden: (passes * B, ..., D), pass-major.
+        weight: (V, D). bias: (V) or None.
+        chunk_size: positions to project at a time; None chooses.
+        The others: see :func:`rdrop_loss`. There is no reduction "none".
+
+    Raises:
+        ValueError: an argument is out of range or the shapes do not fit.
+    """
+    check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
+    check_choice("reduction", reduction, Literal["sum", "mean"])
+    check_passes_fit("hidden", hidden, target, passes)
+    check_linear(hidden, weight, bias)
+    check_target(target, weight.size(0), ignore_index)
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size must be >= 1 or None, got {chunk_size}")
+    options = Options(
+        alpha=alpha,
+        passes=passes,
+        label_smoothing=label_smoothing,
+        ignore_index=ignore_index,
+        ce_scale=1.0 if ce_reduction == "sum" else 1.0 / passes,
+        chunk_size=chunk_size,
+    )
+    sums = linear_rdrop_sums(hidden, weight, bias, target, options)
+    if reduction == "mean":
+        sums = sums / target.ne(ignore_index).sum()
+    return RDropLoss(sums[0], sums[1].detach(), sums[2].detach())
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    return torch.log_softmax(logits, dim=-1, dtype=dtype)
+
+
+def _smoothed_nll(lprobs: Tensor, target: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Per position, (..., V) and (...) to two (...)."""
+    nll = -lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    if epsilon == 0.0:
+        return nll, nll
+    eps_i = epsilon / max(lprobs.size(-1) - 1, 1)
+    return (1.0 - epsilon - eps_i) * nll - eps_i * lprobs.sum(-1), nll
+
+
+def _pairwise_kl(lprobs: Tensor) -> Tensor:
+    """Mean of KL(p_i || p_j) over the ordered pairs i != j of K passes, (K, ..., V) to (...).
+
+    In O(K): with the means p and l over the passes,
+    sum_{i,j} sum_v p_i (l_i - l_j) = K sum_i sum_v (p_i - p) (l_i - l).
+    Centring both factors keeps a small divergence accurate and that of equal passes zero.
+    """
+    probs = lprobs.exp()
+    centred = (probs - probs.mean(0)) * (lprobs - lprobs.mean(0))
+    return centred.sum((0, -1)) / (lprobs.size(0) - 1)
+
+
+def _reduce(per_position: Tensor, ignored: Tensor, reduction: str) -> Tensor:
+    per_position = per_position.masked_fill(ignored, 0.0)
+    if reduction == "none":
+        return per_position
+    total = per_position.sum()
+    return total / ignored.logical_not().sum() if reduction == "mean" else total

@@ -1,0 +1,233 @@
+r"""R-Drop loss from hidden states: projection, loss and gradient together, a chunk of positions at a time.
+
+For one position, K passes, logits z_k = W h_k + b over V classes, p_k = softmax(z_k):
+
+    objective  s * sum_k CE_k + alpha * KL          s = 1 (ce_reduction "sum") or 1/K ("mean")
+    CE_k       (1 - eps - eps_i) (lse_k - z_k[y]) + eps_i sum_v (lse_k - z_k[v]),  eps_i = eps / (V - 1)
+    KL         1/(K-1) sum_k D_k,   D_k = sum_v p_k (l_k - l),   l_k = z_k - lse_k,   l = mean_k l_k
+
+(KL is the mean of KL(p_i || p_j) over ordered pairs, see functional._pairwise_kl.) With
+c_k = z_k - mean_j z_j, E_k = sum_v p_k c_k and p = mean_k p_k, the lse cancel in sum_k D_k: KL is
+sum_k E_k / (K-1), and no log-softmax is needed. The gradient, with a = alpha / (K-1):
+
+    dCE_k/dz_k = p_k - eps_i - (1 - eps - eps_i) onehot(y)
+    dKL/dz_k   = [p_k (l_k - l - D_k) + p_k - p] / (K-1) = [p_k (c_k - E_k + 1) - p] / (K-1)
+    G_k        = p_k (a c_k + s + a (1 - E_k)) - (a p + s eps_i) - s (1 - eps - eps_i) onehot(y)
+
+and dh_k = W^T G_k, dW = sum G_k h_k^T, db = sum G_k. G needs nothing beyond its own position, so forward
+puts it in the place of the logits and multiplies on; backward only scales dh, dW and db by grad_output.
+That is three matrix products, as many as the projection alone costs, and no logits are kept.
+(Gradient in forward, in chunks: as in Liger-Kernel's fused linear losses.)
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Bytes of a chunk's logits, and of those of its rows that the elementwise part takes at a time: on a
+# CPU these should stay in the cache, a GPU wants everything at once.
+CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 512 << 20}
+BLOCK_BYTES = {"cpu": 2 << 20, "cuda": 512 << 20}
+
+
+class Options(NamedTuple):
+    """What :class:`LinearRDrop` takes beside tensors.
+
+    ce_scale: s of the module's docstring.
+    chunk_size: positions at a time; None chooses.
+    max_positions: an upper bound, known on the host, of the number of positions that count. It spares an
+        accelerator the projection of ignored positions, which it can't count without a synchronisation.
+    """
+
+    alpha: float
+    passes: int
+    label_smoothing: float
+    ignore_index: int
+    ce_scale: float
+    chunk_size: int | None = None
+    max_positions: int | None = None
+
+
+def linear_rdrop_sums(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, options: Options
+) -> Tensor:
+    """:class:`LinearRDrop` for hidden (K * B, ..., D), under autocast in the autocast dtype."""
+    device = hidden.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+        bias = None if bias is None else bias.to(dtype)
+    with torch.autocast(device, enabled=False):
+        hidden = hidden.unflatten(0, (options.passes, -1))
+        sums: Tensor = LinearRDrop.apply(hidden, weight, bias, target, options)
+    return sums
+
+
+class LinearRDrop(torch.autograd.Function):
+    """apply(hidden (K, B, ..., D), weight (V, D), bias (V) or None, target (B, ...), options)
+
+    Returns a vector of four sums over the positions that count: the objective, the NLL (mean over the
+    passes), the KL, and the number of predictions, of all passes, that hit the target. Its gradient is
+    that of the objective; the others are for the log.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        target: Tensor,
+        options: Options,
+    ) -> Tensor:
+        device, passes, num_classes = hidden.device.type, options.passes, weight.size(0)
+        need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
+        compute = torch.promote_types(hidden.dtype, torch.float32)
+        # Tensor cores multiply low precisions and add in fp32; a CPU does everything in fp32.
+        product = hidden.dtype if device == "cuda" else compute
+        # An fp16 gradient may be rounded to fp16 only after grad_output has brought the loss scale.
+        keep = compute if hidden.dtype == torch.float16 else hidden.dtype
+
+        projection = weight.to(product)
+        grad_hidden = torch.zeros_like(hidden, dtype=keep) if need_hidden else None
+        grad_weight = torch.zeros_like(weight, dtype=compute) if need_weight else None
+        grad_bias = torch.zeros_like(weight[:, 0], dtype=compute) if need_bias else None
+        sums = weight.new_zeros(4, dtype=compute)
+
+        positions = _positions(target.ne(options.ignore_index), options.max_positions)
+        row_bytes = passes * num_classes * compute.itemsize
+        chunk_size = options.chunk_size or _rows(CHUNK_BYTES, device, row_bytes)
+        chunk_size = min(chunk_size, max(1, positions.size(0)))
+        block_size = _rows(BLOCK_BYTES, device, row_bytes)
+        logits_buffer = weight.new_empty((chunk_size, passes, num_classes), dtype=compute)
+        probs_buffer = torch.empty_like(logits_buffer[:block_size])
+
+        for chunk in positions.split(chunk_size):
+            index = chunk.unbind(1)
+            counts = index[0].ge(0).to(compute)  # 0 for the fillers of _positions
+            chunk_target = target[index].clamp(min=0)
+            # (K, B, ..., D) -> (n, K, D). Zeros for fillers keep them out of grad_weight.
+            states = hidden[(slice(None), *index)].transpose(0, 1).to(product)
+            states = (states * counts.to(product).view(-1, 1, 1)).flatten(0, 1)  # (n * K, D)
+            logits = logits_buffer[: chunk.size(0)]
+            flat_logits = logits.flatten(0, 1)
+            if product == compute:
+                torch.mm(states, projection.t(), out=flat_logits)
+            else:
+                flat_logits.copy_(torch.mm(states, projection.t(), out_dtype=compute))
+            if bias is not None:
+                logits += bias
+            for block in range(0, chunk.size(0), block_size):
+                rows = slice(block, block + block_size)
+                probs = probs_buffer[: logits[rows].size(0)]
+                sums += counts[rows] @ losses_and_grad_(logits[rows], probs, chunk_target[rows], options)
+            grad = flat_logits  # (n * K, V), since losses_and_grad_
+            if grad_bias is not None:
+                grad_bias += counts.repeat_interleave(passes) @ grad
+            grad, unscale = _to_product_dtype(grad, product)
+            if grad_weight is not None:
+                _addmm_(grad_weight, grad.t(), states, unscale)
+            if grad_hidden is not None:
+                grad_states = torch.zeros_like(states, dtype=compute)
+                _addmm_(grad_states, grad, projection, unscale)
+                grad_states *= counts.repeat_interleave(passes).unsqueeze(1)
+                grad_states = grad_states.unflatten(0, (-1, passes)).transpose(0, 1).to(keep)
+                every_pass = torch.arange(passes, device=hidden.device).unsqueeze(1)
+                # Fillers all name the last position: accumulating, they add zero to it.
+                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=True)
+
+        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+        ctx.dtypes = hidden.dtype, weight.dtype
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
+        hidden_dtype, weight_dtype = ctx.dtypes
+        scale = grad_output[0]
+        return (
+            None if grad_hidden is None else (grad_hidden * scale).to(hidden_dtype),
+            None if grad_weight is None else (grad_weight * scale).to(weight_dtype),
+            None if grad_bias is None else (grad_bias * scale).to(weight_dtype),
+            None,
+            None,
+        )
+
+
+def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Options) -> Tensor:
+    """The elementwise part: puts G of the module's docstring in the place of the logits.
+
+    Args:
+        logits: (n, K, V), overwritten by the gradient.
+        probs: scratch of the same shape.
+        target: (n), in [0, V).
+
+    Returns:
+        (n, 4): objective, NLL, KL, correct predictions of each position.
+    """
+    passes, num_classes = logits.shape[1:]
+    s, a = options.ce_scale, options.alpha / (passes - 1)
+    eps_i = options.label_smoothing / max(num_classes - 1, 1)
+    on_target = 1.0 - options.label_smoothing - eps_i
+    target = target.view(-1, 1, 1).expand(-1, passes, 1)
+
+    torch.softmax(logits, -1, out=probs)
+    largest = logits.amax(-1)
+    lse = largest - probs.amax(-1).log()  # exact where the largest term is; no second exp
+    target_logits = logits.gather(-1, target).squeeze(-1)
+    nll = lse - target_logits
+    smooth = num_classes * lse - logits.sum(-1)
+
+    logits -= _mean_over_passes(logits)
+    expectation = torch.linalg.vecdot(probs, logits)  # E_k
+    kl = expectation.sum(1) / (passes - 1)
+    ce = s * (on_target * nll + eps_i * smooth).sum(1)
+
+    shared = _mean_over_passes(probs).mul_(a).add_(s * eps_i)
+    torch.add((s + a * (1 - expectation)).unsqueeze(-1), logits, alpha=a, out=logits)
+    logits.mul_(probs).sub_(shared)
+    logits.scatter_add_(-1, target, torch.full_like(nll, -s * on_target).unsqueeze(-1))
+
+    correct = target_logits.eq(largest).sum(1).to(kl.dtype)
+    return torch.stack([ce + options.alpha * kl, nll.mean(1), kl, correct], dim=1)
+
+
+def _mean_over_passes(x: Tensor) -> Tensor:
+    """(n, K, V) to (n, 1, V); a sum over the middle dimension is slow in torch."""
+    first, *others = x.unbind(1)
+    return torch.stack(others).sum(0).add_(first).div_(x.size(1)).unsqueeze(1)
+
+
+def _positions(counted: Tensor, upper_bound: int | None) -> Tensor:
+    """Indices of the true elements, (n, counted.dim()); off the CPU padded with -1 to a known n."""
+    if counted.device.type == "cpu":
+        return counted.nonzero()
+    size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
+    torch._assert_async(counted.sum() <= size)
+    return torch.nonzero_static(counted, size=size, fill_value=-1)
+
+
+def _rows(budget: dict[str, int], device: str, row_bytes: int) -> int:
+    return max(1, budget.get(device, budget["cuda"]) // row_bytes)
+
+
+def _to_product_dtype(grad: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | float]:
+    """``grad`` for a matrix product in ``dtype``, and the factor that the product needs afterwards.
+
+    fp16 can't represent small gradients: a power of two brings the largest to about 2^14.
+    """
+    if dtype != torch.float16:
+        return grad.to(dtype), 1.0
+    scale = torch.exp2(torch.floor(14 - grad.abs().amax().clamp(min=2**-14).log2()))
+    return (grad * scale).to(dtype), 1 / scale
+
+
+def _addmm_(out: Tensor, a: Tensor, b: Tensor, factor: Tensor | float = 1.0) -> None:
+    """out += factor * a @ b, in the precision of ``out`` even where a and b are fp16 or bf16."""
+    if a.dtype == out.dtype:
+        out.addmm_(a, b)
+    else:
+        out.add_(torch.mm(a, b, out_dtype=out.dtype) * factor)

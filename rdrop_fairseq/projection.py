@@ -1,0 +1,56 @@
+"""Run the loss where a fairseq model would have projected to the vocabulary.
+
+The loss of hidden states (fused.py) does the output projection itself. Called from the criterion it
+would use the projection's weight outside ``model.forward``, which DistributedDataParallel with
+``find_unused_parameters`` rejects ("marked ready twice"). So for the length of one call it stands in for
+the projection's own ``forward``: what the model returns as logits is the vector of sums of the loss, and
+the weight is part of the graph that leaves ``model.forward``.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fairseq.models import BaseFairseqModel, FairseqDecoder
+from fairseq.models.transformer import TransformerModelBase
+from torch import Tensor, nn
+
+# The get_normalized_probs known to be a plain log-softmax of what the projection returns.
+_PLAIN_NORMALISATION = {
+    BaseFairseqModel.get_normalized_probs,
+    TransformerModelBase.get_normalized_probs,
+}
+
+
+def find_output_projection(model: Any) -> tuple[nn.Linear | None, str]:
+    """The layer whose log-softmax the model returns, or None and the reason why there is none."""
+    while isinstance(getattr(model, "module", None), nn.Module):  # DistributedDataParallel and the like
+        model = model.module
+    name = type(model).__name__
+    decoder = getattr(model, "decoder", None)
+    if not isinstance(decoder, FairseqDecoder):
+        return None, f"{name} has no decoder"
+    if getattr(decoder, "adaptive_softmax", None) is not None:
+        return None, f"{name} has an adaptive softmax"
+    if (
+        type(model).get_normalized_probs not in _PLAIN_NORMALISATION
+        or type(model).get_targets is not BaseFairseqModel.get_targets
+        or type(decoder).get_normalized_probs is not FairseqDecoder.get_normalized_probs
+        or type(decoder).get_normalized_probs_scriptable is not FairseqDecoder.get_normalized_probs_scriptable
+    ):
+        return None, f"{name} makes its targets or probabilities itself"
+    for attribute in ("output_projection", "fc_out"):  # fc_out: lstm
+        layer = getattr(decoder, attribute, None)
+        if type(layer) is nn.Linear:
+            return layer, f"decoder.{attribute}"
+    return None, f"{name} has no plain output projection"
+
+
+@contextmanager
+def replaced_forward(layer: nn.Linear, loss: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within the context, calling ``layer`` calls ``loss`` with the layer's input."""
+    layer.forward = loss  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        del layer.forward

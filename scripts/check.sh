@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Format, lint, types and shell scripts, with the pinned tools. Changes nothing.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+setup_venv examples test check
+cd "$ROOT"
+ruff format --check .
+ruff check .
+mypy
+git ls-files '*.sh' .ci/run | xargs shellcheck -x -P scripts

@@ -1,0 +1,203 @@
+#!/usr/bin/env bash
+# Trains a small German-English model with R-Drop from scratch and scores it; see usage below.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+usage() {
+  cat <<'HELP'
+usage: scripts/quickstart.sh
+
+Sets everything up, trains a German-English translation model with R-Drop (on a GPU if there is one) and
+leaves in quickstart/CORPUS: checkpoints/, test.hyp, score.json, training.png, samples.txt, train.log.
+Started again, it goes on where it was interrupted, and does nothing that is done.
+
+Environment:
+  CORPUS                libreoffice (default): German and English LibreOffice help, from Debian's or
+                        Ubuntu's packages, which are unpacked, not installed
+                        multi30k: image captions, from github.com/multi30k/dataset
+  LIBREOFFICE_HELP_DIR  a folder with the help's de/ and en-US/, in place of the download
+  MULTI30K_DIR          a folder with {train,val,test_2016_flickr}.{de,en}.gz, in place of the download
+  OUT                   output folder (quickstart/CORPUS)
+  MAX_UPDATE ALPHA VOCAB HELDOUT   updates, alpha, vocabulary, pairs in valid and in test (see the script)
+  PYTHON VENV           interpreter, virtual environment (.venv)
+  DOWNLOADER            command to call as DOWNLOADER URL FILE instead of curl
+HELP
+}
+[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+
+CORPUS=${CORPUS:-libreoffice}
+OUT=${OUT:-$ROOT/quickstart/$CORPUS}
+SRC=de TGT=en SEED=1
+
+# The model and its training, chosen on the validation set for ten minutes on two CPU cores.
+MAX_UPDATE=${MAX_UPDATE:-1500} # 1,500 x about 1,500 target tokens, 3.5 epochs
+ALPHA=${ALPHA:-1}
+VOCAB=${VOCAB:-4000}
+HELDOUT=${HELDOUT:-1000}
+# By default fairseq forms batches of multiples of 8 sentences and drops a remainder.
+WHOLE=(--required-batch-size-multiple 1)
+WARMUP=$((MAX_UPDATE / 10 + 1))
+VALIDATE=$(((MAX_UPDATE + 3) / 4))
+SAVE=$(((MAX_UPDATE + 7) / 8))
+
+MULTI30K_URL=https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw
+MULTI30K_SHA256="
+726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6  train.de.gz
+d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f  train.en.gz
+f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a  val.de.gz
+14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28  val.en.gz
+9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8  test_2016_flickr.de.gz
+611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9  test_2016_flickr.en.gz"
+
+stage= # the one at work, for the message when it fails or is interrupted
+trap '[[ -z $stage ]] || echo "stopped in the stage \"$stage\"; started again, the quickstart goes on from there" >&2' EXIT
+
+# run_stage NAME OUTPUT FUNCTION: runs FUNCTION unless OUTPUT exists. FUNCTION writes to OUTPUT.part.
+run_stage() {
+  stage=$1
+  [[ -e $OUT/$2 ]] && return
+  say "$1"
+  rm -rf "${OUT:?}/$2.part"
+  "$3" "$OUT/$2.part"
+  mv "$OUT/$2.part" "$OUT/$2"
+}
+
+libreoffice_help() { # prints the folder of the pages
+  local pages=$OUT/debs/usr/share/libreoffice/help
+  if [[ -n ${LIBREOFFICE_HELP_DIR:-} ]]; then
+    pages=$LIBREOFFICE_HELP_DIR
+  elif [[ ! -d $pages ]]; then
+    command -v apt-get >/dev/null \
+      || die "no apt-get here to download the LibreOffice help with: use CORPUS=multi30k, or LIBREOFFICE_HELP_DIR"
+    mkdir -p "$OUT/debs.part"
+    local get=(apt-get download libreoffice-help-de libreoffice-help-en-us)
+    (
+      cd "$OUT/debs.part"
+      "${get[@]}" || { [[ $(id -u) -eq 0 ]] && apt-get update && "${get[@]}"; }
+    ) >"$OUT/apt.log" 2>&1 \
+      || die "apt-get download failed, see $OUT/apt.log: run 'apt-get update' as root, or use CORPUS=multi30k"
+    local deb
+    for deb in "$OUT"/debs.part/*.deb; do dpkg-deb -x "$deb" "$OUT/debs.part"; done
+    rm -rf "$OUT/debs"
+    mv "$OUT/debs.part" "$OUT/debs"
+  fi
+  echo "$pages"
+}
+
+prepare_libreoffice() {
+  local pages
+  pages=$(libreoffice_help)
+  python "$ROOT/scripts/libreoffice_corpus.py" "$pages" "$1" --heldout "$HELDOUT" --seed "$SEED"
+}
+
+prepare_multi30k() {
+  local split lang gz
+  mkdir -p "$1" "$OUT/download"
+  for split in train:train val:valid test_2016_flickr:test; do
+    for lang in "$SRC" "$TGT"; do
+      gz=${split%:*}.$lang.gz
+      if [[ -n ${MULTI30K_DIR:-} ]]; then
+        [[ -e $MULTI30K_DIR/$gz ]] || die "MULTI30K_DIR: $MULTI30K_DIR/$gz is not there"
+        gz=$MULTI30K_DIR/$gz
+      else
+        download "$MULTI30K_URL/$gz" "$OUT/download/$gz"
+        (cd "$OUT/download" && sha256sum --check --quiet - <<<"$(grep "  $gz\$" <<<"$MULTI30K_SHA256")") \
+          || die "$OUT/download/$gz has a wrong checksum: delete it and start again"
+        gz=$OUT/download/$gz
+      fi
+      gzip -dc "$gz" >"$1/${split#*:}.$lang" || die "$gz is damaged: delete it and start again"
+    done
+  done
+}
+
+check_corpus() { # every file has text, and as many lines as its other side
+  local split lang lines
+  for split in train valid test; do
+    for lang in "$SRC" "$TGT"; do
+      [[ -s $OUT/raw/$split.$lang ]] || die "$OUT/raw/$split.$lang is empty or missing: delete $OUT/raw and start again"
+    done
+    lines=$(wc -l <"$OUT/raw/$split.$SRC")
+    count_lines "$lines" "$OUT/raw/$split.$TGT"
+  done
+}
+
+encode() { # a joint SentencePiece model, learnt on train only, and the pieces of every split
+  mkdir -p "$1"
+  python "$ROOT/scripts/sentencepiece_encode.py" "$OUT/raw" "$1" --langs "$SRC" "$TGT" --vocab-size "$VOCAB"
+}
+
+binarise() {
+  fairseq-preprocess --source-lang "$SRC" --target-lang "$TGT" --joined-dictionary --workers 2 \
+    --trainpref "$OUT/pieces/train" --validpref "$OUT/pieces/valid" --testpref "$OUT/pieces/test" \
+    --destdir "$1" >"$OUT/preprocess.log" 2>&1 || die "fairseq-preprocess failed, see $OUT/preprocess.log"
+}
+
+train() { # fairseq resumes from checkpoint_last.pt by itself
+  # Without epoch checkpoints, a save between epochs does not validate.
+  fairseq-train "$OUT/data" --user-dir "$(python -m rdrop_fairseq)" \
+    --task translation --source-lang "$SRC" --target-lang "$TGT" --seed "$SEED" \
+    --criterion label_smoothed_cross_entropy_rdrop --label-smoothing 0.1 --rdrop-alpha "$ALPHA" \
+    --arch transformer --share-all-embeddings --dropout 0.1 \
+    --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4 \
+    --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4 \
+    --encoder-normalize-before --decoder-normalize-before \
+    --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0 --max-tokens 2048 "${WHOLE[@]}" --lr 0.005 \
+    --lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$MAX_UPDATE" \
+    --max-update "$MAX_UPDATE" --validate-interval-updates "$VALIDATE" --validate-interval 1000000 \
+    --max-tokens-valid 8000 --eval-bleu --eval-bleu-args '{"beam": 1}' --eval-bleu-detok space \
+    --eval-bleu-remove-bpe sentencepiece \
+    --save-dir "$OUT/checkpoints" --save-interval-updates "$SAVE" --keep-interval-updates 1 \
+    --save-interval 1000000 --no-epoch-checkpoints --num-workers 0 --log-format simple --log-interval 25 \
+    2>&1 | tee -a "$OUT/train.log" | show_progress \
+    || die "fairseq-train failed, see $OUT/train.log; its last line: $(tail -n 1 "$OUT/train.log")"
+  touch "$1"
+}
+
+show_progress() { # the lines about updates and validation, without the logger's prefix
+  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p'
+}
+
+translate() {
+  fairseq-generate "$OUT/data" --user-dir "$(python -m rdrop_fairseq)" --task translation \
+    --source-lang "$SRC" --target-lang "$TGT" --path "$OUT/checkpoints/checkpoint_last.pt" \
+    --gen-subset test --beam 5 --remove-bpe sentencepiece --max-tokens 8000 "${WHOLE[@]}" >"$OUT/generate.log" 2>&1 \
+    || die "fairseq-generate failed, see $OUT/generate.log"
+  grep '^D-' "$OUT/generate.log" | sort -t- -k2,2n | cut -f3 >"$1" # D: detokenised; in the corpus's order
+  count_lines "$(wc -l <"$OUT/raw/test.$SRC")" "$1"
+}
+
+score() { sacrebleu "$OUT/raw/test.$TGT" -i "$OUT/test.hyp" -m bleu chrf -w 2 >"$1"; }
+
+plot() {
+  python "$ROOT/scripts/plot_training.py" "$OUT/train.log" -o "$1.png"
+  mv "$1.png" "$1"
+}
+
+samples() {
+  paste "$OUT/raw/test.$SRC" "$OUT/raw/test.$TGT" "$OUT/test.hyp" | sed -n 1,10p \
+    | awk -F'\t' '{printf "source     %s\nreference  %s\noutput     %s\n\n", $1, $2, $3}' >"$1"
+}
+
+[[ $CORPUS == libreoffice || $CORPUS == multi30k ]] \
+  || die "CORPUS must be libreoffice or multi30k, got $CORPUS"
+[[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
+check_writable "$OUT" "${MIN_FREE_MB:-500}"
+setup_venv examples
+run_stage "corpus: $CORPUS" raw "prepare_$CORPUS"
+check_corpus
+run_stage "SentencePiece model and pieces" pieces encode
+run_stage "binarising" data binarise
+run_stage "training: $MAX_UPDATE updates, alpha $ALPHA; interrupt it at any time, it resumes" trained train
+run_stage "translating the test set" test.hyp translate
+run_stage "scoring" score.json score
+run_stage "plotting" training.png plot
+run_stage "ten translations" samples.txt samples
+stage=
+
+cat "$OUT/samples.txt"
+python - "$OUT/score.json" <<'PY'
+import json, sys
+for metric in json.load(open(sys.argv[1])):
+    print(f"{metric['name']} = {metric['score']}  ({metric['signature']})")
+PY
+say "done: model, scores, training.png and translations are in $OUT"

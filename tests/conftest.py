@@ -1,0 +1,122 @@
+"""Small data and in-process fairseq objects for the tests."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+try:
+    import fairseq
+except ImportError:  # the losses have tests that do without
+    fairseq = None
+
+import rdrop_fairseq
+
+USER_DIR = str(Path(rdrop_fairseq.__file__).parent)
+LANGS = ("de", "en")
+
+# A small language of our own: (German, English) for each slot of "<who> <does> <what> <where> ."
+SLOTS = [
+    [("der hund", "the dog"), ("die katze", "the cat"), ("ein mann", "a man"), ("eine frau", "a woman")],
+    [("sieht", "sees"), ("malt", "paints"), ("findet", "finds"), ("trägt", "carries")],
+    [("das haus", "the house"), ("den ball", "the ball"), ("ein buch", "a book"), ("den hut", "the hat")],
+    [
+        ("", ""),
+        ("im garten", "in the garden"),
+        ("am see", "at the lake"),
+        ("auf dem großen berg", "on the hill"),
+    ],
+]
+
+
+def sentences(count: int, seed: int) -> list[tuple[str, str]]:
+    rng = random.Random(seed)
+    chosen = [[rng.choice(slot) for slot in SLOTS] for _ in range(count)]
+    return [tuple(" ".join(w[side] for w in words if w[side]) + " ." for side in (0, 1)) for words in chosen]
+
+
+def run(*command, check=True, stderr=subprocess.STDOUT, **env):
+    """A command of the environment the tests run in; output and errors together in ``stdout``."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env={**os.environ, "PATH": path, **env},
+        check=False,
+    )
+    assert not check or result.returncode == 0, result.stdout[-4000:]
+    return result
+
+
+@pytest.fixture(scope="session")
+def text_dir(tmp_path_factory):
+    """{train,valid,test}.{de,en}"""
+    folder = tmp_path_factory.mktemp("text")
+    for seed, (split, count) in enumerate({"train": 120, "valid": 20, "test": 20}.items()):
+        for lang, lines in zip(LANGS, zip(*sentences(count, seed), strict=True), strict=True):
+            (folder / f"{split}.{lang}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_bin(text_dir, tmp_path_factory):
+    """The text binarised by fairseq-preprocess, with a joined dictionary."""
+    folder = tmp_path_factory.mktemp("bin") / "data"
+    prefixes = [part for s in ("train", "valid", "test") for part in (f"--{s}pref", text_dir / s)]
+    run("fairseq-preprocess", "-s", "de", "-t", "en", "--joined-dictionary", *prefixes, "--destdir", folder)
+    return folder
+
+
+class Setup:
+    """A fairseq task, model and criterion built from command-line flags, and a training batch."""
+
+    def __init__(self, data, flags, criterion="label_smoothed_cross_entropy_rdrop", extra=()):
+        from fairseq import options, tasks
+        from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+        arguments = [str(data), *flags, "--criterion", criterion, "--label-smoothing", "0.1", *extra]
+        args = options.parse_args_and_arch(options.get_training_parser(), arguments)
+        self.cfg = convert_namespace_to_omegaconf(args)
+        torch.manual_seed(0)
+        self.task = tasks.setup_task(self.cfg.task)
+        self.model = self.task.build_model(self.cfg.model)
+        self.criterion = self.task.build_criterion(self.cfg.criterion)
+
+    def batch(self, max_sentences=6):
+        if not self.task.datasets:
+            self.task.load_dataset("train", epoch=1)
+        iterator = self.task.get_batch_iterator(
+            self.task.dataset("train"), max_sentences=max_sentences, max_tokens=1000, seed=1, epoch=1
+        )
+        return next(iterator.next_epoch_itr(shuffle=False))
+
+    def train_step(self, sample, model=None):
+        """(loss, sample size, log, gradients by name) at a fixed dropout seed."""
+        model = model or self.model
+        model.train()
+        model.zero_grad()
+        torch.manual_seed(7)
+        loss, sample_size, log = self.criterion(model, sample)
+        loss.backward()
+        grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        return loss.detach(), sample_size, log, grads
+
+    def valid_step(self, sample, model=None):
+        model = model or self.model
+        model.eval()
+        with torch.no_grad():
+            return self.criterion(model, sample)
+
+
+SMALL = [
+    "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 32 --decoder-embed-dim 32",
+    "--encoder-ffn-embed-dim 64 --decoder-ffn-embed-dim 64",
+    "--encoder-attention-heads 4 --decoder-attention-heads 4",
+]
+TRANSFORMER = ["--task", "translation", "--arch", "transformer_iwslt_de_en", *" ".join(SMALL).split()]

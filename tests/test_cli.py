@@ -1,0 +1,237 @@
+"""fairseq's own commands with --user-dir, as a user calls them."""
+
+import json
+import math
+import os
+import re
+from subprocess import DEVNULL
+
+import pytest
+import torch
+from conftest import TRANSFORMER, USER_DIR, run
+
+pytest.importorskip("fairseq")
+
+PLUGIN = ["--user-dir", USER_DIR]
+RECIPE = [
+    *TRANSFORMER,
+    *[
+        "--optimizer",
+        "adam",
+        "--lr",
+        "0.01",
+        "--lr-scheduler",
+        "fixed",
+        "--max-tokens",
+        "400",
+        "--label-smoothing",
+        "0.1",
+    ],
+    *[
+        "--no-epoch-checkpoints",
+        "--num-workers",
+        "0",
+        "--log-interval",
+        "1",
+        "--log-format",
+        "json",
+        "--seed",
+        "3",
+    ],
+]
+RDROP = ["--criterion", "label_smoothed_cross_entropy_rdrop"]
+EVAL_BLEU = [
+    "--eval-bleu",
+    "--eval-bleu-args",
+    '{"beam": 1}',
+    "--eval-bleu-detok",
+    "space",
+    "--report-accuracy",
+]
+
+
+def train(data, save_dir, *extra, check=True):
+    command = ["fairseq-train", data, *PLUGIN, *RECIPE, *RDROP, "--save-dir", save_dir, *extra]
+    return run(*command, check=check).stdout
+
+
+def records(log, kind):
+    """The JSON records of a training log: kind is train_inner, train or valid."""
+    prefix = rf"(?:\| {kind} \||\[{kind}\]\[INFO\] -)"  # fairseq-train, fairseq-hydra-train
+    return [json.loads(m) for m in re.findall(prefix + r" (\{.*\})", log)]
+
+
+def curve(log):
+    return {
+        r["num_updates"]: (r["loss"], r["rdrop_kl_loss"], r["gnorm"]) for r in records(log, "train_inner")
+    }
+
+
+@pytest.fixture(scope="session")
+def trained(data_bin, tmp_path_factory):
+    """A run of 3 epochs with BLEU and accuracy: (checkpoint folder, log)."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, train(data_bin, folder, *EVAL_BLEU, "--max-epoch", "3")
+
+
+def test_train_logs(trained):
+    _, log = trained
+    assert "R-Drop: 2 passes, fused loss (decoder.output_projection)" in log
+    losses = [float(r["loss"]) for r in records(log, "train_inner")]
+    assert losses[-1] < losses[0]
+    assert all(float(r["rdrop_kl_loss"]) > 0 for r in records(log, "train_inner"))
+    for record in records(log, "valid"):
+        assert {"valid_loss", "valid_ppl", "valid_bleu", "valid_accuracy"} <= record.keys()
+        assert "valid_rdrop_kl_loss" not in record
+
+
+def test_alpha_0_logs_what_a_plain_run_logs(data_bin, tmp_path):
+    """The first update, with dropout 0: loss, perplexity and tokens are comparable between criterions."""
+    options = ["--dropout", "0", "--max-update", "1", "--disable-validation", "--report-accuracy"]
+    ours = train(data_bin, tmp_path / "a", *options, "--rdrop-alpha", "0")
+    command = ["fairseq-train", data_bin, *RECIPE, "--criterion", "label_smoothed_cross_entropy"]
+    plain = run(*command, "--save-dir", tmp_path / "b", *options).stdout
+    ours, plain = records(ours, "train_inner")[0], records(plain, "train_inner")[0]
+    for key in ("loss", "nll_loss", "ppl", "accuracy", "wpb", "bsz"):
+        assert math.isclose(float(ours[key]), float(plain[key]), rel_tol=1e-3), key
+
+
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_resume_continues_the_same_curve(data_bin, tmp_path, path):
+    options = ["--rdrop-loss", path, "--update-freq", "2", "--sentence-avg", "--ignore-prefix-size", "1"]
+    options += ["--save-interval-updates", "2", "--clip-norm", "1.0", "--max-tokens", "100"]
+    whole = curve(train(data_bin, tmp_path / "whole", *options, *EVAL_BLEU, "--max-update", "4"))
+    first = curve(train(data_bin, tmp_path / "parts", *options, *EVAL_BLEU, "--max-update", "2"))
+    second = curve(train(data_bin, tmp_path / "parts", *options, *EVAL_BLEU, "--max-update", "4"))
+    assert list(whole) == ["1", "2", "3", "4"]
+    assert first.keys() | second.keys() == whole.keys()
+    assert {**first, **second} == whole
+
+
+def test_fused_and_plain_give_the_same_curve(data_bin, tmp_path):
+    fused, plain = (
+        records(
+            train(
+                data_bin, tmp_path / path, "--rdrop-loss", path, "--max-update", "20", "--disable-validation"
+            ),
+            "train_inner",
+        )
+        for path in ("fused", "plain")
+    )
+    assert len(fused) == len(plain) == 20
+    for a, b in zip(fused, plain, strict=True):
+        for key in ("loss", "nll_loss", "rdrop_kl_loss", "gnorm"):
+            assert math.isclose(float(a[key]), float(b[key]), rel_tol=2e-2, abs_tol=2e-3), (key, a, b)
+
+
+def test_generate_interactive_and_validate(trained, data_bin, text_dir):
+    checkpoint = trained[0] / "checkpoint_last.pt"
+    common = [
+        *PLUGIN,
+        "--path",
+        checkpoint,
+        "--task",
+        "translation",
+        "--source-lang",
+        "de",
+        "--target-lang",
+        "en",
+    ]
+    # By default fairseq-generate drops what is over a multiple of 8 sentences.
+    common += ["--required-batch-size-multiple", "1"]
+    generated = run("fairseq-generate", data_bin, *common, "--beam", "2", stderr=DEVNULL).stdout
+    assert len(re.findall(r"^D-\d+\t", generated, re.M)) == 20
+    interactive = run(
+        "fairseq-interactive", data_bin, *common, "--input", text_dir / "test.de", stderr=DEVNULL
+    ).stdout
+    assert len(re.findall(r"^D-\d+\t", interactive, re.M)) == 20
+    plain = ["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1", "--report-accuracy"]
+    ours, theirs = (
+        run(
+            "fairseq-validate", data_bin, *common, "--max-tokens", "400", "--log-format", "json", *criterion
+        ).stdout
+        for criterion in ([], plain)
+    )
+    pattern = r"\{.*valid_loss.*\}|valid on .* subset \|.*"
+    ours, theirs = (re.findall(pattern, text)[-1] for text in (ours, theirs))
+    assert ours == theirs  # loss, nll_loss, ppl, accuracy
+
+
+HYDRA_CONFIG = """
+common: {{user_dir: {user_dir}, bf16: true, log_interval: 1, log_format: json}}
+task: {{_name: translation, data: {data}, source_lang: de, target_lang: en}}
+model:
+  _name: transformer
+  encoder: {{embed_dim: 32, ffn_embed_dim: 64, layers: 1, attention_heads: 4}}
+  decoder: {{embed_dim: 32, ffn_embed_dim: 64, layers: 1, attention_heads: 4}}
+criterion:
+  _name: label_smoothed_cross_entropy_rdrop
+  label_smoothing: 0.1
+  rdrop_alpha: 2.5
+  rdrop_ce_reduction: mean
+optimizer: {{_name: adam}}
+lr_scheduler: {{_name: fixed}}
+dataset: {{max_tokens: 400, num_workers: 0}}
+optimization: {{lr: [0.01], max_update: 2}}
+checkpoint: {{save_dir: {save_dir}, no_epoch_checkpoints: true}}
+"""
+
+
+def test_hydra_train_in_bf16_and_resume(data_bin, tmp_path):
+    config = HYDRA_CONFIG.format(user_dir=USER_DIR, data=data_bin, save_dir=tmp_path / "checkpoints")
+    (tmp_path / "tiny.yaml").write_text(config)
+    command = ["fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "tiny"]
+    updates = []
+    for max_update in (2, 4):
+        out = run(*command, f"optimization.max_update={max_update}", f"hydra.run.dir={tmp_path}").stdout
+        updates.append([r["num_updates"] for r in records(out, "train_inner")])
+    assert updates == [["1", "2"], ["3", "4"]]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--rdrop-alpha", "-1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
+        ("--rdrop-alpha", "nan", "error: --rdrop-alpha must be a finite number >= 0, got nan"),
+        ("--rdrop-passes", "1", "error: --rdrop-passes must be an integer >= 2, got 1"),
+        ("--rdrop-chunk-size", "-1", "error: --rdrop-chunk-size must be >= 0, got -1"),
+        ("--label-smoothing", "1.5", "error: --label-smoothing must be in [0, 1), got 1.5"),
+        ("--rdrop-ce-reduction", "max", "argument --rdrop-ce-reduction: invalid choice: 'max'"),
+        ("--user-dir", "/not/there", "FileNotFoundError: /not/there"),
+    ],
+)
+def test_bad_values_end_with_one_line(data_bin, tmp_path, flag, value, message):
+    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, flag, value]
+    result = run(*command, check=False)
+    assert result.returncode != 0
+    assert message in result.stdout.strip().splitlines()[-1]
+    assert not list(tmp_path.glob("*.pt"))
+
+
+class CallsSystem:
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_checkpoint_that_runs_code_is_refused(trained, data_bin, tmp_path):
+    """Neither resume nor generate may call what a checkpoint has pickled."""
+    canary = tmp_path / "canary"
+    state = torch.load(trained[0] / "checkpoint_last.pt")
+    state["extra_state"]["surprise"] = CallsSystem(f"touch {canary}")
+    checkpoint = tmp_path / "checkpoint_last.pt"
+    torch.save(state, checkpoint)
+    resumed = run(
+        *("fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, "--max-epoch", "4"),
+        check=False,
+    )
+    generated = run("fairseq-generate", data_bin, *PLUGIN, "--path", checkpoint, check=False)
+    for result in (resumed, generated):
+        assert result.returncode != 0
+        assert "posix.system" in result.stdout
+        assert "Weights only load failed" in result.stdout
+    assert not canary.exists()
+    torch.load(checkpoint, weights_only=False)  # the trap is real
+    assert canary.exists()

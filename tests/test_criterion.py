@@ -1,0 +1,184 @@
+"""The criterion inside fairseq's tasks and models."""
+
+import copy
+
+import pytest
+import torch
+from conftest import SMALL, TRANSFORMER, Setup
+
+pytest.importorskip("fairseq")
+
+NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
+PLAIN = "label_smoothed_cross_entropy"
+
+SMALL_FLAGS = " ".join(SMALL)
+SMALL_LSTM = (
+    "--encoder-embed-dim 32 --decoder-embed-dim 32 --decoder-out-embed-dim 32 --encoder-hidden-size 32"
+)
+# flags and whether the loss can be fused with the model's projection
+MODELS = {
+    "transformer_iwslt_de_en": (f"--task translation --arch transformer_iwslt_de_en {SMALL_FLAGS}", True),
+    "transformer_wmt_en_de": (
+        f"--task translation --arch transformer_wmt_en_de --share-all-embeddings {SMALL_FLAGS}",
+        True,
+    ),
+    "bart_base": (f"--task translation --arch bart_base {SMALL_FLAGS}", True),
+    "mbart": (f"--task translation --arch mbart_base {SMALL_FLAGS}", True),
+    "lightconv": (
+        f"--task translation --arch lightconv_iwslt_de_en {SMALL_FLAGS} "
+        "--encoder-kernel-size-list [3] --decoder-kernel-size-list [3]",
+        True,
+    ),
+    "lstm": (f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32", True),
+    "lstm_shared": (
+        f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32 "
+        "--share-decoder-input-output-embed",
+        False,
+    ),
+    "transformer_lm": (
+        "--task language_modeling --arch transformer_lm --decoder-layers 1 --decoder-embed-dim 32 "
+        "--decoder-ffn-embed-dim 64 --decoder-attention-heads 4 --tokens-per-sample 16",
+        True,
+    ),
+    "translation_multi_simple_epoch": (
+        "--task translation_multi_simple_epoch --lang-pairs de-en --langs de,en --encoder-langtok src "
+        f"--decoder-langtok --sampling-method uniform --arch transformer_iwslt_de_en {SMALL_FLAGS}",
+        True,
+    ),
+}
+
+ADAPTIVE_SOFTMAX = [*TRANSFORMER, "--adaptive-softmax-cutoff", "10,20"]
+
+
+@pytest.fixture
+def data(data_bin, request):
+    if "transformer_lm" not in request.node.name:
+        return data_bin
+    folder = request.getfixturevalue("tmp_path")  # a language model's data have no language in their names
+    for file in data_bin.glob("*.de-en.en.*"):
+        (folder / file.name.replace(".de-en.en", "")).write_bytes(file.read_bytes())
+    (folder / "dict.txt").write_bytes((data_bin / "dict.en.txt").read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models(data, name):
+    """One training step, the same on both paths where both can serve, and a validation step."""
+    flags, can_fuse = MODELS[name]
+    auto, plain = (
+        Setup(data, flags.split(), extra=["--report-accuracy", "--rdrop-loss", path])
+        for path in ("auto", "plain")
+    )
+    sample = auto.batch()
+    before = copy.deepcopy(sample)
+    assert (auto.criterion._fused_projection(auto.model) is not None) == can_fuse
+
+    loss, sample_size, log, grads = auto.train_step(sample)
+    assert log["rdrop_kl_loss"] > 0
+    assert sample_size == sample["ntokens"] == log["ntokens"]
+    expected = plain.train_step(sample, auto.model)
+    torch.testing.assert_close(loss, expected[0])
+    assert grads.keys() == expected[3].keys()
+    for key, grad in grads.items():
+        torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-4, msg=key)
+    for key in ("loss", "nll_loss", "rdrop_kl_loss", "n_correct", "total"):
+        torch.testing.assert_close(float(log[key]), float(expected[2][key]), rtol=1e-4, atol=1e-4)
+
+    theirs = Setup(data, flags.split(), PLAIN, ["--report-accuracy"]).valid_step(sample, auto.model)
+    assert auto.valid_step(sample)[1:] == theirs[1:]  # to the last digit
+    torch.testing.assert_close(sample, before, rtol=0, atol=0)  # not modified by either step
+
+
+@pytest.mark.parametrize("path", ["fused", "plain"])
+@pytest.mark.parametrize("passes", [2, 3])
+def test_without_dropout_the_gradient_is_passes_times_the_plain_one(data_bin, path, passes):
+    flags = [*TRANSFORMER, *NO_DROPOUT]
+    ours = Setup(data_bin, flags, extra=["--rdrop-loss", path, "--rdrop-passes", str(passes)])
+    sample = ours.batch()
+    loss, sample_size, log, grads = ours.train_step(sample)
+    plain = Setup(data_bin, flags, PLAIN).train_step(sample, ours.model)
+    assert sample_size == plain[1]
+    assert log["rdrop_kl_loss"].abs() < 1e-3
+    torch.testing.assert_close(loss, passes * plain[0])
+    for key in ("loss", "nll_loss"):
+        torch.testing.assert_close(log[key], plain[2][key])
+    for key, grad in grads.items():
+        torch.testing.assert_close(grad, passes * plain[3][key], rtol=1e-4, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_padded_batch_is_the_sum_of_its_sentences(data_bin, path):
+    ours = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT], extra=["--rdrop-loss", path])
+    ours.task.load_dataset("train")
+    dataset = ours.task.dataset("train")
+    items = [dataset[i] for i in range(8)]
+    lengths = {len(item["target"]) for item in items}
+    assert len(lengths) > 1  # so that some sentence is padded
+    together = ours.train_step(dataset.collater(items))
+    singles = [ours.train_step(dataset.collater([item])) for item in items]
+    torch.testing.assert_close(together[0], sum(single[0] for single in singles))
+    for key, grad in together[3].items():
+        total = sum(single[3][key] for single in singles)
+        torch.testing.assert_close(grad, total, rtol=1e-4, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_ignored_prefix_and_sentence_average(data_bin, path):
+    extra = ["--ignore-prefix-size", "1", "--sentence-avg", "--report-accuracy"]
+    flags = [*TRANSFORMER, *NO_DROPOUT]
+    ours = Setup(data_bin, flags, extra=[*extra, "--rdrop-loss", path])
+    sample = ours.batch()
+    loss, sample_size, log, _ = ours.train_step(sample)
+    plain = Setup(data_bin, flags, PLAIN, extra).train_step(sample, ours.model)
+    assert sample_size == plain[1] == sample["target"].size(0)
+    torch.testing.assert_close(loss, 2 * plain[0])
+    assert log["total"] == 2 * plain[2]["total"]
+    assert log["n_correct"] == 2 * plain[2]["n_correct"]
+
+
+def test_mean_reduction_is_half_of_sum_with_half_the_alpha(data_bin):
+    runs = [
+        Setup(data_bin, TRANSFORMER, extra=["--rdrop-ce-reduction", name, "--rdrop-alpha", alpha])
+        for name, alpha in (("sum", "5"), ("mean", "2.5"))
+    ]
+    sample = runs[0].batch()
+    by_sum, by_mean = (run.train_step(sample, runs[0].model) for run in runs)
+    torch.testing.assert_close(by_sum[0], 2 * by_mean[0])
+    torch.testing.assert_close(by_sum[2]["loss"], by_mean[2]["loss"])
+
+
+def test_unreduced_loss_sums_to_the_reduced_one(data_bin):
+    ours = Setup(data_bin, TRANSFORMER)
+    sample = ours.batch()
+    ours.model.train()
+    losses = []
+    for reduce in (True, False):
+        torch.manual_seed(3)
+        losses.append(ours.criterion(ours.model, sample, reduce=reduce)[0])
+    assert losses[1].shape == sample["target"].shape
+    torch.testing.assert_close(losses[1].sum(), losses[0])
+
+
+def test_fused_is_refused_where_it_cannot_serve(data_bin):
+    ours = Setup(data_bin, ADAPTIVE_SOFTMAX, extra=["--rdrop-loss", "fused"])
+    with pytest.raises(ValueError, match=r"--rdrop-loss fused: .* has an adaptive softmax"):
+        ours.train_step(ours.batch())
+
+
+def test_a_tensor_that_is_not_of_the_batch_is_refused(data_bin):
+    ours = Setup(data_bin, TRANSFORMER)
+    sample = ours.batch()
+    sample["net_input"]["extra"] = {"table": torch.zeros(3)}
+    with pytest.raises(ValueError, match=r"cannot repeat net_input\['extra'\]\['table'\].* is 3"):
+        ours.train_step(sample)
+
+
+def test_adaptive_softmax_does_what_the_plain_criterion_does(data_bin):
+    """fairseq's adaptive softmax changes in place what its backward needs: it validates, but cannot train."""
+    ours, plain = Setup(data_bin, ADAPTIVE_SOFTMAX), Setup(data_bin, ADAPTIVE_SOFTMAX, PLAIN)
+    sample = ours.batch()
+    assert ours.criterion._fused_projection(ours.model) is None
+    assert ours.valid_step(sample)[1:] == plain.valid_step(sample, ours.model)[1:]
+    for setup in (ours, plain):
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            setup.train_step(sample, ours.model)

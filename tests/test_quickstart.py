@@ -1,0 +1,154 @@
+"""scripts/quickstart.sh from beginning to end, on small corpora in the real ones' form."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import run, sentences
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "scripts" / "quickstart.sh"
+SMALL = {"MAX_UPDATE": "8", "VOCAB": "70", "HELDOUT": "10", "MIN_FREE_MB": "1"}
+
+
+@pytest.fixture(scope="module")
+def environment():
+    """The running virtual environment, so that the script has nothing to install."""
+    if not list(Path(sys.prefix).glob(".installed-*-examples")):
+        pytest.skip("not in the environment that scripts/test.sh sets up")
+    return {"VENV": sys.prefix, **SMALL}
+
+
+@pytest.fixture(scope="module")
+def help_dir(tmp_path_factory):
+    """Pages like those of the LibreOffice help, one per ten sentences."""
+    folder = tmp_path_factory.mktemp("help")
+    pairs = list(dict.fromkeys(sentences(300, seed=5)))
+    for page in range(len(pairs) // 10):
+        for side, lang in enumerate(("de", "en-US")):
+            body = "\n".join(
+                f'<p id="par_id{n}" class="paragraph">{pair[side].replace("the", "<b>the</b>", 1)}</p>'
+                for n, pair in enumerate(pairs[10 * page : 10 * page + 10])
+            )
+            path = folder / lang / "text" / f"page{page}.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"<html><body><h1 id='hd_id1'>Same</h1>{body}</body></html>", encoding="utf-8")
+    return folder
+
+
+def write_multi30k(folder, lines=(120, 12, 12)):
+    for split, count in zip(("train", "val", "test_2016_flickr"), lines, strict=True):
+        for side, lang in enumerate(("de", "en")):
+            text = "".join(pair[side] + "\n" for pair in sentences(count, seed=count))
+            (folder / f"{split}.{lang}.gz").write_bytes(gzip.compress(text.encode()))
+    return folder
+
+
+def files(folder):
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def last_lines(result):
+    return "\n".join(result.stdout.strip().splitlines()[-3:])
+
+
+def test_libreoffice_interrupted_resumed_and_done(environment, help_dir, tmp_path):
+    """Killed in the middle of training, it goes on from the checkpoint; when done, it does nothing."""
+    out = tmp_path / "out"
+    env = {**environment, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(out), "MAX_UPDATE": "60"}
+    process = subprocess.Popen(
+        [SCRIPT], env={**os.environ, **env}, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    deadline = time.time() + 120
+    while not (out / "checkpoints" / "checkpoint_last.pt").exists():
+        assert process.poll() is None
+        assert time.time() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "trained").exists()
+
+    finished = files(out / "data")
+    result = run(SCRIPT, **env)
+    assert "training: 60 updates" in result.stdout
+    assert "Loaded checkpoint" in (out / "train.log").read_text()
+    assert files(out / "data") == finished
+    assert [metric["name"] for metric in json.loads((out / "score.json").read_text())] == ["BLEU", "chrF2"]
+    assert len((out / "test.hyp").read_text().splitlines()) == 10
+    assert (out / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "samples.txt").read_text().count("reference") == 10
+    assert "version:" in last_lines(result)  # the signature
+
+    before = files(out)
+    start = time.time()
+    again = run(SCRIPT, **env)
+    assert time.time() - start < 10
+    assert files(out) == before
+    assert last_lines(again).splitlines()[0] == last_lines(result).splitlines()[0]
+
+
+def test_multi30k_from_a_folder(environment, tmp_path):
+    env = {**environment, "CORPUS": "multi30k", "OUT": str(tmp_path / "out")}
+    result = run(SCRIPT, **env, MULTI30K_DIR=str(write_multi30k(tmp_path)))
+    assert len((tmp_path / "out" / "test.hyp").read_text().splitlines()) == 12
+    assert "BLEU" in result.stdout
+
+
+def test_bad_corpora_are_named_and_leave_nothing_to_trust(environment, tmp_path):
+    out = tmp_path / "out"
+    env = {**environment, "CORPUS": "multi30k", "OUT": str(out), "MULTI30K_DIR": str(tmp_path)}
+
+    def fails_with(message, **more):
+        result = run(SCRIPT, check=False, **{**env, **more})
+        assert result.returncode != 0
+        assert message in last_lines(result), result.stdout
+        assert not (out / "pieces").exists()
+
+    write_multi30k(tmp_path)
+    (tmp_path / "val.en.gz").unlink()
+    fails_with("val.en.gz is not there")
+    write_multi30k(tmp_path)
+    (tmp_path / "val.en.gz").write_bytes(b"not a gzip file")
+    fails_with("val.en.gz is damaged")
+    assert not (out / "raw").exists()
+    (tmp_path / "val.en.gz").write_bytes(gzip.compress(b""))
+    fails_with("valid.en is empty")
+    (tmp_path / "val.en.gz").write_bytes(gzip.compress(b"one line\n"))
+    fails_with("valid.en has 1 lines, expected 12")
+    downloader = tmp_path / "downloader"
+    downloader.write_text('#!/bin/sh\necho not the archive > "$2"\n')
+    downloader.chmod(0o755)
+    fails_with("wrong checksum", MULTI30K_DIR="", DOWNLOADER=str(downloader))
+    fails_with("could not download", MULTI30K_DIR="", DOWNLOADER="false", OUT=str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"CORPUS": "wmt"}, "CORPUS must be libreoffice or multi30k, got wmt"),
+        ({"OUT": "/dev/null/out"}, "cannot write to /dev/null/out"),
+        ({"MIN_FREE_MB": "999999999"}, "MB free, 999999999 MB are needed"),
+        ({"LIBREOFFICE_HELP_DIR": "/not/there"}, "/not/there/de is not a folder of help pages"),
+        ({"VENV": "/dev/shm/no-such-venv", "PYTHON": "false"}, "no Python with a fairseq build found"),
+    ],
+)
+def test_bad_settings_end_with_one_line_and_keep_results(environment, tmp_path, change, message):
+    (tmp_path / "test.hyp").write_text("earlier\n")
+    result = run(SCRIPT, check=False, **{**environment, "OUT": str(tmp_path), **change})
+    assert result.returncode != 0
+    assert message in last_lines(result)
+    assert "Traceback" not in result.stdout
+    assert (tmp_path / "test.hyp").read_text() == "earlier\n"
+
+
+def test_help_and_unknown_arguments():
+    assert run(SCRIPT, "--help").stdout.startswith("usage: scripts/quickstart.sh")
+    result = run(SCRIPT, "--alpha", check=False)
+    assert result.returncode == 1
+    assert result.stdout.strip().endswith("error: unexpected argument: --alpha")
