@@ -20,6 +20,6 @@ __all__ = [
 ]
 
 # fairseq imports its --user-dir, and is then loaded itself. Everybody else is spared its import.
-if "fairseq" in sys.modules:
+if sys.modules.get("fairseq"):
     from . import checkpoint_safety as checkpoint_safety
     from . import label_smoothed_cross_entropy_rdrop as label_smoothed_cross_entropy_rdrop

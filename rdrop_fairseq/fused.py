@@ -59,6 +59,9 @@ def linear_rdrop_sums(
         dtype = torch.get_autocast_dtype(device)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
+    if not torch.is_grad_enabled():  # a Function's forward can't tell
+        hidden, weight = hidden.detach(), weight.detach()
+        bias = None if bias is None else bias.detach()
     with torch.autocast(device, enabled=False):
         hidden = hidden.unflatten(0, (options.passes, -1))
         sums: Tensor = LinearRDrop.apply(hidden, weight, bias, target, options)
@@ -197,8 +200,11 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
 
 def _mean_over_passes(x: Tensor) -> Tensor:
     """(n, K, V) to (n, 1, V); a sum over the middle dimension is slow in torch."""
-    first, *others = x.unbind(1)
-    return torch.stack(others).sum(0).add_(first).div_(x.size(1)).unsqueeze(1)
+    first, second, *others = x.split(1, dim=1)
+    mean: Tensor = first + second
+    for other in others:
+        mean += other
+    return mean.div_(x.size(1))
 
 
 def _positions(counted: Tensor, upper_bound: int | None) -> Tensor:

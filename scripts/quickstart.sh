@@ -17,7 +17,8 @@ Environment:
                         multi30k: image captions, from github.com/multi30k/dataset
   LIBREOFFICE_HELP_DIR  a folder with the help's de/ and en-US/, in place of the download
   MULTI30K_DIR          a folder with {train,val,test_2016_flickr}.{de,en}.gz, in place of the download
-  OUT                   output folder (quickstart/CORPUS)
+  CRITERION             rdrop (default), or plain: the same training without R-Drop, to compare with
+  OUT                   output folder (quickstart/CORPUS, quickstart/CORPUS-plain)
   MAX_UPDATE ALPHA VOCAB HELDOUT   updates, alpha, vocabulary, pairs in valid and in test (see the script)
   PYTHON VENV           interpreter, virtual environment (.venv)
   DOWNLOADER            command to call as DOWNLOADER URL FILE instead of curl
@@ -26,12 +27,13 @@ HELP
 [[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
 
 CORPUS=${CORPUS:-libreoffice}
-OUT=${OUT:-$ROOT/quickstart/$CORPUS}
+CRITERION=${CRITERION:-rdrop}
+OUT=${OUT:-$ROOT/quickstart/$CORPUS$([[ $CRITERION == rdrop ]] || echo "-$CRITERION")}
 SRC=de TGT=en SEED=1
 
 # The model and its training, chosen on the validation set for ten minutes on two CPU cores.
 MAX_UPDATE=${MAX_UPDATE:-1500} # 1,500 x about 1,500 target tokens, 3.5 epochs
-ALPHA=${ALPHA:-1}
+ALPHA=${ALPHA:-0.5}
 VOCAB=${VOCAB:-4000}
 HELDOUT=${HELDOUT:-1000}
 # By default fairseq forms batches of multiples of 8 sentences and drops a remainder.
@@ -39,6 +41,7 @@ WHOLE=(--required-batch-size-multiple 1)
 WARMUP=$((MAX_UPDATE / 10 + 1))
 VALIDATE=$(((MAX_UPDATE + 3) / 4))
 SAVE=$(((MAX_UPDATE + 7) / 8))
+LOG=$(((MAX_UPDATE + 59) / 60))
 
 MULTI30K_URL=https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw
 MULTI30K_SHA256="
@@ -110,14 +113,14 @@ prepare_multi30k() {
   done
 }
 
-check_corpus() { # every file has text, and as many lines as its other side
-  local split lang lines
+prepare() { # the corpus; every file has text, and as many lines as its other side
+  local split lang
+  "prepare_$CORPUS" "$1"
   for split in train valid test; do
     for lang in "$SRC" "$TGT"; do
-      [[ -s $OUT/raw/$split.$lang ]] || die "$OUT/raw/$split.$lang is empty or missing: delete $OUT/raw and start again"
+      [[ -s $1/$split.$lang ]] || die "the corpus has an empty file: $1/$split.$lang"
     done
-    lines=$(wc -l <"$OUT/raw/$split.$SRC")
-    count_lines "$lines" "$OUT/raw/$split.$TGT"
+    count_lines "$(wc -l <"$1/$split.$SRC")" "$1/$split.$TGT"
   done
 }
 
@@ -136,7 +139,7 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
   # Without epoch checkpoints, a save between epochs does not validate.
   fairseq-train "$OUT/data" --user-dir "$(python -m rdrop_fairseq)" \
     --task translation --source-lang "$SRC" --target-lang "$TGT" --seed "$SEED" \
-    --criterion label_smoothed_cross_entropy_rdrop --label-smoothing 0.1 --rdrop-alpha "$ALPHA" \
+    "${LOSS[@]}" --label-smoothing 0.1 \
     --arch transformer --share-all-embeddings --dropout 0.1 \
     --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4 \
     --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4 \
@@ -147,7 +150,7 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
     --max-tokens-valid 8000 --eval-bleu --eval-bleu-args '{"beam": 1}' --eval-bleu-detok space \
     --eval-bleu-remove-bpe sentencepiece \
     --save-dir "$OUT/checkpoints" --save-interval-updates "$SAVE" --keep-interval-updates 1 \
-    --save-interval 1000000 --no-epoch-checkpoints --num-workers 0 --log-format simple --log-interval 25 \
+    --save-interval 1000000 --no-epoch-checkpoints --num-workers 0 --log-format simple --log-interval "$LOG" \
     2>&1 | tee -a "$OUT/train.log" | show_progress \
     || die "fairseq-train failed, see $OUT/train.log; its last line: $(tail -n 1 "$OUT/train.log")"
   touch "$1"
@@ -180,14 +183,18 @@ samples() {
 
 [[ $CORPUS == libreoffice || $CORPUS == multi30k ]] \
   || die "CORPUS must be libreoffice or multi30k, got $CORPUS"
+case $CRITERION in
+  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
+  plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
+  *) die "CRITERION must be rdrop or plain, got $CRITERION" ;;
+esac
 [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
 check_writable "$OUT" "${MIN_FREE_MB:-500}"
 setup_venv examples
-run_stage "corpus: $CORPUS" raw "prepare_$CORPUS"
-check_corpus
+run_stage "corpus: $CORPUS" raw prepare
 run_stage "SentencePiece model and pieces" pieces encode
 run_stage "binarising" data binarise
-run_stage "training: $MAX_UPDATE updates, alpha $ALPHA; interrupt it at any time, it resumes" trained train
+run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train
 run_stage "translating the test set" test.hyp translate
 run_stage "scoring" score.json score
 run_stage "plotting" training.png plot

@@ -108,7 +108,7 @@ def test_bad_corpora_are_named_and_leave_nothing_to_trust(environment, tmp_path)
         result = run(SCRIPT, check=False, **{**env, **more})
         assert result.returncode != 0
         assert message in last_lines(result), result.stdout
-        assert not (out / "pieces").exists()
+        assert not (out / "raw").exists()
 
     write_multi30k(tmp_path)
     (tmp_path / "val.en.gz").unlink()
@@ -116,9 +116,8 @@ def test_bad_corpora_are_named_and_leave_nothing_to_trust(environment, tmp_path)
     write_multi30k(tmp_path)
     (tmp_path / "val.en.gz").write_bytes(b"not a gzip file")
     fails_with("val.en.gz is damaged")
-    assert not (out / "raw").exists()
     (tmp_path / "val.en.gz").write_bytes(gzip.compress(b""))
-    fails_with("valid.en is empty")
+    fails_with("empty file: ")
     (tmp_path / "val.en.gz").write_bytes(gzip.compress(b"one line\n"))
     fails_with("valid.en has 1 lines, expected 12")
     downloader = tmp_path / "downloader"
@@ -132,6 +131,7 @@ def test_bad_corpora_are_named_and_leave_nothing_to_trust(environment, tmp_path)
     ("change", "message"),
     [
         ({"CORPUS": "wmt"}, "CORPUS must be libreoffice or multi30k, got wmt"),
+        ({"CRITERION": "kl"}, "CRITERION must be rdrop or plain, got kl"),
         ({"OUT": "/dev/null/out"}, "cannot write to /dev/null/out"),
         ({"MIN_FREE_MB": "999999999"}, "MB free, 999999999 MB are needed"),
         ({"LIBREOFFICE_HELP_DIR": "/not/there"}, "/not/there/de is not a folder of help pages"),
