@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Time and peak memory of the loss with its output projection, forward and backward.
+
+Contestants: the three matrix products that no loss can avoid; fairseq's label-smoothed cross entropy on
+one pass; the R-Drop authors' formula (tests/reference.py); fairseq's label_smoothed_cross_entropy_with_rdrop;
+rdrop_loss; linear_rdrop_loss; the latter with its elementwise part under torch.compile (--compile).
+"""
+
+import argparse
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import bench
+import torch
+import torch.nn.functional as F
+from fairseq.criterions import label_smoothed_cross_entropy as fairseq_plain
+from fairseq.criterions import label_smoothed_cross_entropy_with_rdrop as fairseq_rdrop
+from torch import Tensor
+
+from rdrop_fairseq import fused, linear_rdrop_loss, rdrop_loss
+
+sys.path.insert(0, str(bench.ROOT / "tests"))
+import reference
+
+ALPHA, EPSILON, PAD = 5.0, 0.1, 1
+
+
+def fairseq_rdrop_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """The loss of fairseq's in-tree criterion, called as its compute_loss does."""
+    probs = SimpleNamespace(
+        get_normalized_probs=lambda x, log_probs: (F.log_softmax if log_probs else F.softmax)(
+            x, dim=-1, dtype=torch.float32
+        )
+    )
+    lprobs = F.log_softmax(logits, dim=-1, dtype=torch.float32)
+    target = torch.cat([target, target])
+    ce, _ = fairseq_rdrop.label_smoothed_nll_loss(lprobs, target, EPSILON, ignore_index=PAD)
+    pad_mask = target[: target.size(0) // 2].unsqueeze(-1).eq(PAD)
+    loss: Tensor = ce + ALPHA * fairseq_rdrop.compute_kl_loss(probs, logits, pad_mask)
+    return loss
+
+
+def make_contestants(
+    tokens: int, vocab: int, dim: int, dtype: torch.dtype, device: str, compiled: Any
+) -> bench.Contestants:
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(2 * tokens, dim, generator=generator).to(device, dtype).requires_grad_()
+    weight = torch.randn(vocab, dim, generator=generator).mul_(dim**-0.5).to(device, dtype).requires_grad_()
+    target = torch.randint(2, vocab, (tokens,), generator=generator).to(device)
+    options: dict[str, Any] = {"alpha": ALPHA, "label_smoothing": EPSILON, "ignore_index": PAD}
+    buffer = torch.empty(2 * tokens, vocab, device=device, dtype=dtype)
+
+    def backward(loss: Tensor) -> None:
+        torch.autograd.grad(loss, (hidden, weight))
+
+    def products() -> None:
+        with torch.no_grad():
+            torch.mm(hidden, weight.t(), out=buffer)
+            _ = buffer @ weight, buffer.t() @ hidden
+
+    def one_pass() -> None:
+        lprobs = F.log_softmax(F.linear(hidden[:tokens], weight), dim=-1, dtype=torch.float32)
+        backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, EPSILON, ignore_index=PAD)[0])
+
+    def fused_compiled() -> None:
+        eager = fused.losses_and_grad_
+        fused.losses_and_grad_ = compiled
+        try:
+            backward(linear_rdrop_loss(hidden, weight, target, **options).loss)
+        finally:
+            fused.losses_and_grad_ = eager
+
+    contestants: bench.Contestants = {
+        "matrix products": products,
+        "fairseq plain, one pass": one_pass,
+        "authors' formula": lambda: backward(
+            reference.authors_rdrop(F.linear(hidden, weight), target, **options)
+        ),
+        "fairseq in-tree": lambda: backward(fairseq_rdrop_loss(F.linear(hidden, weight), target)),
+        "rdrop_loss": lambda: backward(rdrop_loss(F.linear(hidden, weight), target, **options).loss),
+        "linear_rdrop_loss": lambda: backward(linear_rdrop_loss(hidden, weight, target, **options).loss),
+    }
+    if compiled is not None:
+        contestants["linear_rdrop_loss, compiled"] = fused_compiled
+    return contestants
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    bench.add_arguments(parser)
+    parser.add_argument("--tokens", type=int, nargs="+", default=[1024], help="target tokens of one pass")
+    parser.add_argument("--vocab", type=int, nargs="+", default=[10000])
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    parser.add_argument("--compile", action="store_true", help="also under torch.compile")
+    args = parser.parse_args()
+
+    compiled = torch.compile(fused.losses_and_grad_) if args.compile else None
+    where = bench.provenance(args.device)
+    print(where)
+    rows = []
+    for vocab in args.vocab:
+        for tokens in args.tokens:
+            dtype = getattr(torch, args.dtype)
+            contestants = make_contestants(tokens, vocab, args.dim, dtype, args.device, compiled)
+            timings = bench.times(contestants, args.repeats, args.device)
+            ours = bench.summary(timings["linear_rdrop_loss"])["median_ms"]
+            for name, function in contestants.items():
+                row = {"contestant": name, "tokens": f"2 x {tokens}", "vocab": vocab, "dim": args.dim}
+                row |= {"dtype": args.dtype, **bench.summary(timings[name])}
+                row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
+                row["time_over_ours"] = round(row["median_ms"] / ours, 2)
+                print("  ".join(f"{key}={value}" for key, value in row.items()), flush=True)
+                rows.append(row | where)
+    bench.report(rows, args.out)
+
+
+if __name__ == "__main__":
+    main()

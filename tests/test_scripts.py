@@ -1,0 +1,99 @@
+"""The Python scripts on their own."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import run
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+
+def script(name, *arguments, check=True):
+    return run(sys.executable, SCRIPTS / name, *arguments, check=check)
+
+
+def page(folder, lang, body):
+    path = folder / lang / "text" / "page.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"<html><body>{body}</body></html>", encoding="utf-8")
+
+
+def test_libreoffice_corpus_joins_filters_and_deduplicates(tmp_path):
+    from libreoffice_corpus import read_pairs
+
+    long = "wort " * 101
+    source = {
+        "par_id1": "Das <b>ist</b> gut.",
+        "hd_id2": "Ein neuer Absatz.",
+        "par_id3": "Nur auf Deutsch da.",
+        "par_id4": "Gleich in beiden.",
+        "par_id5": "Zu kurz",
+        "par_id6": "Dieser Satz ist sehr viel zu lang für das dort.",
+        "par_id7": "Das ist doppelt.",
+        "par_id8": long,
+    }
+    target = {
+        "par_id1": "This  is\n<i>good</i>.",
+        "hd_id2": "A new paragraph.",
+        "par_id4": "Gleich in beiden.",
+        "par_id5": "Too short",
+        "par_id6": "Too long.",
+        "par_id7": "This is good.",
+        "par_id8": long.replace("wort", "word"),
+    }
+    for lang, texts in (("de", source), ("en-US", target)):
+        page(tmp_path, lang, "".join(f'<p id="{key}">{text}</p>' for key, text in texts.items()))
+    pairs = read_pairs(tmp_path / "de", tmp_path / "en-US")
+    assert pairs == [("Das ist gut.", "This is good."), ("Ein neuer Absatz.", "A new paragraph.")]
+
+
+def test_libreoffice_corpus_names_what_is_missing(tmp_path):
+    result = script("libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith("error: ")
+    assert "de is not a folder of help pages" in result.stdout
+    for lang in ("de", "en-US"):
+        page(tmp_path, lang, f'<p id="par_id1">Only one pair, in {lang}.</p>')
+    result = script("libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
+    assert result.returncode == 1
+    assert "has 1 pairs, more than 2000 are needed" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+TRAIN_LOGS = {
+    "simple": """\
+2026-01-01 | INFO | train_inner | epoch 001:     25 / 397 loss=11.8, rdrop_kl_loss=0.1, num_updates=25
+2026-01-01 | INFO | train_inner | epoch 001:     50 / 397 loss=9.9, rdrop_kl_loss=0.03, num_updates=50
+2026-01-01 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.7 | bleu 0.5 | num_updates 50
+2026-01-01 | INFO | train_inner | epoch 001:     50 / 397 loss=9.8, rdrop_kl_loss=3e-02, num_updates=50
+""",
+    "json": """\
+2026-01-01 | INFO | train_inner | {"loss": "11.8", "rdrop_kl_loss": "0.1", "num_updates": "25"}
+2026-01-01 | INFO | train_inner | {"loss": "9.8", "rdrop_kl_loss": "0.03", "num_updates": "50"}
+2026-01-01 | INFO | valid | {"epoch": 1, "valid_loss": "9.7", "valid_bleu": "0.5", "valid_num_updates": "50"}
+""",
+}
+
+
+@pytest.mark.parametrize("log_format", TRAIN_LOGS)
+def test_plot_training_reads_both_formats(tmp_path, log_format):
+    from plot_training import read_log
+
+    log = tmp_path / "train.log"
+    log.write_text(TRAIN_LOGS[log_format])
+    curves = read_log(log)
+    assert curves["train_inner"]["loss"] == {25: 11.8, 50: 9.8}
+    assert curves["train_inner"]["rdrop_kl_loss"] == {25: 0.1, 50: 0.03}
+    assert curves["valid"]["bleu"] == {50: 0.5}
+    script("plot_training.py", log, "-o", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_training_names_a_log_that_is_none(tmp_path):
+    (tmp_path / "empty.log").write_text("nothing\n")
+    for name, message in (("empty.log", "has no train_inner lines"), ("absent.log", "is not a file")):
+        result = script("plot_training.py", tmp_path / name, check=False)
+        assert result.returncode == 1
+        assert message in result.stdout
