@@ -161,7 +161,7 @@ show_progress() { # the lines about updates and validation, without the logger's
 translate() {
   fairseq-generate "$OUT/data" --user-dir "$(python -m rdrop_fairseq)" --task translation \
     --source-lang "$SRC" --target-lang "$TGT" --path "$OUT/checkpoints/checkpoint_last.pt" \
-    --gen-subset test --beam 5 --remove-bpe sentencepiece --max-tokens 8000 "${WHOLE[@]}" >"$OUT/generate.log" 2>&1 \
+    --gen-subset test --beam 5 --lenpen 1.5 --remove-bpe sentencepiece --max-tokens 8000 "${WHOLE[@]}" >"$OUT/generate.log" 2>&1 \
     || die "fairseq-generate failed, see $OUT/generate.log"
   grep '^D-' "$OUT/generate.log" | sort -t- -k2,2n | cut -f3 >"$1" # D: detokenised; in the corpus's order
   count_lines "$(wc -l <"$OUT/raw/test.$SRC")" "$1"
@@ -188,6 +188,11 @@ case $CRITERION in
 esac
 [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
 check_writable "$OUT" "${MIN_FREE_MB:-500}"
+settings="CORPUS=$CORPUS CRITERION=$CRITERION MAX_UPDATE=$MAX_UPDATE ALPHA=$ALPHA VOCAB=$VOCAB HELDOUT=$HELDOUT"
+if [[ -e $OUT/settings && $(<"$OUT/settings") != "$settings" ]]; then
+  die "$OUT was made with $(<"$OUT/settings"): choose another folder with OUT, or delete it"
+fi
+echo "$settings" >"$OUT/settings"
 setup_venv examples
 run_stage "corpus: $CORPUS" raw prepare
 run_stage "SentencePiece model and pieces" pieces encode

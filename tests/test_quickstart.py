@@ -93,6 +93,16 @@ def test_libreoffice_interrupted_resumed_and_done(environment, help_dir, tmp_pat
     assert last_lines(again).splitlines()[0] == last_lines(result).splitlines()[0]
 
 
+def test_results_of_other_settings_are_not_taken_for_these(environment, help_dir, tmp_path):
+    """A second call with another alpha printed the first call's scores."""
+    (tmp_path / "settings").write_text("CORPUS=libreoffice CRITERION=rdrop MAX_UPDATE=8 ALPHA=5\n")
+    env = {**environment, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(tmp_path)}
+    result = run(SCRIPT, check=False, **env)
+    assert result.returncode != 0
+    assert "was made with CORPUS=libreoffice CRITERION=rdrop MAX_UPDATE=8 ALPHA=5:" in last_lines(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["settings"]
+
+
 def test_multi30k_from_a_folder(environment, tmp_path):
     env = {**environment, "CORPUS": "multi30k", "OUT": str(tmp_path / "out")}
     result = run(SCRIPT, **env, MULTI30K_DIR=str(write_multi30k(tmp_path)))

@@ -1,0 +1,73 @@
+"""Two processes with gloo on the CPU: gradients are those of one process, under every DDP back-end."""
+
+import itertools
+import traceback
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from conftest import TRANSFORMER, Setup
+
+pytest.importorskip("fairseq")
+
+NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
+BACKENDS = ["legacy_ddp", "no_c10d", "pytorch_ddp"]
+TIES = [[], ["--share-all-embeddings"]]
+CASES = list(itertools.product(BACKENDS, [False, True], TIES, ["fused", "plain"]))
+
+
+def wrap(model, backend, find_unused):
+    """What fairseq does for the back-end. It gives pytorch_ddp device_ids, which a CPU refuses."""
+    from fairseq.distributed import LegacyDistributedDataParallel, ModuleProxyWrapper
+
+    if backend == "pytorch_ddp":
+        ddp = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=find_unused)
+    else:  # no_c10d is fairseq's other name of legacy_ddp
+        ddp = LegacyDistributedDataParallel(model, process_group=torch.distributed.group.WORLD)
+    return ModuleProxyWrapper(ddp)
+
+
+def make(data, ties, path):
+    setup = Setup(data, [*TRANSFORMER, *NO_DROPOUT, *ties], extra=["--rdrop-loss", path])
+    setup.task.load_dataset("train")
+    dataset = setup.task.dataset("train")
+    return setup, [dataset.collater([dataset[i] for i in part]) for part in (range(4), range(4, 8))]
+
+
+def worker(rank, data, init_file, results):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"file://{init_file}", rank=rank, world_size=2)
+    for backend, find_unused, ties, path in CASES:
+        try:
+            setup, batches = make(data, ties, path)
+            model = wrap(setup.model, backend, find_unused)
+            for _ in range(2):  # a second step: DDP's state of the first one must be clean
+                model.train()
+                model.zero_grad()
+                loss, _, _ = setup.criterion(model, batches[rank])
+                loss.backward()
+                if backend != "pytorch_ddp":
+                    model.all_reduce_grads()
+            grads = {n: p.grad for n, p in setup.model.named_parameters() if p.grad is not None}
+        except Exception:
+            grads = traceback.format_exc()
+        if rank == 0:
+            results[str((backend, find_unused, ties, path))] = grads
+    torch.distributed.destroy_process_group()
+
+
+def test_gradients_under_every_back_end(data_bin, tmp_path):
+    with mp.get_context("spawn").Manager() as manager:
+        results = manager.dict()
+        mp.spawn(worker, args=(data_bin, tmp_path / "init", results), nprocs=2)
+        results = dict(results)
+    assert len(results) == len(CASES)
+    for backend, find_unused, ties, path in CASES:
+        case = str((backend, find_unused, ties, path))
+        setup, batches = make(data_bin, ties, path)
+        halves = [setup.train_step(batch)[3] for batch in batches]
+        assert isinstance(results[case], dict), f"{case}: {results[case]}"
+        assert results[case].keys() == halves[0].keys()
+        for name, grad in results[case].items():
+            expected = (halves[0][name] + halves[1][name]) / 2  # DDP averages
+            torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-4, msg=f"{case} {name}")
