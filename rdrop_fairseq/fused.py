@@ -139,7 +139,8 @@ class LinearRDrop(torch.autograd.Function):
                 grad_states = grad_states.unflatten(0, (-1, passes)).transpose(0, 1).to(keep)
                 every_pass = torch.arange(passes, device=hidden.device).unsqueeze(1)
                 # Fillers all name the last position: accumulating, they add zero to it.
-                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=True)
+                accumulate = device != "cpu"
+                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=accumulate)
 
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
         ctx.dtypes = hidden.dtype, weight.dtype
@@ -151,10 +152,15 @@ class LinearRDrop(torch.autograd.Function):
         grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
         hidden_dtype, weight_dtype = ctx.dtypes
         scale = grad_output[0]
+        is_one = scale.device.type == "cpu" and bool(scale == 1)  # a copy less; a GPU would have to wait
+
+        def scaled(grad: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+            return None if grad is None else (grad if is_one else grad * scale).to(dtype)
+
         return (
-            None if grad_hidden is None else (grad_hidden * scale).to(hidden_dtype),
-            None if grad_weight is None else (grad_weight * scale).to(weight_dtype),
-            None if grad_bias is None else (grad_bias * scale).to(weight_dtype),
+            scaled(grad_hidden, hidden_dtype),
+            scaled(grad_weight, weight_dtype),
+            scaled(grad_bias, weight_dtype),
             None,
             None,
         )
@@ -182,29 +188,31 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
     lse = largest - probs.amax(-1).log()  # exact where the largest term is; no second exp
     target_logits = logits.gather(-1, target).squeeze(-1)
     nll = lse - target_logits
-    smooth = num_classes * lse - logits.sum(-1)
 
-    logits -= _mean_over_passes(logits)
+    mean = _sum_over_passes(logits).div_(passes)
+    smooth = num_classes * lse.sum(1) - passes * mean.sum((1, 2))
+    ce = s * (on_target * nll.sum(1) + eps_i * smooth)
+
+    logits -= mean
     expectation = torch.linalg.vecdot(probs, logits)  # E_k
     kl = expectation.sum(1) / (passes - 1)
-    ce = s * (on_target * nll + eps_i * smooth).sum(1)
 
-    shared = _mean_over_passes(probs).mul_(a).add_(s * eps_i)
     torch.add((s + a * (1 - expectation)).unsqueeze(-1), logits, alpha=a, out=logits)
-    logits.mul_(probs).sub_(shared)
+    torch.addcmul(logits.new_full((), -s * eps_i), logits, probs, out=logits)
+    logits.sub_(_sum_over_passes(probs), alpha=a / passes)
     logits.scatter_add_(-1, target, torch.full_like(nll, -s * on_target).unsqueeze(-1))
 
     correct = target_logits.eq(largest).sum(1).to(kl.dtype)
     return torch.stack([ce + options.alpha * kl, nll.mean(1), kl, correct], dim=1)
 
 
-def _mean_over_passes(x: Tensor) -> Tensor:
-    """(n, K, V) to (n, 1, V); a sum over the middle dimension is slow in torch."""
+def _sum_over_passes(x: Tensor) -> Tensor:
+    """(n, K, V) to (n, 1, V); ``x.sum(1)`` is slow in torch."""
     first, second, *others = x.split(1, dim=1)
-    mean: Tensor = first + second
+    total: Tensor = first + second
     for other in others:
-        mean += other
-    return mean.div_(x.size(1))
+        total += other
+    return total
 
 
 def _positions(counted: Tensor, upper_bound: int | None) -> Tensor:

@@ -189,10 +189,11 @@ esac
 [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
 check_writable "$OUT" "${MIN_FREE_MB:-500}"
 settings="CORPUS=$CORPUS CRITERION=$CRITERION MAX_UPDATE=$MAX_UPDATE ALPHA=$ALPHA VOCAB=$VOCAB HELDOUT=$HELDOUT"
-if [[ -e $OUT/settings && $(<"$OUT/settings") != "$settings" ]]; then
+if [[ ! -s $OUT/settings ]]; then
+  echo "$settings" >"$OUT/settings"
+elif [[ $(<"$OUT/settings") != "$settings" ]]; then
   die "$OUT was made with $(<"$OUT/settings"): choose another folder with OUT, or delete it"
 fi
-echo "$settings" >"$OUT/settings"
 setup_venv examples
 run_stage "corpus: $CORPUS" raw prepare
 run_stage "SentencePiece model and pieces" pieces encode
