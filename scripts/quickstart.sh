@@ -16,7 +16,7 @@ Environment:
                         Ubuntu's packages, which are unpacked, not installed
                         multi30k: image captions, from github.com/multi30k/dataset
   LIBREOFFICE_HELP_DIR  a folder with the help's de/ and en-US/, in place of the download
-  MULTI30K_DIR          a folder with {train,val,test_2016_flickr}.{de,en}.gz, in place of the download
+  LOCAL_FILES           a folder with {train,val,test_2016_flickr}.{de,en}.gz, in place of Multi30k's download
   CRITERION             rdrop (default), or plain: the same training without R-Drop, to compare with
   OUT                   output folder (quickstart/CORPUS, quickstart/CORPUS-plain)
   MAX_UPDATE ALPHA VOCAB HELDOUT   updates, alpha, vocabulary, pairs in valid and in test (see the script)
@@ -51,19 +51,6 @@ f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a  val.de.gz
 9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8  test_2016_flickr.de.gz
 611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9  test_2016_flickr.en.gz"
 
-stage= # the one at work, for the message when it fails or is interrupted
-trap '[[ -z $stage ]] || echo "stopped in the stage \"$stage\"; started again, the quickstart goes on from there" >&2' EXIT
-
-# run_stage NAME OUTPUT FUNCTION: runs FUNCTION unless OUTPUT exists. FUNCTION writes to OUTPUT.part.
-run_stage() {
-  stage=$1
-  [[ -e $OUT/$2 ]] && return
-  say "$1"
-  rm -rf "${OUT:?}/$2.part"
-  "$3" "$OUT/$2.part"
-  mv "$OUT/$2.part" "$OUT/$2"
-}
-
 libreoffice_help() { # prints the folder of the pages
   local pages=$OUT/debs/usr/share/libreoffice/help
   if [[ -n ${LIBREOFFICE_HELP_DIR:-} ]]; then
@@ -94,19 +81,12 @@ prepare_libreoffice() {
 
 prepare_multi30k() {
   local split lang gz
-  mkdir -p "$1" "$OUT/download"
+  mkdir -p "$1"
   for split in train:train val:valid test_2016_flickr:test; do
     for lang in "$SRC" "$TGT"; do
       gz=${split%:*}.$lang.gz
-      if [[ -n ${MULTI30K_DIR:-} ]]; then
-        [[ -e $MULTI30K_DIR/$gz ]] || die "MULTI30K_DIR: $MULTI30K_DIR/$gz is not there"
-        gz=$MULTI30K_DIR/$gz
-      else
-        download "$MULTI30K_URL/$gz" "$OUT/download/$gz"
-        (cd "$OUT/download" && sha256sum --check --quiet - <<<"$(grep "  $gz\$" <<<"$MULTI30K_SHA256")") \
-          || die "$OUT/download/$gz has a wrong checksum: delete it and start again"
-        gz=$OUT/download/$gz
-      fi
+      fetch "$MULTI30K_URL/$gz" "$OUT/download/$gz" "$(awk -v name="$gz" '$2 == name {print $1}' <<<"$MULTI30K_SHA256")"
+      gz=$OUT/download/$gz
       gzip -dc "$gz" >"$1/${split#*:}.$lang" || die "$gz is damaged: delete it and start again"
     done
   done
@@ -135,6 +115,7 @@ binarise() {
 }
 
 train() { # fairseq resumes from checkpoint_last.pt by itself
+  check_last_checkpoint "$OUT/checkpoints"
   fairseq-train "$OUT/data" --user-dir "$(python -m rdrop_fairseq)" \
     --task translation --source-lang "$SRC" --target-lang "$TGT" --seed "$SEED" \
     "${LOSS[@]}" --label-smoothing 0.1 \
@@ -203,7 +184,6 @@ run_stage "translating the test set" test.hyp translate
 run_stage "scoring" score.json score
 run_stage "plotting" training.png plot
 run_stage "ten translations" samples.txt samples
-stage=
 
 cat "$OUT/samples.txt"
 python - "$OUT/score.json" <<'PY'

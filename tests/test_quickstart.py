@@ -105,36 +105,39 @@ def test_results_of_other_settings_are_not_taken_for_these(environment, help_dir
 
 def test_multi30k_from_a_folder(environment, tmp_path):
     env = {**environment, "CORPUS": "multi30k", "OUT": str(tmp_path / "out")}
-    result = run(SCRIPT, **env, MULTI30K_DIR=str(write_multi30k(tmp_path)))
+    result = run(SCRIPT, **env, LOCAL_FILES=str(write_multi30k(tmp_path)))
     assert len((tmp_path / "out" / "test.hyp").read_text().splitlines()) == 12
     assert "BLEU" in result.stdout
 
 
 def test_bad_corpora_are_named_and_leave_nothing_to_trust(environment, tmp_path):
-    out = tmp_path / "out"
-    env = {**environment, "CORPUS": "multi30k", "OUT": str(out), "MULTI30K_DIR": str(tmp_path)}
+    good = write_multi30k(tmp_path)
 
-    def fails_with(message, **more):
-        result = run(SCRIPT, check=False, **{**env, **more})
+    def fails_with(message, **change):
+        out = tmp_path / message.replace("/", " ")
+        env = {**environment, "CORPUS": "multi30k", "OUT": str(out), "LOCAL_FILES": str(good), **change}
+        result = run(SCRIPT, check=False, **env)
         assert result.returncode != 0
         assert message in last_lines(result), result.stdout
         assert not (out / "raw").exists()
 
-    write_multi30k(tmp_path)
-    (tmp_path / "val.en.gz").unlink()
+    file = good / "val.en.gz"
+    file.unlink()
     fails_with("val.en.gz is not there")
-    write_multi30k(tmp_path)
-    (tmp_path / "val.en.gz").write_bytes(b"not a gzip file")
-    fails_with("val.en.gz is damaged")
-    (tmp_path / "val.en.gz").write_bytes(gzip.compress(b""))
-    fails_with("empty file: ")
-    (tmp_path / "val.en.gz").write_bytes(gzip.compress(b"one line\n"))
-    fails_with("valid.en has 1 lines, expected 12")
+    for content, message in (
+        (b"not a gzip file", "val.en.gz is damaged"),
+        (gzip.compress(b""), "empty file: "),
+        (gzip.compress(b"one line\n"), "valid.en has 1 lines, expected 12"),
+    ):
+        file.write_bytes(content)
+        fails_with(message)
+    file.write_bytes(gzip.compress(b"changed since\n"))
+    fails_with("wrong checksum", OUT=str(tmp_path / "valid.en has 1 lines, expected 12"))
     downloader = tmp_path / "downloader"
     downloader.write_text('#!/bin/sh\necho not the archive > "$2"\n')
     downloader.chmod(0o755)
-    fails_with("wrong checksum", MULTI30K_DIR="", DOWNLOADER=str(downloader))
-    fails_with("could not download", MULTI30K_DIR="", DOWNLOADER="false", OUT=str(tmp_path / "other"))
+    fails_with("has a wrong checksum", LOCAL_FILES="", DOWNLOADER=str(downloader))
+    fails_with("could not download", LOCAL_FILES="", DOWNLOADER="false")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The Python scripts on their own."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import run
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
@@ -97,3 +99,20 @@ def test_plot_training_names_a_log_that_is_none(tmp_path):
         result = script("plot_training.py", tmp_path / name, check=False)
         assert result.returncode == 1
         assert message in result.stdout
+
+
+def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
+    """Killed while fairseq copied checkpoint_last.pt, no later run could resume from it."""
+    for age, name in enumerate(
+        ("checkpoint_best.pt", "checkpoint2.pt", "checkpoint_2_30.pt", "checkpoint1.pt")
+    ):
+        torch.save({"name": name}, tmp_path / name)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    last = tmp_path / "checkpoint_last.pt"
+    command = 'source "$1/lib.sh"; check_last_checkpoint "$2"'
+    for content, expected in ((None, "whole"), (slice(200), "checkpoint2.pt")):
+        torch.save({"name": "whole"}, last)
+        if content:
+            last.write_bytes(last.read_bytes()[content])
+        run("bash", "-euc", command, "-", SCRIPTS, tmp_path)
+        assert torch.load(last) == {"name": expected}
