@@ -159,6 +159,30 @@ def test_unreduced_loss_sums_to_the_reduced_one(data_bin):
     torch.testing.assert_close(losses[1].sum(), losses[0])
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--rdrop-passes", "1", "--rdrop-passes must be an integer >= 2, got 1"),
+        ("--rdrop-chunk-size", "-1", "--rdrop-chunk-size must be >= 0, got -1"),
+        ("--rdrop-dropout", "0.1", "--rdrop-dropout must have one rate per pass (2), got 0.1"),
+        ("--rdrop-dropout", "0.1,1", "--rdrop-dropout must have rates in [0, 1), got 0.1, 1.0"),
+        (
+            "--rdrop-dropout",
+            "0.1,0.2",
+            "--rdrop-dropout needs --rdrop-forward separate: one forward has one rate",
+        ),
+        ("--rdrop-start-update", "-1", "--rdrop-start-update must be >= 0, got -1"),
+        ("--rdrop-warmup-updates", "-1", "--rdrop-warmup-updates must be >= 0, got -1"),
+        ("--label-smoothing", "1.5", "--label-smoothing must be in [0, 1), got 1.5"),
+    ],
+)
+def test_bad_flags_end_with_one_line(data_bin, flag, value, message):
+    """As the command line ends: SystemExit prints its message and nothing else. test_cli has the rest."""
+    with pytest.raises(SystemExit) as end:
+        Setup(data_bin, TRANSFORMER, extra=[flag, value])
+    assert end.value.code == f"error: {message}"
+
+
 def test_fused_is_refused_where_it_cannot_serve(data_bin):
     ours = Setup(data_bin, ADAPTIVE_SOFTMAX, extra=["--rdrop-loss", "fused"])
     with pytest.raises(ValueError, match=r"--rdrop-loss fused: .* has an adaptive softmax"):
