@@ -122,19 +122,25 @@ def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
 
 
 def test_fused_and_plain_give_the_same_curve(data_bin, tmp_path):
+    """To the digits of the log, under SGD: Adam divides what is rounding by its own size."""
+    options = [
+        "--optimizer",
+        "sgd",
+        "--lr",
+        "0.001",
+        "--max-update",
+        "50",
+        "--disable-validation",
+        "--no-save",
+    ]
     fused, plain = (
-        records(
-            train(
-                data_bin, tmp_path / path, "--rdrop-loss", path, "--max-update", "20", "--disable-validation"
-            ),
-            "train_inner",
-        )
+        records(train(data_bin, tmp_path / path, "--rdrop-loss", path, *options), "train_inner")
         for path in ("fused", "plain")
     )
-    assert len(fused) == len(plain) == 20
+    assert len(fused) == len(plain) == 50
     for a, b in zip(fused, plain, strict=True):
         for key in ("loss", "nll_loss", "rdrop_kl_loss", "gnorm"):
-            assert math.isclose(float(a[key]), float(b[key]), rel_tol=2e-2, abs_tol=2e-3), (key, a, b)
+            assert math.isclose(float(a[key]), float(b[key]), rel_tol=1e-3), (key, a, b)
 
 
 def test_generate_interactive_and_validate(trained, data_bin, text_dir):
