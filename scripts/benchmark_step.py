@@ -26,6 +26,7 @@ CRITERIONS = {
     "fairseq in-tree R-Drop": ["label_smoothed_cross_entropy_with_rdrop", "--rdrop-alpha", "5"],
     "ours, plain loss": [OURS, "--rdrop-loss", "plain"],
     "ours, fused loss": [OURS],
+    "ours, before --rdrop-start-update": [OURS, "--rdrop-start-update", "1000000"],
     "ours, fused loss, separate forwards": [OURS, "--rdrop-forward", "separate"],
 }
 

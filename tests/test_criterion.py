@@ -4,69 +4,22 @@ import copy
 
 import pytest
 import torch
-from conftest import SMALL, TRANSFORMER, Setup
+from conftest import MODELS, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
 NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
 PLAIN = "label_smoothed_cross_entropy"
 
-SMALL_FLAGS = " ".join(SMALL)
-SMALL_LSTM = (
-    "--encoder-embed-dim 32 --decoder-embed-dim 32 --decoder-out-embed-dim 32 --encoder-hidden-size 32"
-)
-# flags and whether the loss can be fused with the model's projection
-MODELS = {
-    "transformer_iwslt_de_en": (f"--task translation --arch transformer_iwslt_de_en {SMALL_FLAGS}", True),
-    "transformer_wmt_en_de": (
-        f"--task translation --arch transformer_wmt_en_de --share-all-embeddings {SMALL_FLAGS}",
-        True,
-    ),
-    "bart_base": (f"--task translation --arch bart_base {SMALL_FLAGS}", True),
-    "mbart": (f"--task translation --arch mbart_base {SMALL_FLAGS}", True),
-    "lightconv": (
-        f"--task translation --arch lightconv_iwslt_de_en {SMALL_FLAGS} "
-        "--encoder-kernel-size-list [3] --decoder-kernel-size-list [3]",
-        True,
-    ),
-    "lstm": (f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32", True),
-    "lstm_shared": (
-        f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32 "
-        "--share-decoder-input-output-embed",
-        False,
-    ),
-    "transformer_lm": (
-        "--task language_modeling --arch transformer_lm --decoder-layers 1 --decoder-embed-dim 32 "
-        "--decoder-ffn-embed-dim 64 --decoder-attention-heads 4 --tokens-per-sample 16",
-        True,
-    ),
-    "translation_multi_simple_epoch": (
-        "--task translation_multi_simple_epoch --lang-pairs de-en --langs de,en --encoder-langtok src "
-        f"--decoder-langtok --sampling-method uniform --arch transformer_iwslt_de_en {SMALL_FLAGS}",
-        True,
-    ),
-}
-
 ADAPTIVE_SOFTMAX = [*TRANSFORMER, "--adaptive-softmax-cutoff", "10,20"]
 
 
-@pytest.fixture
-def data(data_bin, request):
-    if "transformer_lm" not in request.node.name:
-        return data_bin
-    folder = request.getfixturevalue("tmp_path")  # a language model's data have no language in their names
-    for file in data_bin.glob("*.de-en.en.*"):
-        (folder / file.name.replace(".de-en.en", "")).write_bytes(file.read_bytes())
-    (folder / "dict.txt").write_bytes((data_bin / "dict.en.txt").read_bytes())
-    return folder
-
-
 @pytest.mark.parametrize("name", MODELS)
-def test_models(data, name):
+def test_models(model_data, name):
     """One training step, the same on both paths where both can serve, and a validation step."""
     flags, can_fuse = MODELS[name]
     auto, plain = (
-        Setup(data, flags.split(), extra=["--report-accuracy", "--rdrop-loss", path])
+        Setup(model_data, flags.split(), extra=["--report-accuracy", "--rdrop-loss", path])
         for path in ("auto", "plain")
     )
     sample = auto.batch()
@@ -84,7 +37,7 @@ def test_models(data, name):
     for key in ("loss", "nll_loss", "rdrop_kl_loss", "n_correct", "total"):
         torch.testing.assert_close(float(log[key]), float(expected[2][key]), rtol=1e-4, atol=1e-4)
 
-    theirs = Setup(data, flags.split(), PLAIN, ["--report-accuracy"]).valid_step(sample, auto.model)
+    theirs = Setup(model_data, flags.split(), PLAIN, ["--report-accuracy"]).valid_step(sample, auto.model)
     assert auto.valid_step(sample)[1:] == theirs[1:]  # to the last digit
     torch.testing.assert_close(sample, before, rtol=0, atol=0)  # not modified by either step
 

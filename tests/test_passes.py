@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 import torch
-from conftest import SMALL, TRANSFORMER, Setup
+from conftest import MODELS, SMALL, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
@@ -155,6 +155,26 @@ def test_recomputed_activations_give_the_same_gradient(data_bin, mode):
     sample = stored.batch()
     expected, got = stored.train_step(sample), recomputed.train_step(sample)
     torch.testing.assert_close(got[0], expected[0])
+    for key, grad in got[3].items():
+        torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_everything_together_on_every_model(model_data, name):
+    """Three passes with rates of their own, a warm-up, an ignored prefix: the same numbers on both paths."""
+    flags, can_fuse = MODELS[name]
+    options = "--rdrop-passes 3 --rdrop-dropout 0.1,0.2,0.3 --rdrop-warmup-updates 4 --ignore-prefix-size 1"
+    extra = [*SEPARATE, *options.split(), "--sentence-avg", "--report-accuracy"]
+    auto, plain = (
+        Setup(model_data, flags.split(), extra=[*extra, "--rdrop-loss", p]) for p in ("auto", "plain")
+    )
+    assert (auto.criterion._fused_projection(auto.model) is not None) == can_fuse
+    auto.criterion.num_updates = plain.criterion.num_updates = 3
+    sample = auto.batch()
+    got, expected = auto.train_step(sample), plain.train_step(sample, auto.model)
+    assert got[1] == expected[1] == sample["target"].size(0)
+    for key, value in expected[2].items():
+        torch.testing.assert_close(float(got[2][key]), float(value), rtol=1e-4, atol=1e-4, msg=key)
     for key, grad in got[3].items():
         torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-4, msg=key)
 
