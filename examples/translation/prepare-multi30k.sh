@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Multi30k, English with German or French, ready for training; see usage below.
-set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
+set -euo pipefail
 source "$(dirname "$0")/common.sh"
 source "$ROOT/scripts/multi30k.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains a translation model with or without R-Drop; see usage below. The hyper-parameters are in recipes.sh.
-set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
+set -euo pipefail
 source "$(dirname "$0")/common.sh"
 source "$(dirname "$0")/recipes.sh"
 
