@@ -22,9 +22,11 @@ ddd0130c7d97482dc5197a02141dae8dd79f20f03586c480d675c09a32daf608  test_2018_flic
 ef4f4844037d4c5dea75c9a8ed5fd78905967a26f67c255e230cc9780032654d  test_2018_flickr.en.gz
 fb2b83fcceb937a4f7e3e93c1c51c22aba92f1e342391e6b5ba392b16a920501  test_2018_flickr.fr.gz"
 
+multi30k_sha256() { awk -v name="$1.$2.gz" '$2 == name {print $1}' <<<"$MULTI30K_SHA256"; } # NAME LANG
+
 # multi30k_text NAME LANG FILE: the text of NAME.LANG.gz, downloaded to $OUT/download, in FILE.
 multi30k_text() {
   local gz=$OUT/download/$1.$2.gz
-  fetch "$MULTI30K_URL/$1.$2.gz" "$gz" "$(awk -v name="$1.$2.gz" '$2 == name {print $1}' <<<"$MULTI30K_SHA256")"
+  fetch "$MULTI30K_URL/$1.$2.gz" "$gz" "$(multi30k_sha256 "$1" "$2")"
   gzip -dc "$gz" >"$3" || die "$gz is damaged: delete it and start again"
 }

@@ -25,6 +25,12 @@ setting() {
   sed -n "s/^$2=//p" "$1/settings"
 }
 
+# archive URL NAME [SHA256]: $OUT/download/NAME, tested on every run. One that was deleted after its text
+# had been taken out, to make room, is not downloaded again.
+archive() {
+  [[ -e $OUT/corpus && ! -e $OUT/download/$2 ]] || fetch "$1" "$OUT/download/$2" "${3:-}"
+}
+
 # unpack ARCHIVE DIR MEMBER...: these members of the archive, in DIR.
 unpack() {
   mkdir -p "$2"
@@ -34,11 +40,19 @@ unpack() {
 
 # check_pairs WHAT NUMBER|LEAST-MOST FILE FILE: dies unless both sides are there with that many lines.
 check_pairs() {
-  local lines
+  local file lines
   for file in "${@:3}"; do [[ -s $file ]] || die "$1: $file is missing or empty"; done
   lines=$(wc -l <"$3")
   count_lines "$lines" "$4"
   ((lines >= ${2%-*} && lines <= ${2#*-})) || die "$1 has $lines pairs, expected $2 (EXPECTED, see --help)"
+}
+
+check_expected() { # NUMBER...: one for every split
+  (($# == ${#SPLITS[@]})) || die "EXPECTED must have ${#SPLITS[@]} numbers, got $*"
+  local number
+  for number; do
+    [[ $number =~ ^[0-9]+(-[0-9]+)?$ ]] || die "EXPECTED: $number is neither a number nor LEAST-MOST"
+  done
 }
 
 check_bpe() { # BPE and MERGES are sane

@@ -31,7 +31,7 @@ recipe() {
       AVERAGE=last:10
       DECODING=(--beam 4 --lenpen 0.6)
       SCORING=()
-      TOKENISING=(--split-dashes)
+      TOKENISING=(--split-dashes --plain-apostrophes)
       [[ ${TGT:-} != de ]] || SCORING=(--split-compounds)
       ;;
     multi30k) # not in the paper: a model small enough for 29,000 pairs, and for a CPU
