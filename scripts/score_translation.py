@@ -64,7 +64,8 @@ def compute(
         baseline, system = results[key]
         if not isinstance(system, Result) or not isinstance(baseline, Result):
             raise TypeError(f"sacreBLEU's test gave no results for {name}")
-        scores.append(Score(name, system.score, str(signatures[key]), baseline.score, system.p_value))
+        p_value = None if system.p_value is None else float(system.p_value)
+        scores.append(Score(name, float(system.score), str(signatures[key]), float(baseline.score), p_value))
     return scores
 
 
