@@ -23,19 +23,19 @@ BEST = re.compile(r"checkpoint\.best_\w+_(-?\d+(?:\.\d+)?)\.pt")
 def choose(folder: Path, which: str, count: int) -> list[Path]:
     """The ``count`` checkpoints to average, the one that matters most first.
 
-    ``last``: of the ends of epochs, or of updates where there are none of epochs. ``best``: of those that
-    --keep-best-checkpoints named, by the figure in the name, higher is better (BLEU).
-    One checkpoint is checkpoint_last.pt or checkpoint_best.pt, where the run kept no others.
+    One is checkpoint_last.pt or checkpoint_best.pt. Several are, for ``last``, of the ends of epochs, or of
+    updates where there are not enough of epochs; for ``best``, those of --keep-best-checkpoints by the
+    figure in their names, higher is better (BLEU).
     """
+    only = folder / f"checkpoint_{which}.pt"
+    if count == 1 and only.is_file():
+        return [only]
     for pattern in (BEST,) if which == "best" else (EPOCH, UPDATE):
         found = [
             (float(m.group(1)), path) for path in folder.iterdir() if (m := pattern.fullmatch(path.name))
         ]
         if len(found) >= count:
             return [path for _, path in sorted(found, reverse=True)[:count]]
-    only = folder / f"checkpoint_{which}.pt"
-    if count == 1 and only.is_file():
-        return [only]
     sys.exit(
         f"error: {folder} has fewer than {count} checkpoints to average: ask for fewer than {which}:{count}"
     )

@@ -135,7 +135,7 @@ def test_significance_is_that_of_the_command_line(texts):
     table, scores = score(texts, "--samples", "200", baseline=True)
     assert "baseline" in table.splitlines()[0]
     systems = [texts / "base.txt", texts / "hyp.txt"]
-    options = ["-m", "bleu", "chrf", "ter", "--paired-bs", "--paired-bs-n", "200", "-w", "4", "--no-color"]
+    options = ["-m", "bleu", "chrf", "ter", "--paired-bs", "--paired-bs-n", "200", "-w", "4", "-f", "text"]
     result = run("sacrebleu", texts / "ref.txt", "-i", *systems, *options)
     figures = [float(figure) for figure in re.findall(r"(\d+\.\d+) \(\d", result.stdout)]
     assert figures == [round(s["baseline"], 4) for s in scores[1:]] + [
