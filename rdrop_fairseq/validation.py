@@ -1,6 +1,7 @@
 """Checks of the losses' arguments. Each raises a ValueError that names the argument and its value."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -31,6 +32,23 @@ def check_rdrop_options(alpha: float, passes: int, label_smoothing: float, ce_re
         raise ValueError(f"passes must be an integer >= 2, got {passes}")
     check_epsilon("label_smoothing", label_smoothing)
     check_choice("ce_reduction", ce_reduction, CEReduction)
+
+
+def check_non_negative(name: str, value: int) -> None:
+    if value < 0:
+        raise ValueError(f"{name} must be >= 0, got {value}")
+
+
+def check_dropout_rates(name: str, rates: Sequence[float], passes: int, forward: str) -> None:
+    """A rate for each pass, which ``forward`` "separate" alone can give it, or none."""
+    if not rates:
+        return
+    if len(rates) != passes:
+        raise ValueError(f"{name} must have one rate per pass ({passes}), got {', '.join(map(str, rates))}")
+    if not all(0.0 <= rate < 1.0 for rate in rates):
+        raise ValueError(f"{name} must have rates in [0, 1), got {', '.join(map(str, rates))}")
+    if forward != "separate":
+        raise ValueError(f"{name} needs --rdrop-forward separate: one forward has one rate")
 
 
 def check_passes_fit(name: str, stacked: Tensor, target: Tensor, passes: int) -> None:

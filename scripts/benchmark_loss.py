@@ -2,11 +2,14 @@
 """Time and peak memory of the loss with its output projection, forward and backward.
 
 Contestants: the three matrix products that no loss can avoid; fairseq's label-smoothed cross entropy on
-one pass; the R-Drop authors' formula (tests/reference.py); fairseq's label_smoothed_cross_entropy_with_rdrop;
-rdrop_loss; linear_rdrop_loss; the latter with its elementwise part under torch.compile (--compile).
+one pass; the R-Drop authors' formula (tests/reference.py) and fairseq's
+label_smoothed_cross_entropy_with_rdrop, both for two passes only; rdrop_loss; linear_rdrop_loss, also with
+its elementwise part under torch.compile (--compile) and with other chunks (--chunk-size). What would hold
+more than --max-gib is left out.
 """
 
 import argparse
+import functools
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -41,48 +44,61 @@ def fairseq_rdrop_loss(logits: Tensor, target: Tensor) -> Tensor:
     return loss
 
 
-def make_contestants(
-    tokens: int, vocab: int, dim: int, dtype: torch.dtype, device: str, compiled: Any
-) -> bench.Contestants:
+def make_contestants(tokens: int, vocab: int, args: argparse.Namespace, compiled: Any) -> bench.Contestants:
+    dtype, device, dim, passes = getattr(torch, args.dtype), args.device, args.dim, args.passes
     generator = torch.Generator().manual_seed(0)
-    hidden = torch.randn(2 * tokens, dim, generator=generator).to(device, dtype).requires_grad_()
+    hidden = torch.randn(passes * tokens, dim, generator=generator).to(device, dtype).requires_grad_()
     weight = torch.randn(vocab, dim, generator=generator).mul_(dim**-0.5).to(device, dtype).requires_grad_()
     target = torch.randint(2, vocab, (tokens,), generator=generator).to(device)
     options: dict[str, Any] = {"alpha": ALPHA, "label_smoothing": EPSILON, "ignore_index": PAD}
-    buffer = torch.empty(2 * tokens, vocab, device=device, dtype=dtype)
+    ours = {**options, "passes": passes}
 
     def backward(loss: Tensor) -> None:
         torch.autograd.grad(loss, (hidden, weight))
 
-    def products() -> None:
+    def products(logits: Tensor) -> None:
         with torch.no_grad():
-            torch.mm(hidden, weight.t(), out=buffer)
-            _ = buffer @ weight, buffer.t() @ hidden
+            torch.mm(hidden, weight.t(), out=logits)
+            _ = logits @ weight, logits.t() @ hidden
 
     def one_pass() -> None:
         lprobs = F.log_softmax(F.linear(hidden[:tokens], weight), dim=-1, dtype=torch.float32)
         backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, EPSILON, ignore_index=PAD)[0])
 
-    def fused_compiled() -> None:
+    def linear(chunk_size: int | None = None) -> None:
+        backward(linear_rdrop_loss(hidden, weight, target, chunk_size=chunk_size, **ours).loss)
+
+    def linear_compiled() -> None:
         eager = fused.losses_and_grad_
         fused.losses_and_grad_ = compiled
         try:
-            backward(linear_rdrop_loss(hidden, weight, target, **options).loss)
+            linear()
         finally:
             fused.losses_and_grad_ = eager
 
-    contestants: bench.Contestants = {
-        "matrix products": products,
-        "fairseq plain, one pass": one_pass,
-        "authors' formula": lambda: backward(
-            reference.authors_rdrop(F.linear(hidden, weight), target, **options)
-        ),
-        "fairseq in-tree": lambda: backward(fairseq_rdrop_loss(F.linear(hidden, weight), target)),
-        "rdrop_loss": lambda: backward(rdrop_loss(F.linear(hidden, weight), target, **options).loss),
-        "linear_rdrop_loss": lambda: backward(linear_rdrop_loss(hidden, weight, target, **options).loss),
-    }
+    logits_gib = passes * tokens * vocab * 4 / 2**30
+    contestants: bench.Contestants = {}
+    if 2 * logits_gib <= args.max_gib:
+        buffer = torch.empty(passes * tokens, vocab, device=device, dtype=dtype)
+        contestants["matrix products"] = functools.partial(products, buffer)
+    if 5 / passes * logits_gib <= args.max_gib:
+        contestants["fairseq plain, one pass"] = one_pass
+    if 8 * logits_gib <= args.max_gib:
+        if passes == 2:
+            contestants["authors' formula"] = lambda: backward(
+                reference.authors_rdrop(F.linear(hidden, weight), target, **options)
+            )
+            contestants["fairseq in-tree"] = lambda: backward(
+                fairseq_rdrop_loss(F.linear(hidden, weight), target)
+            )
+        contestants["rdrop_loss"] = lambda: backward(
+            rdrop_loss(F.linear(hidden, weight), target, **ours).loss
+        )
+    contestants["linear_rdrop_loss"] = linear
     if compiled is not None:
-        contestants["linear_rdrop_loss, compiled"] = fused_compiled
+        contestants["linear_rdrop_loss, compiled"] = linear_compiled
+    for chunk_size in args.chunk_size:
+        contestants[f"linear_rdrop_loss, chunk {chunk_size}"] = functools.partial(linear, chunk_size)
     return contestants
 
 
@@ -94,6 +110,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=[1024], help="target tokens of one pass")
     parser.add_argument("--vocab", type=int, nargs="+", default=[10000])
     parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--chunk-size", type=int, nargs="+", default=[], help="further chunk sizes to time")
+    parser.add_argument("--max-gib", type=float, default=16, help="memory that a contestant may take")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     parser.add_argument("--compile", action="store_true", help="also under torch.compile")
     args = parser.parse_args()
@@ -104,12 +123,17 @@ def main() -> None:
     rows = []
     for vocab in args.vocab:
         for tokens in args.tokens:
-            dtype = getattr(torch, args.dtype)
-            contestants = make_contestants(tokens, vocab, args.dim, dtype, args.device, compiled)
+            contestants = make_contestants(tokens, vocab, args, compiled)
             timings = bench.times(contestants, args.repeats, args.device)
             ours = bench.summary(timings["linear_rdrop_loss"])["median_ms"]
             for name, function in contestants.items():
-                row = {"contestant": name, "tokens": f"2 x {tokens}", "vocab": vocab, "dim": args.dim}
+                row = {
+                    "contestant": name,
+                    "passes": args.passes,
+                    "tokens": tokens,
+                    "vocab": vocab,
+                    "dim": args.dim,
+                }
                 row |= {"dtype": args.dtype, **bench.summary(timings[name])}
                 row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
                 row["time_over_ours"] = round(row["median_ms"] / ours, 2)

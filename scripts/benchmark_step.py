@@ -2,7 +2,8 @@
 """Time of a whole fairseq training step (forward, backward, clipping, Adam) under each criterion.
 
 A transformer on random sentences. Contestants: label_smoothed_cross_entropy;
-label_smoothed_cross_entropy_with_rdrop; label_smoothed_cross_entropy_rdrop, plain and fused.
+label_smoothed_cross_entropy_with_rdrop; label_smoothed_cross_entropy_rdrop with the plain and the fused
+loss, with separate forwards, and with more passes.
 """
 
 import argparse
@@ -19,11 +20,14 @@ from fairseq.trainer import Trainer
 
 import rdrop_fairseq  # noqa: F401  (registers the criterion)
 
+OURS = "label_smoothed_cross_entropy_rdrop"
 CRITERIONS = {
     "plain": ["label_smoothed_cross_entropy"],
     "fairseq in-tree R-Drop": ["label_smoothed_cross_entropy_with_rdrop", "--rdrop-alpha", "5"],
-    "ours, plain loss": ["label_smoothed_cross_entropy_rdrop", "--rdrop-loss", "plain"],
-    "ours, fused loss": ["label_smoothed_cross_entropy_rdrop", "--rdrop-loss", "fused"],
+    "ours, plain loss": [OURS, "--rdrop-loss", "plain"],
+    "ours, fused loss": [OURS],
+    "ours, before --rdrop-start-update": [OURS, "--rdrop-start-update", "1000000"],
+    "ours, fused loss, separate forwards": [OURS, "--rdrop-forward", "separate"],
 }
 
 
@@ -80,6 +84,7 @@ def main() -> None:
     parser.add_argument("--vocab", type=int, default=4000)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--passes", type=int, nargs="+", default=[], help="further numbers of passes")
     parser.add_argument("--fp16", action="store_true", help="as fairseq-train --fp16; needs a GPU")
     args = parser.parse_args()
     logging.disable(logging.INFO)
@@ -90,7 +95,8 @@ def main() -> None:
         sample = {**batch, "net_input": dict(batch["net_input"])}  # the in-tree criterion changes it
         trainer.train_step([sample])
 
-    trainers = {name: make_trainer(flags, args) for name, flags in CRITERIONS.items()}
+    more = {f"ours, fused loss, {k} passes": [OURS, "--rdrop-passes", str(k)] for k in args.passes}
+    trainers = {name: make_trainer(flags, args) for name, flags in (CRITERIONS | more).items()}
     contestants: bench.Contestants = {
         name: (lambda trainer=trainer: step(trainer))  # type: ignore[misc]
         for name, trainer in trainers.items()

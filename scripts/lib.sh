@@ -117,6 +117,23 @@ count_lines() {
   done
 }
 
+# keep_settings KEY=VALUE...: notes in $OUT/settings what $OUT is made with; dies if it was made with other settings.
+keep_settings() {
+  local settings
+  settings=$(printf '%s\n' "$@")
+  if [[ ! -s $OUT/settings ]]; then
+    echo "$settings" >"$OUT/settings.part" && mv "$OUT/settings.part" "$OUT/settings"
+  elif [[ $(<"$OUT/settings") != "$settings" ]]; then
+    die "$OUT was made with other settings ($(diff <(echo "$settings") "$OUT/settings" | sed -n 's/^> //p' \
+      | paste -sd' ')): choose another folder with OUT, or delete it"
+  fi
+}
+
+# show_progress: of the log of fairseq-train, the lines about updates and validation, without the logger's prefix.
+show_progress() {
+  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p'
+}
+
 # check_last_checkpoint DIR: fairseq copies checkpoint_last.pt to its place. Where a kill cut the copy short,
 # this replaces it by the newest of the checkpoints, which were renamed and are whole.
 check_last_checkpoint() {

@@ -122,10 +122,6 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
   touch "$1"
 }
 
-show_progress() { # the lines about updates and validation, without the logger's prefix
-  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p'
-}
-
 translate() {
   fairseq-generate "$OUT/data" --user-dir "$(python -m rdrop_fairseq)" --task translation \
     --source-lang "$SRC" --target-lang "$TGT" --path "$OUT/checkpoints/checkpoint_last.pt" \
@@ -156,12 +152,8 @@ case $CRITERION in
 esac
 [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
 check_writable "$OUT" "${MIN_FREE_MB:-500}"
-settings="CORPUS=$CORPUS CRITERION=$CRITERION MAX_UPDATE=$MAX_UPDATE ALPHA=$ALPHA VOCAB=$VOCAB HELDOUT=$HELDOUT"
-if [[ ! -s $OUT/settings ]]; then
-  echo "$settings" >"$OUT/settings"
-elif [[ $(<"$OUT/settings") != "$settings" ]]; then
-  die "$OUT was made with $(<"$OUT/settings"): choose another folder with OUT, or delete it"
-fi
+keep_settings "CORPUS=$CORPUS" "CRITERION=$CRITERION" "MAX_UPDATE=$MAX_UPDATE" "ALPHA=$ALPHA" "VOCAB=$VOCAB" \
+  "HELDOUT=$HELDOUT"
 setup_venv examples
 run_stage "corpus: $CORPUS" raw prepare
 run_stage "SentencePiece model and pieces" pieces encode

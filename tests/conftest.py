@@ -120,3 +120,51 @@ SMALL = [
     "--encoder-attention-heads 4 --decoder-attention-heads 4",
 ]
 TRANSFORMER = ["--task", "translation", "--arch", "transformer_iwslt_de_en", *" ".join(SMALL).split()]
+
+SMALL_FLAGS = " ".join(SMALL)
+SMALL_LSTM = (
+    "--encoder-embed-dim 32 --decoder-embed-dim 32 --decoder-out-embed-dim 32 --encoder-hidden-size 32"
+)
+# flags and whether the loss can be fused with the model's projection
+MODELS = {
+    "transformer_iwslt_de_en": (f"--task translation --arch transformer_iwslt_de_en {SMALL_FLAGS}", True),
+    "transformer_wmt_en_de": (
+        f"--task translation --arch transformer_wmt_en_de --share-all-embeddings {SMALL_FLAGS}",
+        True,
+    ),
+    "bart_base": (f"--task translation --arch bart_base {SMALL_FLAGS}", True),
+    "mbart": (f"--task translation --arch mbart_base {SMALL_FLAGS}", True),
+    "lightconv": (
+        f"--task translation --arch lightconv_iwslt_de_en {SMALL_FLAGS} "
+        "--encoder-kernel-size-list [3] --decoder-kernel-size-list [3]",
+        True,
+    ),
+    "lstm": (f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32", True),
+    "lstm_shared": (
+        f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32 "
+        "--share-decoder-input-output-embed",
+        False,
+    ),
+    "transformer_lm": (
+        "--task language_modeling --arch transformer_lm --decoder-layers 1 --decoder-embed-dim 32 "
+        "--decoder-ffn-embed-dim 64 --decoder-attention-heads 4 --tokens-per-sample 16",
+        True,
+    ),
+    "translation_multi_simple_epoch": (
+        "--task translation_multi_simple_epoch --lang-pairs de-en --langs de,en --encoder-langtok src "
+        f"--decoder-langtok --sampling-method uniform --arch transformer_iwslt_de_en {SMALL_FLAGS}",
+        True,
+    ),
+}
+
+
+@pytest.fixture
+def model_data(data_bin, request):
+    """The data of the model of MODELS that the test is named after."""
+    if "transformer_lm" not in request.node.name:
+        return data_bin
+    folder = request.getfixturevalue("tmp_path")  # a language model's data have no language in their names
+    for file in data_bin.glob("*.de-en.en.*"):
+        (folder / file.name.replace(".de-en.en", "")).write_bytes(file.read_bytes())
+    (folder / "dict.txt").write_bytes((data_bin / "dict.en.txt").read_bytes())
+    return folder

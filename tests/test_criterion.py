@@ -4,69 +4,22 @@ import copy
 
 import pytest
 import torch
-from conftest import SMALL, TRANSFORMER, Setup
+from conftest import MODELS, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
 NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
 PLAIN = "label_smoothed_cross_entropy"
 
-SMALL_FLAGS = " ".join(SMALL)
-SMALL_LSTM = (
-    "--encoder-embed-dim 32 --decoder-embed-dim 32 --decoder-out-embed-dim 32 --encoder-hidden-size 32"
-)
-# flags and whether the loss can be fused with the model's projection
-MODELS = {
-    "transformer_iwslt_de_en": (f"--task translation --arch transformer_iwslt_de_en {SMALL_FLAGS}", True),
-    "transformer_wmt_en_de": (
-        f"--task translation --arch transformer_wmt_en_de --share-all-embeddings {SMALL_FLAGS}",
-        True,
-    ),
-    "bart_base": (f"--task translation --arch bart_base {SMALL_FLAGS}", True),
-    "mbart": (f"--task translation --arch mbart_base {SMALL_FLAGS}", True),
-    "lightconv": (
-        f"--task translation --arch lightconv_iwslt_de_en {SMALL_FLAGS} "
-        "--encoder-kernel-size-list [3] --decoder-kernel-size-list [3]",
-        True,
-    ),
-    "lstm": (f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32", True),
-    "lstm_shared": (
-        f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32 "
-        "--share-decoder-input-output-embed",
-        False,
-    ),
-    "transformer_lm": (
-        "--task language_modeling --arch transformer_lm --decoder-layers 1 --decoder-embed-dim 32 "
-        "--decoder-ffn-embed-dim 64 --decoder-attention-heads 4 --tokens-per-sample 16",
-        True,
-    ),
-    "translation_multi_simple_epoch": (
-        "--task translation_multi_simple_epoch --lang-pairs de-en --langs de,en --encoder-langtok src "
-        f"--decoder-langtok --sampling-method uniform --arch transformer_iwslt_de_en {SMALL_FLAGS}",
-        True,
-    ),
-}
-
 ADAPTIVE_SOFTMAX = [*TRANSFORMER, "--adaptive-softmax-cutoff", "10,20"]
 
 
-@pytest.fixture
-def data(data_bin, request):
-    if "transformer_lm" not in request.node.name:
-        return data_bin
-    folder = request.getfixturevalue("tmp_path")  # a language model's data have no language in their names
-    for file in data_bin.glob("*.de-en.en.*"):
-        (folder / file.name.replace(".de-en.en", "")).write_bytes(file.read_bytes())
-    (folder / "dict.txt").write_bytes((data_bin / "dict.en.txt").read_bytes())
-    return folder
-
-
 @pytest.mark.parametrize("name", MODELS)
-def test_models(data, name):
+def test_models(model_data, name):
     """One training step, the same on both paths where both can serve, and a validation step."""
     flags, can_fuse = MODELS[name]
     auto, plain = (
-        Setup(data, flags.split(), extra=["--report-accuracy", "--rdrop-loss", path])
+        Setup(model_data, flags.split(), extra=["--report-accuracy", "--rdrop-loss", path])
         for path in ("auto", "plain")
     )
     sample = auto.batch()
@@ -84,7 +37,7 @@ def test_models(data, name):
     for key in ("loss", "nll_loss", "rdrop_kl_loss", "n_correct", "total"):
         torch.testing.assert_close(float(log[key]), float(expected[2][key]), rtol=1e-4, atol=1e-4)
 
-    theirs = Setup(data, flags.split(), PLAIN, ["--report-accuracy"]).valid_step(sample, auto.model)
+    theirs = Setup(model_data, flags.split(), PLAIN, ["--report-accuracy"]).valid_step(sample, auto.model)
     assert auto.valid_step(sample)[1:] == theirs[1:]  # to the last digit
     torch.testing.assert_close(sample, before, rtol=0, atol=0)  # not modified by either step
 
@@ -157,6 +110,30 @@ def test_unreduced_loss_sums_to_the_reduced_one(data_bin):
         losses.append(ours.criterion(ours.model, sample, reduce=reduce)[0])
     assert losses[1].shape == sample["target"].shape
     torch.testing.assert_close(losses[1].sum(), losses[0])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--rdrop-passes", "1", "--rdrop-passes must be an integer >= 2, got 1"),
+        ("--rdrop-chunk-size", "-1", "--rdrop-chunk-size must be >= 0, got -1"),
+        ("--rdrop-dropout", "0.1", "--rdrop-dropout must have one rate per pass (2), got 0.1"),
+        ("--rdrop-dropout", "0.1,1", "--rdrop-dropout must have rates in [0, 1), got 0.1, 1.0"),
+        (
+            "--rdrop-dropout",
+            "0.1,0.2",
+            "--rdrop-dropout needs --rdrop-forward separate: one forward has one rate",
+        ),
+        ("--rdrop-start-update", "-1", "--rdrop-start-update must be >= 0, got -1"),
+        ("--rdrop-warmup-updates", "-1", "--rdrop-warmup-updates must be >= 0, got -1"),
+        ("--label-smoothing", "1.5", "--label-smoothing must be in [0, 1), got 1.5"),
+    ],
+)
+def test_bad_flags_end_with_one_line(data_bin, flag, value, message):
+    """As the command line ends: SystemExit prints its message and nothing else. test_cli has the rest."""
+    with pytest.raises(SystemExit) as end:
+        Setup(data_bin, TRANSFORMER, extra=[flag, value])
+    assert end.value.code == f"error: {message}"
 
 
 def test_fused_is_refused_where_it_cannot_serve(data_bin):

@@ -13,7 +13,13 @@ pytest.importorskip("fairseq")
 NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
 BACKENDS = ["legacy_ddp", "no_c10d", "pytorch_ddp"]
 TIES = [[], ["--share-all-embeddings"]]
-CASES = list(itertools.product(BACKENDS, [False, True], TIES, ["fused", "plain"]))
+PATHS = {
+    "fused": ["--rdrop-loss", "fused"],
+    "plain": ["--rdrop-loss", "plain"],
+    "fused, separate": ["--rdrop-loss", "fused", "--rdrop-forward", "separate"],
+    "plain, separate": ["--rdrop-loss", "plain", "--rdrop-forward", "separate"],
+}
+CASES = list(itertools.product(BACKENDS, [False, True], TIES, PATHS))
 
 
 def wrap(model, backend, find_unused):
@@ -28,7 +34,7 @@ def wrap(model, backend, find_unused):
 
 
 def make(data, ties, path):
-    setup = Setup(data, [*TRANSFORMER, *NO_DROPOUT, *ties], extra=["--rdrop-loss", path])
+    setup = Setup(data, [*TRANSFORMER, *NO_DROPOUT, *ties], extra=PATHS[path])
     setup.task.load_dataset("train")
     dataset = setup.task.dataset("train")
     return setup, [dataset.collater([dataset[i] for i in part]) for part in (range(4), range(4, 8))]

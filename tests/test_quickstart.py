@@ -95,12 +95,14 @@ def test_libreoffice_interrupted_resumed_and_done(environment, help_dir, tmp_pat
 
 def test_results_of_other_settings_are_not_taken_for_these(environment, help_dir, tmp_path):
     """A second call with another alpha printed the first call's scores."""
-    (tmp_path / "settings").write_text("CORPUS=libreoffice CRITERION=rdrop MAX_UPDATE=8 ALPHA=5\n")
-    env = {**environment, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(tmp_path)}
-    result = run(SCRIPT, check=False, **env)
-    assert result.returncode != 0
-    assert "was made with CORPUS=libreoffice CRITERION=rdrop MAX_UPDATE=8 ALPHA=5:" in last_lines(result)
-    assert [path.name for path in tmp_path.iterdir()] == ["settings"]
+    env = {**environment, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(tmp_path), "HELDOUT": "1000"}
+    first = run(SCRIPT, check=False, **env)
+    assert "pairs, more than 2000 are needed" in first.stdout
+    before = files(tmp_path)
+    second = run(SCRIPT, check=False, **env, ALPHA="7")
+    assert second.returncode != 0
+    assert "was made with other settings (ALPHA=0.5): choose another folder with OUT" in last_lines(second)
+    assert files(tmp_path) == before
 
 
 def test_multi30k_from_a_folder(environment, tmp_path):

@@ -1,5 +1,6 @@
 """The Python scripts on their own."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -149,3 +150,16 @@ def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
             last.write_bytes(last.read_bytes()[content])
         run("bash", "-euc", command, "-", SCRIPTS, tmp_path)
         assert torch.load(last) == {"name": expected}
+
+
+def test_classification_example(tmp_path):
+    """Three systems, two seeds; training helps, and a rerun gives the same numbers."""
+    example = SCRIPTS.parent / "examples" / "classification" / "train_digits.py"
+    for name in ("a.json", "b.json"):
+        options = ["--seeds", "2", "--epochs", "20", "--out", tmp_path / name]
+        table = run(sys.executable, example, *options).stdout
+    assert "R-Drop, alpha 3 " in table
+    first, second = (json.loads((tmp_path / name).read_text())["systems"] for name in ("a.json", "b.json"))
+    assert [len(system["test"]) for system in first] == [2, 2, 2]
+    assert all(accuracy > 70 for system in first for accuracy in system["test"])
+    assert [system["test"] for system in first] == [system["test"] for system in second]

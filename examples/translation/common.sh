@@ -1,4 +1,4 @@
-# What the scripts of this folder share: settings that belong to a folder, the steps from text to binary data.
+# What the scripts of this folder share: the settings of a folder, the steps from text to binary data.
 # shellcheck shell=bash
 # Source it after `set -euo pipefail`.
 
@@ -6,18 +6,6 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
 WORKERS=${WORKERS:-$(nproc)}
-
-# keep_settings KEY=VALUE...: notes in $OUT/settings what $OUT is made with; dies if it was made with other settings.
-keep_settings() {
-  local settings
-  settings=$(printf '%s\n' "$@")
-  if [[ ! -s $OUT/settings ]]; then
-    echo "$settings" >"$OUT/settings.part" && mv "$OUT/settings.part" "$OUT/settings"
-  elif [[ $(<"$OUT/settings") != "$settings" ]]; then
-    die "$OUT was made with other settings ($(diff <(echo "$settings") "$OUT/settings" | sed -n 's/^> //p' \
-      | paste -sd' ')): choose another folder with OUT, or delete it"
-  fi
-}
 
 # setting DIR KEY: the value noted in DIR/settings.
 setting() {

@@ -108,10 +108,6 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
   touch "$1"
 }
 
-show_progress() { # the lines about updates and validation, without the logger's prefix
-  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p'
-}
-
 check_writable "$OUT" 500
 machine=$( ((NODE_RANK == 0)) || echo ".machine$NODE_RANK")
 LOG=$OUT/train$machine.log

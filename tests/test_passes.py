@@ -1,0 +1,209 @@
+"""How the passes are made: repeated batch or separate forwards, dropout rates per pass, the schedule."""
+
+import statistics
+
+import pytest
+import torch
+from conftest import MODELS, SMALL, TRANSFORMER, Setup
+
+pytest.importorskip("fairseq")
+
+from fairseq.modules import FairseqDropout
+
+NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
+PLAIN = "label_smoothed_cross_entropy"
+SEPARATE = ["--rdrop-forward", "separate"]
+LSTM = [
+    *"--task translation --arch lstm --encoder-layers 2 --decoder-layers 2".split(),
+    *"--encoder-embed-dim 32 --encoder-hidden-size 32".split(),
+    *"--decoder-embed-dim 32 --decoder-hidden-size 32 --decoder-out-embed-dim 32".split(),
+]
+LIGHTCONV = [
+    *"--task translation --arch lightconv_iwslt_de_en --weight-dropout 0".split(),
+    *"--encoder-kernel-size-list [3] --decoder-kernel-size-list [3]".split(),
+    *" ".join(SMALL).split(),
+]
+
+
+@pytest.mark.parametrize("flags", [TRANSFORMER, LSTM, LIGHTCONV], ids=["transformer", "lstm", "lightconv"])
+@pytest.mark.parametrize("path", ["fused", "plain"])
+@pytest.mark.parametrize("passes", ["2", "3"])
+def test_separate_forwards_are_one_over_the_repeated_batch(data_bin, flags, path, passes):
+    """Without dropout: the same loss, log and gradients."""
+    extra = ["--rdrop-loss", path, "--rdrop-passes", passes, "--report-accuracy"]
+    no_dropout = NO_DROPOUT if flags is TRANSFORMER else ["--dropout", "0"]
+    concat = Setup(data_bin, [*flags, *no_dropout], extra=extra)
+    separate = Setup(data_bin, [*flags, *no_dropout], extra=[*extra, *SEPARATE])
+    sample = concat.batch()
+    expected, got = concat.train_step(sample), separate.train_step(sample, concat.model)
+    torch.testing.assert_close(got[0], expected[0])
+    for key in ("loss", "nll_loss", "n_correct", "total", "sample_size"):
+        torch.testing.assert_close(float(got[2][key]), float(expected[2][key]), msg=key)
+    for key, grad in got[3].items():
+        torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-4, msg=key)
+
+
+def test_separate_and_concat_expect_the_same_losses(data_bin):
+    """The means of loss and KL over 60 seeds differ by less than 4 standard errors."""
+    modes = [Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", mode]) for mode in ("concat", "separate")]
+    sample = modes[0].batch()
+    modes[0].model.train()
+    logs = []
+    for mode in modes:
+        seeds = []
+        for seed in range(60):
+            torch.manual_seed(seed)
+            with torch.no_grad():
+                seeds.append(mode.criterion(modes[0].model, sample)[2])
+        logs.append(seeds)
+    for key in ("loss", "rdrop_kl_loss"):
+        a, b = ([float(log[key]) for log in seeds] for seeds in logs)
+        error = ((statistics.variance(a) + statistics.variance(b)) / 60) ** 0.5
+        assert abs(statistics.mean(a) - statistics.mean(b)) < 4 * error, key
+        assert error < 0.05 * statistics.mean(a), key  # the bound can see a difference
+
+
+def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin):
+    concat, separate = Setup(data_bin, TRANSFORMER), Setup(data_bin, TRANSFORMER, extra=SEPARATE)
+    sample = concat.batch()
+    sample["net_input"]["return_all_hiddens"] = torch.zeros(
+        3
+    )  # not of the batch; the model ignores its value
+    with pytest.raises(ValueError, match=r"dimension 0 is 3, .* use --rdrop-forward separate"):
+        concat.train_step(sample)
+    sample["net_input"]["return_all_hiddens"] = torch.tensor(0)
+    assert separate.train_step(sample)[2]["rdrop_kl_loss"] > 0
+
+
+def kept(model):
+    """Records (pass, name, share of its input that it kept, size) of every dropout of a step."""
+    seen = []
+    passes = []
+    model.encoder.register_forward_pre_hook(lambda *_: passes.append(1))
+
+    def hook(name):
+        def record(_, inputs, output):
+            ones = inputs[0] != 0
+            seen.append((len(passes), name, (output[ones] != 0).double().mean().item(), int(ones.sum())))
+
+        return record
+
+    for name, module in model.named_modules():
+        if isinstance(module, FairseqDropout) and module.p > 0:
+            module.register_forward_hook(hook(name))
+    return seen
+
+
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_every_pass_has_its_dropout_rate(data_bin, path):
+    """Shares of the activations that were kept; activation dropout is half of the main rate throughout."""
+    flags = [*TRANSFORMER, "--dropout", "0.2", "--activation-dropout", "0.1"]
+    extra = [*SEPARATE, "--rdrop-passes", "3", "--rdrop-dropout", "0.1,0.4,0", "--rdrop-loss", path]
+    setup = Setup(data_bin, flags, extra=extra)
+    seen = kept(setup.model)
+    setup.train_step(setup.batch(max_sentences=64))
+    main = {1: 0.1, 2: 0.4, 3: 0.0}
+    assert {number for number, *_ in seen} == set(main)
+    assert any("activation" in name for _, name, *_ in seen)
+    for number, name, share, count in seen:
+        rate = main[number] * (0.5 if "activation" in name else 1)
+        bound = 5 * (rate * (1 - rate) / count) ** 0.5  # 5 standard errors
+        assert abs(share - (1 - rate)) <= bound, (number, name, share)
+
+
+def test_rates_of_attention_and_of_an_lstm_follow_and_come_back(data_bin):
+    from rdrop_fairseq.passes import dropout_rate
+
+    attention = Setup(data_bin, [*TRANSFORMER, "--dropout", "0.2", "--attention-dropout", "0.1"]).model
+    module = attention.encoder.layers[0].self_attn.dropout_module
+    lstm = Setup(data_bin, [*LSTM, "--dropout", "0.2"]).model
+    with dropout_rate(attention, 0.4), dropout_rate(lstm, 0.4):
+        assert module.p == pytest.approx(0.2)
+        assert lstm.encoder.lstm.dropout == pytest.approx(0.4)
+    assert module.p == 0.1
+    assert lstm.encoder.lstm.dropout == 0.2
+
+
+def test_rates_come_back_after_a_step_that_fails(data_bin):
+    setup = Setup(data_bin, TRANSFORMER, extra=[*SEPARATE, "--rdrop-dropout", "0.3,0.5"])
+    before = {name: module.p for name, module in setup.model.named_modules() if hasattr(module, "p")}
+    setup.model.decoder.layers[-1].fc2.forward = None
+    with pytest.raises(TypeError):
+        setup.train_step(setup.batch())
+    assert before == {name: module.p for name, module in setup.model.named_modules() if hasattr(module, "p")}
+
+
+def test_rates_need_dropout_and_stored_activations(data_bin):
+    extra = [*SEPARATE, "--rdrop-dropout", "0.3,0.5"]
+    for flags, message in (
+        (NO_DROPOUT, "needs a model with dropout"),
+        (["--checkpoint-activations"], "cannot be combined with --checkpoint-activations"),
+    ):
+        setup = Setup(data_bin, [*TRANSFORMER, *flags], extra=extra)
+        sample = setup.batch()
+        with pytest.raises(ValueError, match=message):
+            setup.train_step(sample)
+
+
+@pytest.mark.parametrize("mode", ["concat", "separate"])
+def test_recomputed_activations_give_the_same_gradient(data_bin, mode):
+    stored, recomputed = (
+        Setup(data_bin, [*TRANSFORMER, *more], extra=["--rdrop-forward", mode])
+        for more in ([], ["--checkpoint-activations"])
+    )
+    recomputed.model.load_state_dict(stored.model.state_dict())
+    sample = stored.batch()
+    expected, got = stored.train_step(sample), recomputed.train_step(sample)
+    torch.testing.assert_close(got[0], expected[0])
+    for key, grad in got[3].items():
+        torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_everything_together_on_every_model(model_data, name):
+    """Three passes with rates of their own, a warm-up, an ignored prefix: the same numbers on both paths."""
+    flags, can_fuse = MODELS[name]
+    options = "--rdrop-passes 3 --rdrop-dropout 0.1,0.2,0.3 --rdrop-warmup-updates 4 --ignore-prefix-size 1"
+    extra = [*SEPARATE, *options.split(), "--sentence-avg", "--report-accuracy"]
+    auto, plain = (
+        Setup(model_data, flags.split(), extra=[*extra, "--rdrop-loss", p]) for p in ("auto", "plain")
+    )
+    assert (auto.criterion._fused_projection(auto.model) is not None) == can_fuse
+    auto.criterion.num_updates = plain.criterion.num_updates = 3
+    sample = auto.batch()
+    got, expected = auto.train_step(sample), plain.train_step(sample, auto.model)
+    assert got[1] == expected[1] == sample["target"].size(0)
+    for key, value in expected[2].items():
+        torch.testing.assert_close(float(got[2][key]), float(value), rtol=1e-4, atol=1e-4, msg=key)
+    for key, grad in got[3].items():
+        torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-4, msg=key)
+
+
+def test_schedule(data_bin):
+    """Plain to the last digit before the start; alpha on its line after; the trainer counts."""
+    extra = ["--rdrop-start-update", "3", "--rdrop-warmup-updates", "4", "--rdrop-alpha", "2"]
+    setup = Setup(data_bin, TRANSFORMER, extra=extra)
+    plain = Setup(data_bin, TRANSFORMER, PLAIN)
+    sample = setup.batch()
+
+    class Optimizer:
+        def backward(self, loss):
+            loss.backward()
+
+    def step(update):
+        setup.model.zero_grad()
+        torch.manual_seed(7)
+        _, _, log = setup.task.train_step(sample, setup.model, setup.criterion, Optimizer(), update)
+        grads = {n: p.grad.clone() for n, p in setup.model.named_parameters() if p.grad is not None}
+        return log, grads
+
+    for update in (0, 2):
+        log, grads = step(update)
+        _, _, expected_log, expected_grads = plain.train_step(sample, setup.model)
+        assert log == expected_log
+        torch.testing.assert_close(grads, expected_grads, rtol=0, atol=0)
+    for update, alpha in ((3, 0.0), (4, 0.5), (6, 1.5), (7, 2.0), (100, 2.0)):
+        log, _ = step(update)
+        assert log["rdrop_alpha"] / sample["ntokens"] == pytest.approx(alpha)
+        constant = Setup(data_bin, TRANSFORMER, extra=["--rdrop-alpha", str(alpha)])
+        torch.testing.assert_close(log["loss"], constant.train_step(sample, setup.model)[2]["loss"])
