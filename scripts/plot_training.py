@@ -26,9 +26,11 @@ Curves = dict[str, dict[int, float]]
 def read_log(path: Path) -> dict[str, Curves]:
     """{"train_inner" | "valid": {name: {update: value}}}; what a resumed run did again counts once.
 
-    Among the names of train_inner is ``position``, in epochs.
+    Among the names of train_inner is ``position``, in epochs. ``wall`` is over all runs: a resumed one
+    starts again at 0.
     """
     curves: dict[str, Curves] = {"train_inner": {}, "valid": {}}
+    wall = earlier = 0.0
     for line in path.read_text(encoding="utf-8").splitlines():
         record = RECORD.search(line)
         if not record:
@@ -44,6 +46,11 @@ def read_log(path: Path) -> dict[str, Curves]:
                 epoch, batch, batches = map(int, position.groups())
                 values["position"] = str(epoch - 1 + batch / batches)
         update = int(float(values["num_updates"]))
+        if "wall" in values:
+            if float(values["wall"]) < wall:
+                earlier += wall
+            wall = float(values["wall"])
+            values["wall"] = str(earlier + wall)
         for name, value in values.items():
             try:
                 curves[kind].setdefault(name, {})[update] = float(value)

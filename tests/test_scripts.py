@@ -115,6 +115,15 @@ def test_plot_training_x_axis(tmp_path):
         assert x_axis(curves, "epoch")(140) == 1.3
 
 
+def test_plot_training_adds_the_wall_clock_of_a_resumed_run(tmp_path):
+    from plot_training import read_log
+
+    log = tmp_path / "train.log"
+    line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
+    log.write_text("".join(line.format(*pair) for pair in ((10, 50), (20, 100), (20, 7), (30, 60))))
+    assert read_log(log)["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
+
+
 def test_plot_training_of_several_runs(tmp_path):
     logs = [tmp_path / name / "train.log" for name in TRAIN_LOGS]
     for log, text in zip(logs, TRAIN_LOGS.values(), strict=True):
