@@ -199,7 +199,7 @@ def test_bad_evaluations(env, trained, tmp_path):
     fails("fr is missing or empty", trained["plain"], SUBSET="test9")
     fails("fewer than 9 checkpoints to average", trained["plain"], AVERAGE="last:9")
     (tmp_path / "settings").write_text("BENCHMARK=multi30k\nSRC=fr\nTGT=en\n")
-    fails("is not of multi30k en-fr", trained["plain"], tmp_path)
+    fails("is of multi30k.fr-en, not of multi30k.en-fr", trained["plain"], tmp_path)
 
 
 def test_interrupted_training_resumes(env, tmp_path):

@@ -25,7 +25,11 @@ Environment:
   VENV PYTHON  virtual environment (.venv), interpreter
 HELP
 }
-[[ $# -ge 1 && $# -le 2 && $1 != -* ]] || { usage; [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0; die "expected one or two folders, got: $*"; }
+if [[ $# -lt 1 || $# -gt 2 || $1 == -* ]]; then
+  usage
+  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
+  die "expected one or two folders, got: $*"
+fi
 
 SUBSET=${SUBSET:-test}
 OUT=${OUT:-$1/evaluation.$SUBSET}
@@ -43,8 +47,10 @@ BPE=$(setting "$DATA" BPE)
 for reference in "$DATA"/corpus/{raw,tok}/"$SUBSET.$TGT"; do
   [[ -s $reference ]] || die "SUBSET: $reference is missing or empty"
 done
-[[ $# -eq 1 || "$(setting "$2" BENCHMARK train.sh) $(setting "$2" SRC)-$(setting "$2" TGT)" == "$BENCHMARK $SRC-$TGT" ]] \
-  || die "$2 is not of $BENCHMARK $SRC-$TGT"
+if [[ $# -eq 2 ]]; then
+  other=$(setting "$2" BENCHMARK train.sh).$(setting "$2" SRC)-$(setting "$2" TGT)
+  [[ $other == "$BENCHMARK.$SRC-$TGT" ]] || die "$2 is of $other, not of $BENCHMARK.$SRC-$TGT"
+fi
 
 translate() { # CHECKPOINT_DIR OUT_DIR
   local postprocess=subword_nmt

@@ -54,7 +54,9 @@ check_writable "$OUT" 200
 keep_settings "BENCHMARK=multi30k" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES"
 setup_venv examples
 for name in "${NAMES[@]}"; do
-  for lang in "${LANGS[@]}"; do archive "$MULTI30K_URL/$name.$lang.gz" "$name.$lang.gz" "$(multi30k_sha256 "$name" "$lang")"; done
+  for lang in "${LANGS[@]}"; do
+    archive "$MULTI30K_URL/$name.$lang.gz" "$name.$lang.gz" "$(multi30k_sha256 "$name" "$lang")"
+  done
 done
 run_stage "text and tokens" corpus corpus
 run_stage "BPE: $BPE, $MERGES" pieces encode

@@ -16,7 +16,7 @@ recipe() {
   case $1 in
     iwslt14)
       ARCHITECTURE=(--arch transformer_iwslt_de_en --share-all-embeddings --dropout 0.3)
-      TRAINING+=(--lr 5e-4 --warmup-updates 4000 --weight-decay 1e-4 --keep-best-checkpoints 5)
+      TRAINING+=(--lr 5e-4 --warmup-updates 4000 --weight-decay 1e-4 --keep-last-epochs 5 --keep-best-checkpoints 5)
       TOKENS_PER_UPDATE=4096 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=300000
       AVERAGE=best:1
       DECODING=(--beam 5 --lenpen 1.0)

@@ -23,7 +23,7 @@ Environment:
   DATA        output folder of the prepare script (data/BENCHMARK.SRC-TGT, in either direction)
   OUT         output folder (checkpoints/BENCHMARK.SRC-TGT-CRITERION-SEED)
   PRECISION   fp16 (default on GPUs) or fp32 (default on the CPU); bf16 needs fairseq-hydra-train, see README.md
-  PROCESSES   on this machine: one per GPU (default), or as many on the CPU (1)
+  PROCESSES   on this machine: one per GPU, as far as an update's batches go (default), or any number on the CPU (1)
   NODES NODE_RANK MASTER   machines (1), this one's number from 0, HOST:PORT of number 0; OUT and DATA shared
   VENV PYTHON virtual environment (.venv), interpreter
 HELP
@@ -66,8 +66,17 @@ done
 
 setup_venv examples
 GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
-PROCESSES=${PROCESSES:-$((GPUS > 0 ? GPUS : 1))}
+if [[ -z ${PROCESSES:-} ]]; then # one per GPU, but no more than an update has batches
+  most=$((TOKENS_PER_UPDATE / (MAX_TOKENS * NODES)))
+  PROCESSES=$((GPUS < most ? GPUS : most))
+  ((PROCESSES > 0)) || PROCESSES=1
+fi
 ((GPUS == 0 || PROCESSES <= GPUS)) || die "PROCESSES is $PROCESSES, but there are $GPUS GPUs"
+# Without a launcher, fairseq takes all the GPUs that it sees.
+if ((GPUS > 1 && PROCESSES == 1)); then
+  devices=${CUDA_VISIBLE_DEVICES:-0}
+  export CUDA_VISIBLE_DEVICES=${devices%%,*}
+fi
 PRECISION=${PRECISION:-$( ((GPUS > 0)) && echo fp16 || echo fp32)}
 case $PRECISION in
   fp16) TRAINING+=(--fp16) ;;
@@ -77,7 +86,7 @@ esac
 BATCHES=$((TOKENS_PER_UPDATE / (MAX_TOKENS * PROCESSES * NODES)))
 ((BATCHES * MAX_TOKENS * PROCESSES * NODES == TOKENS_PER_UPDATE)) \
   || die "MAX_TOKENS x processes ($MAX_TOKENS x $((PROCESSES * NODES))) must divide the $TOKENS_PER_UPDATE tokens" \
-    "of an update: choose another MAX_TOKENS"
+    "of an update: choose another MAX_TOKENS or PROCESSES"
 
 case $(setting "$DATA" BPE) in
   sentencepiece) UNDO_BPE=(--eval-bleu-detok space --eval-bleu-remove-bpe sentencepiece) ;;
