@@ -2,6 +2,7 @@
 # Trains a small German-English model with R-Drop from scratch and scores it; see usage below.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/multi30k.sh"
 
 usage() {
   cat <<'HELP'
@@ -42,15 +43,6 @@ WARMUP=$((MAX_UPDATE / 10 + 1))
 SAVE=$(((MAX_UPDATE + 4) / 5)) # a save between epochs also validates
 LOG=$(((MAX_UPDATE + 59) / 60))
 
-MULTI30K_URL=https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw
-MULTI30K_SHA256="
-726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6  train.de.gz
-d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f  train.en.gz
-f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a  val.de.gz
-14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28  val.en.gz
-9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8  test_2016_flickr.de.gz
-611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9  test_2016_flickr.en.gz"
-
 libreoffice_help() { # prints the folder of the pages
   local pages=$OUT/debs/usr/share/libreoffice/help
   if [[ -n ${LIBREOFFICE_HELP_DIR:-} ]]; then
@@ -80,15 +72,10 @@ prepare_libreoffice() {
 }
 
 prepare_multi30k() {
-  local split lang gz
+  local split lang
   mkdir -p "$1"
   for split in train:train val:valid test_2016_flickr:test; do
-    for lang in "$SRC" "$TGT"; do
-      gz=${split%:*}.$lang.gz
-      fetch "$MULTI30K_URL/$gz" "$OUT/download/$gz" "$(awk -v name="$gz" '$2 == name {print $1}' <<<"$MULTI30K_SHA256")"
-      gz=$OUT/download/$gz
-      gzip -dc "$gz" >"$1/${split#*:}.$lang" || die "$gz is damaged: delete it and start again"
-    done
+    for lang in "$SRC" "$TGT"; do multi30k_text "${split%:*}" "$lang" "$1/${split#*:}.$lang"; done
   done
 }
 

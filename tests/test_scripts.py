@@ -94,6 +94,48 @@ def test_plot_training_reads_both_formats(tmp_path, log_format):
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_plot_training_x_axis(tmp_path):
+    """A validation between two lines of training is placed between them, by epoch and by wall-clock."""
+    from plot_training import read_log, x_axis
+
+    log = tmp_path / "train.log"
+    simple = "2026-01-01 | INFO | train_inner | epoch 002:     {0} / 100 loss=9, num_updates={1}, wall={2}\n"
+    valid = "2026-01-01 | INFO | valid | epoch 002 | valid on 'valid' subset | loss 9.7 | num_updates 125\n"
+    as_json = '| INFO | train_inner | {{"epoch": 2, "update": {0}, "num_updates": "{1}", "wall": "{2}"}}\n'
+    hydra = simple.replace("2026-01-01 | INFO | train_inner | ", "[2026-01-01][train_inner][INFO] - ")
+    for text in (
+        simple.format(20, 120, 3600) + valid + simple.format(30, 130, 7200),
+        as_json.format(1.2, 120, 3600) + as_json.format(1.3, 130, 7200),
+        hydra.format(20, 120, 3600) + hydra.format(30, 130, 7200),
+    ):
+        log.write_text(text)
+        curves = read_log(log)
+        assert [x_axis(curves, x)(120) for x in ("update", "epoch", "time")] == [120, 1.2, 1]
+        assert [x_axis(curves, x)(125) for x in ("update", "epoch", "time")] == [125, 1.25, 1.5]
+        assert x_axis(curves, "epoch")(140) == 1.3
+
+
+def test_plot_training_adds_the_wall_clock_of_a_resumed_run(tmp_path):
+    from plot_training import read_log
+
+    log = tmp_path / "train.log"
+    line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
+    log.write_text("".join(line.format(*pair) for pair in ((10, 50), (20, 100), (20, 7), (30, 60))))
+    assert read_log(log)["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
+
+
+def test_plot_training_of_several_runs(tmp_path):
+    logs = [tmp_path / name / "train.log" for name in TRAIN_LOGS]
+    for log, text in zip(logs, TRAIN_LOGS.values(), strict=True):
+        log.parent.mkdir()
+        log.write_text(text)
+    script("plot_training.py", *logs, "-o", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    result = script("plot_training.py", *logs, "--x", "time", check=False)
+    assert result.returncode == 1
+    assert "no log line has what --x time needs" in result.stdout
+
+
 def test_plot_training_names_a_log_that_is_none(tmp_path):
     (tmp_path / "empty.log").write_text("nothing\n")
     for name, message in (("empty.log", "has no train_inner lines"), ("absent.log", "is not a file")):

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# IWSLT14 German-English, ready for training in both directions; see usage below.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+usage() {
+  cat <<'HELP'
+usage: prepare-iwslt14.sh
+
+Leaves in data/iwslt14.de-en: corpus/raw (text) and corpus/tok (Moses' tokens, lowercased), pieces (BPE) and
+data-bin (for fairseq, in both directions); 160,239 / 7,283 / 6,750 pairs. Started again, it goes on where it
+was, and tests the checksums of what is there.
+
+Environment:
+  OUT          output folder (data/iwslt14.de-en)
+  LOCAL_FILES  a folder with de-en.tgz, in place of the download
+  DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
+  BPE          subword-nmt (default) on the tokens, or sentencepiece on the text as it is, case kept: the same
+               pairs, and an output that needs no detokeniser
+  MERGES       joint BPE merges, or pieces for sentencepiece (10000)
+  EXPECTED     pairs in train, valid and test ("160239 7283 6750"); for other data, other numbers
+  WORKERS      processes (the number of cores)
+  VENV PYTHON  virtual environment (.venv), interpreter
+HELP
+}
+[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+
+URL=http://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz
+LANGS=(de en)
+TESTS=(TED.dev2010 TEDX.dev2012 TED.tst2010 TED.tst2011 TED.tst2012)
+OUT=${OUT:-$ROOT/data/iwslt14.de-en}
+BPE=${BPE:-subword-nmt}
+MERGES=${MERGES:-10000}
+read -ra EXPECTED <<<"${EXPECTED:-160239 7283 6750}"
+SPLITS=(train valid test)
+
+corpus() {
+  local text=$1/text i lang kind files
+  mkdir -p "$text"
+  unpack "$OUT/download/de-en.tgz" "$text" de-en
+  for lang in "${LANGS[@]}"; do
+    python "$ROOT/scripts/marked_up_text.py" lines "$text/de-en/train.tags.de-en.$lang" >"$text/train.$lang"
+    files=("${TESTS[@]/#/$text/de-en/IWSLT14.}")
+    python "$ROOT/scripts/marked_up_text.py" segments "${files[@]/%/.de-en.$lang.xml}" >"$text/test.$lang"
+  done
+  local tokenise=(python "$ROOT/scripts/tokenize_corpus.py" "$1")
+  local options=(--langs "${LANGS[@]}" --lowercase --keep-raw --workers "$WORKERS")
+  "${tokenise[@]}" all "${options[@]}" --pair "$text"/train.{de,en} --max-tokens 175 --ratio 1.5
+  "${tokenise[@]}" test "${options[@]}" --pair "$text"/test.{de,en} --plain-apostrophes
+  for kind in raw tok; do
+    for lang in "${LANGS[@]}"; do
+      awk 'NR % 23' "$1/$kind/all.$lang" >"$1/$kind/train.$lang"
+      awk 'NR % 23 == 0' "$1/$kind/all.$lang" >"$1/$kind/valid.$lang"
+      rm "$1/$kind/all.$lang"
+    done
+  done
+  for i in "${!SPLITS[@]}"; do check_pairs "IWSLT14, ${SPLITS[i]}" "${EXPECTED[i]}" "$1/tok/${SPLITS[i]}".{de,en}; done
+  rm -r "$text"
+}
+
+check_bpe
+check_expected "${EXPECTED[@]}"
+check_writable "$OUT" 500
+keep_settings "BENCHMARK=iwslt14" "LANGS=de-en" "BPE=$BPE" "MERGES=$MERGES"
+setup_venv examples
+archive "$URL" de-en.tgz
+run_stage "text and tokens" corpus corpus
+run_stage "BPE: $BPE, $MERGES" pieces encode
+run_stage "binarising" data-bin binarise
+say "done: $OUT/data-bin"

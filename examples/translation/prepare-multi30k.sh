@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Multi30k, English with German or French, ready for training; see usage below.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+source "$ROOT/scripts/multi30k.sh"
+
+usage() {
+  cat <<'HELP'
+usage: prepare-multi30k.sh [en-de | en-fr]
+
+Leaves in data/multi30k.en-de: corpus/raw and corpus/tok (text, and Moses' tokens), pieces (BPE) and data-bin
+(for fairseq, in both directions). Test sets: test = Flickr 2016, test1 = Flickr 2017, test2 = MSCOCO 2017,
+test3 = Flickr 2018. Started again, it goes on where it was, and tests the checksums of what is there.
+
+Environment:
+  OUT          output folder (data/multi30k.en-de)
+  LOCAL_FILES  a folder with {train,val,test_2016_flickr,...}.{en,de}.gz, in place of the download
+  DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
+  BPE          subword-nmt (default) on Moses' tokens, or sentencepiece on the text as it is
+  MERGES       joint BPE merges, or pieces for sentencepiece (10000)
+  EXPECTED     pairs in train, valid and each test set ("29000 1014 1000 1000 461 1071"); other data, other numbers
+  WORKERS      processes (the number of cores)
+  VENV PYTHON  virtual environment (.venv), interpreter
+HELP
+}
+[[ $# -le 1 && ${1:-} != -* ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected arguments: $*"; }
+
+PAIR=${1:-en-de}
+[[ $PAIR == en-de || $PAIR == en-fr ]] || die "the language pair must be en-de or en-fr, got $PAIR"
+LANGS=("${PAIR%-*}" "${PAIR#*-}")
+OUT=${OUT:-$ROOT/data/multi30k.$PAIR}
+BPE=${BPE:-subword-nmt}
+MERGES=${MERGES:-10000}
+read -ra EXPECTED <<<"${EXPECTED:-29000 1014 1000 1000 461 1071}"
+SPLITS=(train valid test test1 test2 test3)
+NAMES=(train val test_2016_flickr test_2017_flickr test_2017_mscoco test_2018_flickr)
+
+corpus() {
+  local i lang text=$1/text
+  mkdir -p "$text"
+  for i in "${!SPLITS[@]}"; do
+    for lang in "${LANGS[@]}"; do multi30k_text "${NAMES[i]}" "$lang" "$text/${SPLITS[i]}.$lang"; done
+    check_pairs "${NAMES[i]}" "${EXPECTED[i]}" "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"}
+    python "$ROOT/scripts/tokenize_corpus.py" "$1" "${SPLITS[i]}" --langs "${LANGS[@]}" --keep-raw \
+      --pair "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"} --workers "$WORKERS"
+  done
+  rm -r "$text"
+}
+
+check_bpe
+check_expected "${EXPECTED[@]}"
+check_writable "$OUT" 200
+keep_settings "BENCHMARK=multi30k" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES"
+setup_venv examples
+for name in "${NAMES[@]}"; do
+  for lang in "${LANGS[@]}"; do
+    archive "$MULTI30K_URL/$name.$lang.gz" "$name.$lang.gz" "$(multi30k_sha256 "$name" "$lang")"
+  done
+done
+run_stage "text and tokens" corpus corpus
+run_stage "BPE: $BPE, $MERGES" pieces encode
+run_stage "binarising" data-bin binarise
+say "done: $OUT/data-bin"

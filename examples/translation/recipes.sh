@@ -1,0 +1,50 @@
+# The hyper-parameters of every benchmark, in training and in decoding; train.sh and evaluate.sh read them here.
+# Those of IWSLT14 and WMT14 are the paper's. config/*.yaml says the same to fairseq-hydra-train.
+# shellcheck shell=bash disable=SC2034
+
+# recipe BENCHMARK: sets
+#   ARCHITECTURE TRAINING   flags for fairseq-train
+#   TOKENS_PER_UPDATE       target tokens of an update, over all processes and accumulated batches
+#   DEFAULT_MAX_TOKENS DEFAULT_ALPHA DEFAULT_MAX_UPDATE
+#   AVERAGE                 checkpoints that evaluate.sh averages, last:N or best:N (best by BLEU on valid)
+#   DECODING                flags for fairseq-generate
+#   SCORING                 flags for score_translation.py: how the papers count on this benchmark
+#   TOKENISING              flags for moses.py: how the corpus was tokenised
+recipe() {
+  TRAINING=(--optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 0.0 --lr-scheduler inverse_sqrt
+    --warmup-init-lr 1e-07 --label-smoothing 0.1)
+  case $1 in
+    iwslt14)
+      ARCHITECTURE=(--arch transformer_iwslt_de_en --share-all-embeddings --dropout 0.3)
+      TRAINING+=(--lr 5e-4 --warmup-updates 4000 --weight-decay 1e-4 --keep-last-epochs 5 --keep-best-checkpoints 5)
+      TOKENS_PER_UPDATE=4096 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=300000
+      AVERAGE=best:1
+      DECODING=(--beam 5 --lenpen 1.0)
+      SCORING=(--lowercase)
+      TOKENISING=(--lowercase --plain-apostrophes)
+      ;;
+    wmt14)
+      ARCHITECTURE=(--arch transformer_vaswani_wmt_en_de_big --share-all-embeddings
+        --dropout 0.1 --attention-dropout 0.1 --activation-dropout 0.1)
+      TRAINING+=(--lr 1e-3 --warmup-updates 6000 --weight-decay 0.0 --keep-last-epochs 10)
+      TOKENS_PER_UPDATE=65536 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=300000
+      AVERAGE=last:10
+      DECODING=(--beam 4 --lenpen 0.6)
+      SCORING=()
+      TOKENISING=(--split-dashes --plain-apostrophes)
+      [[ ${TGT:-} != de ]] || SCORING=(--split-compounds)
+      ;;
+    multi30k) # not in the paper: a model small enough for 29,000 pairs, and for a CPU
+      ARCHITECTURE=(--arch transformer --share-all-embeddings --dropout 0.3
+        --encoder-layers 4 --encoder-embed-dim 128 --encoder-ffn-embed-dim 256 --encoder-attention-heads 4
+        --decoder-layers 4 --decoder-embed-dim 128 --decoder-ffn-embed-dim 256 --decoder-attention-heads 4)
+      TRAINING+=(--lr 5e-3 --warmup-updates 2000 --weight-decay 0.0 --keep-last-epochs 10 --keep-best-checkpoints 1)
+      TOKENS_PER_UPDATE=4096 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=20000
+      AVERAGE=last:10
+      DECODING=(--beam 5 --lenpen 1.0)
+      SCORING=()
+      TOKENISING=()
+      ;;
+    *) die "no recipe for $1: the benchmarks are iwslt14, wmt14 and multi30k" ;;
+  esac
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Trains a translation model with or without R-Drop; see usage below. The hyper-parameters are in recipes.sh.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+source "$(dirname "$0")/recipes.sh"
+
+usage() {
+  cat <<'HELP'
+usage: train.sh BENCHMARK.SRC-TGT [FLAG OF fairseq-train ...]
+
+BENCHMARK is iwslt14, wmt14 or multi30k, prepared by prepare-BENCHMARK.sh: train.sh iwslt14.de-en. Flags come
+after the recipe's and win. Leaves checkpoints and train.log in OUT. Started again, it resumes.
+
+Environment:
+  CRITERION   rdrop (default), or plain: the baseline, with the same everything
+  ALPHA       R-Drop's alpha (the recipe's)
+  SEED        1
+  MAX_UPDATE  updates (the recipe's); raise it to train on
+  MAX_TOKENS  target tokens of a batch on one process. R-Drop takes the memory of two plain batches: where it
+              is short, halve this. The number of accumulated batches (--update-freq) follows, so that an update
+              has the recipe's tokens on any number of processes.
+  DATA        output folder of the prepare script (data/BENCHMARK.SRC-TGT, in either direction)
+  OUT         output folder (checkpoints/BENCHMARK.SRC-TGT-CRITERION-SEED)
+  PRECISION   fp16 (default on GPUs) or fp32 (default on the CPU); bf16 needs fairseq-hydra-train, see README.md
+  PROCESSES   on this machine: one per GPU, as far as an update's batches go (default), or any number on the CPU (1)
+  NODES NODE_RANK MASTER   machines (1), this one's number from 0, HOST:PORT of number 0; OUT and DATA shared
+  VENV PYTHON virtual environment (.venv), interpreter
+HELP
+}
+[[ $# -gt 0 && $1 != -* ]] || { usage; [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0; die "no benchmark named"; }
+
+NAME=$1
+shift
+[[ $NAME =~ ^([a-z0-9]+)\.([a-z]+)-([a-z]+)$ ]] || die "the benchmark must look like iwslt14.de-en, got $NAME"
+BENCHMARK=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[3]}
+recipe "$BENCHMARK"
+
+CRITERION=${CRITERION:-rdrop}
+ALPHA=${ALPHA:-$DEFAULT_ALPHA}
+SEED=${SEED:-1}
+MAX_UPDATE=${MAX_UPDATE:-$DEFAULT_MAX_UPDATE}
+MAX_TOKENS=${MAX_TOKENS:-$DEFAULT_MAX_TOKENS}
+NODES=${NODES:-1} NODE_RANK=${NODE_RANK:-0} MASTER=${MASTER:-}
+if [[ -z ${DATA:-} ]]; then
+  DATA=$ROOT/data/$BENCHMARK.$SRC-$TGT
+  [[ -e $DATA ]] || DATA=$ROOT/data/$BENCHMARK.$TGT-$SRC
+fi
+OUT=${OUT:-$ROOT/checkpoints/$NAME-$CRITERION-$SEED}
+
+case $CRITERION in
+  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
+  plain) LOSS=(--criterion label_smoothed_cross_entropy) ALPHA=none ;;
+  *) die "CRITERION must be rdrop or plain, got $CRITERION" ;;
+esac
+[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run prepare-$BENCHMARK.sh first"
+[[ $(setting "$DATA" BENCHMARK) == "$BENCHMARK" ]] || die "DATA: $DATA is not of $BENCHMARK"
+case $(setting "$DATA" LANGS) in
+  "$SRC-$TGT" | "$TGT-$SRC") ;;
+  *) die "DATA: $DATA has $(setting "$DATA" LANGS), not $SRC-$TGT" ;;
+esac
+for number in MAX_UPDATE MAX_TOKENS NODES PROCESSES; do
+  [[ ${!number:-1} =~ ^[1-9][0-9]*$ ]] || die "$number must be a positive number, got ${!number}"
+done
+((NODES == 1)) || [[ $MASTER == *:* ]] || die "MASTER must be HOST:PORT of the first machine for NODES=$NODES"
+
+setup_venv examples
+GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
+if [[ -z ${PROCESSES:-} ]]; then # one per GPU, but no more than an update has batches
+  most=$((TOKENS_PER_UPDATE / (MAX_TOKENS * NODES)))
+  PROCESSES=$((GPUS < most ? GPUS : most))
+  ((PROCESSES > 0)) || PROCESSES=1
+fi
+((GPUS == 0 || PROCESSES <= GPUS)) || die "PROCESSES is $PROCESSES, but there are $GPUS GPUs"
+# Without a launcher, fairseq takes all the GPUs that it sees.
+if ((GPUS > 1 && PROCESSES == 1)); then
+  devices=${CUDA_VISIBLE_DEVICES:-0}
+  export CUDA_VISIBLE_DEVICES=${devices%%,*}
+fi
+PRECISION=${PRECISION:-$( ((GPUS > 0)) && echo fp16 || echo fp32)}
+case $PRECISION in
+  fp16) TRAINING+=(--fp16) ;;
+  fp32) ;;
+  *) die "PRECISION must be fp16 or fp32, got $PRECISION (bf16: fairseq-hydra-train, see README.md)" ;;
+esac
+BATCHES=$((TOKENS_PER_UPDATE / (MAX_TOKENS * PROCESSES * NODES)))
+((BATCHES * MAX_TOKENS * PROCESSES * NODES == TOKENS_PER_UPDATE)) \
+  || die "MAX_TOKENS x processes ($MAX_TOKENS x $((PROCESSES * NODES))) must divide the $TOKENS_PER_UPDATE tokens" \
+    "of an update: choose another MAX_TOKENS or PROCESSES"
+
+case $(setting "$DATA" BPE) in
+  sentencepiece) UNDO_BPE=(--eval-bleu-detok space --eval-bleu-remove-bpe sentencepiece) ;;
+  *) UNDO_BPE=(--eval-bleu-detok moses --eval-bleu-remove-bpe) ;;
+esac
+
+LAUNCHER=(fairseq-train)
+if ((PROCESSES * NODES > 1)); then
+  RENDEZVOUS=(--standalone)
+  ((NODES == 1)) || RENDEZVOUS=(--nnodes "$NODES" --node-rank "$NODE_RANK"
+    --master-addr "${MASTER%:*}" --master-port "${MASTER##*:}")
+  LAUNCHER=(torchrun "${RENDEZVOUS[@]}" --nproc-per-node "$PROCESSES" --no-python
+    "$(dirname "$0")/train-process.sh")
+fi
+((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp) # fairseq gives pytorch_ddp a device, which a CPU refuses
+
+train() { # fairseq resumes from checkpoint_last.pt by itself
+  ((NODE_RANK > 0)) || check_last_checkpoint "$OUT"
+  "${LAUNCHER[@]}" "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT" \
+    --task translation --source-lang "$SRC" --target-lang "$TGT" \
+    "${ARCHITECTURE[@]}" "${LOSS[@]}" "${TRAINING[@]}" --seed "$SEED" \
+    --max-tokens "$MAX_TOKENS" --update-freq "$BATCHES" --max-update "$MAX_UPDATE" \
+    --eval-bleu --eval-bleu-args '{"beam": 5, "max_len_a": 1.2, "max_len_b": 10}' "${UNDO_BPE[@]}" \
+    --best-checkpoint-metric bleu --maximize-best-checkpoint-metric \
+    --log-format simple --log-interval 100 "${@:2}" \
+    2>&1 | tee -a "$LOG" | show_progress \
+    || die "fairseq-train failed, see $LOG; its last line: $(tail -n 1 "$LOG")"
+  touch "$1"
+}
+
+check_writable "$OUT" 500
+machine=$( ((NODE_RANK == 0)) || echo ".machine$NODE_RANK")
+LOG=$OUT/train$machine.log
+[[ -n $machine ]] || keep_settings "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" "DATA=$(realpath "$DATA")" \
+  "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*"
+run_stage "training: $NAME, ${LOSS[*]}, $MAX_UPDATE updates; interrupt it at any time, it resumes" \
+  "trained-$MAX_UPDATE$machine" train "$@"
+say "done: checkpoints and train.log are in $OUT"

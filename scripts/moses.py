@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Moses' tokeniser and detokeniser (sacremoses), line by line from standard input to standard output."""
+
+import argparse
+import sys
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+
+
+@dataclass(frozen=True)
+class TokeniserOptions:
+    """How the text of a benchmark is tokenised; the escapes of Moses (``&apos;``) are always made."""
+
+    lowercase: bool = False
+    split_dashes: bool = False  # -a of tokenizer.perl: x-y becomes x @-@ y
+    normalise: bool = False  # normalize-punctuation.perl and remove-non-printing-char.perl
+    plain_apostrophes: bool = False  # typographic ones become '
+
+
+class Tokeniser:
+    def __init__(self, lang: str, options: TokeniserOptions) -> None:
+        self.options = options
+        self.tokeniser = MosesTokenizer(lang)
+        self.normaliser = MosesPunctNormalizer(lang)
+
+    def __call__(self, line: str) -> str:
+        if self.options.plain_apostrophes:
+            line = line.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        if self.options.normalise:
+            line = printable(self.normaliser.normalize(line))
+        tokens = self.tokeniser.tokenize(
+            line, aggressive_dash_splits=self.options.split_dashes, return_str=True, escape=True
+        )
+        return str(tokens.lower() if self.options.lowercase else tokens)
+
+
+def printable(line: str) -> str:
+    """Control and unassigned characters become spaces."""
+    if line.isprintable():
+        return line
+    return "".join(" " if unicodedata.category(char).startswith("C") else char for char in line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("action", choices=["tokenize", "detokenize"])
+    parser.add_argument("lang")
+    add_tokeniser_arguments(parser)
+    args = parser.parse_args()
+    function: Callable[[str], str] = Tokeniser(args.lang, tokeniser_options(args))
+    if args.action == "detokenize":
+        detokeniser = MosesDetokenizer(args.lang)
+        function = lambda line: str(detokeniser.detokenize(line.split()))  # noqa: E731
+
+    sys.stdin.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    for line in sys.stdin:
+        print(function(line.rstrip("\n")))
+
+
+def add_tokeniser_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lowercase", action="store_true")
+    parser.add_argument("--split-dashes", action="store_true", help="x-y becomes x @-@ y")
+    parser.add_argument("--normalise", action="store_true", help="punctuation and unprintable characters")
+    parser.add_argument("--plain-apostrophes", action="store_true", help="no typographic ones")
+
+
+def tokeniser_options(args: argparse.Namespace) -> TokeniserOptions:
+    return TokeniserOptions(args.lowercase, args.split_dashes, args.normalise, args.plain_apostrophes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Scores against the sacreBLEU command line and a multi-bleu of our own; the mean of checkpoints."""
+
+import json
+import math
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import run, sentences
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+
+def multi_bleu(hypotheses, references):
+    """BLEU as multi-bleu.perl defines it, from its formula: no smoothing, tokens as they are."""
+    matches, totals = [0] * 4, [0] * 4
+    for hypothesis, reference in zip(hypotheses, references, strict=True):
+        hyp, ref = hypothesis.split(), reference.split()
+        for n in range(4):
+            found = Counter(zip(*(hyp[i:] for i in range(n + 1)), strict=False))
+            known = Counter(zip(*(ref[i:] for i in range(n + 1)), strict=False))
+            matches[n] += (found & known).total()
+            totals[n] += found.total()
+    lengths = [sum(len(line.split()) for line in lines) for lines in (hypotheses, references)]
+    if not all(matches):
+        return 0.0
+    brevity = min(1.0, math.exp(1 - lengths[1] / lengths[0]))
+    return 100 * brevity * math.exp(sum(math.log(m / t) for m, t in zip(matches, totals, strict=True)) / 4)
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """{hyp,base,ref}.{txt,tok}: other sentences of the language, half of them right."""
+    folder = tmp_path_factory.mktemp("scoring")
+    reference = [pair[1] for pair in sentences(60, seed=1)]
+    reference[3] = "A well-known, rich-text Format is on the hill."
+    others = [pair[1] for pair in sentences(60, seed=2)]
+    texts = {
+        "ref": reference,
+        "hyp": [r if n % 2 else o for n, (r, o) in enumerate(zip(reference, others, strict=True))],
+        "base": [r if n % 3 == 0 else o for n, (r, o) in enumerate(zip(reference, others, strict=True))],
+    }
+    texts["hyp"][3] = "A well-known, plain-text format is on the hill."
+    for name, lines in texts.items():
+        (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+        tokens = [line.replace(",", " ,").replace("hill.", "hill .") for line in lines]
+        (folder / f"{name}.tok").write_text("".join(f"{line}\n" for line in tokens))
+    return folder
+
+
+def score(folder, *arguments, baseline=False, check=True):
+    pair = ["--baseline", folder / "base.txt", folder / "base.tok"] if baseline else []
+    files = [
+        a for n in ("hyp", "ref") for a in (f"--{n}", folder / f"{n}.txt", f"--{n}-tok", folder / f"{n}.tok")
+    ]
+    out = folder / "scores.json"
+    result = run(
+        sys.executable,
+        SCRIPTS / "score_translation.py",
+        *files,
+        *pair,
+        *arguments,
+        "--json",
+        out,
+        check=check,
+    )
+    return result.stdout, json.loads(out.read_text())["scores"] if check else None
+
+
+def lines(path):
+    return path.read_text().splitlines()
+
+
+@pytest.mark.parametrize("case", [[], ["--lowercase"]])
+def test_scores_are_those_of_the_command_line(texts, case):
+    table, scores = score(texts, *case)
+    lower = {"bleu": ["-lc"], "chrf": ["--chrf-lowercase"], "ter": []} if case else {}
+    by_name = {s["name"]: s for s in scores}
+    for name, metric, extra in (
+        ("BLEU, tokenised", "bleu", ["-tok", "none", "--smooth-method", "none", "--force"]),
+        ("BLEU, sacreBLEU", "bleu", []),
+        ("chrF2, sacreBLEU", "chrf", []),
+        ("TER, sacreBLEU", "ter", []),
+    ):
+        kind = "tok" if "tokenised" in name else "txt"
+        command = ["sacrebleu", texts / f"ref.{kind}", "-i", texts / f"hyp.{kind}", "-m", metric, "-w", "15"]
+        expected = json.loads(run(*command, *extra, *lower.get(metric, []), stderr=None).stdout)
+        assert by_name[name]["signature"] == expected["signature"]
+        assert round(by_name[name]["score"], 15) == expected["score"]
+        assert f"{expected['score']:6.2f}" in next(line for line in table.splitlines() if name in line)
+        assert expected["signature"] in table
+
+
+def test_tokenised_bleu_is_multi_bleu(texts):
+    expected = multi_bleu(lines(texts / "hyp.tok"), lines(texts / "ref.tok"))
+    assert 20 < expected < 90
+    assert score(texts)[1][0]["score"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_tokenised_bleu_has_no_smoothing(tmp_path):
+    for name, text in (("hyp", "a b c x y z"), ("ref", "a b c d e f")):
+        for kind in ("txt", "tok"):
+            (tmp_path / f"{name}.{kind}").write_text(f"{text}\n")
+    scores = score(tmp_path)[1]
+    assert multi_bleu(["a b c x y z"], ["a b c d e f"]) == scores[0]["score"] == 0
+    assert scores[1]["score"] > 0
+
+
+def test_compound_splitting(texts, tmp_path):
+    """As s{(\\S)-(\\S)}{$1 ##AT##-##AT## $2}g does it; dashes that Moses' tokeniser split count the same."""
+    from score_translation import split_compounds
+
+    assert split_compounds("a well-known rich-text-format , - 5") == (
+        "a well ##AT##-##AT## known rich ##AT##-##AT## text ##AT##-##AT## format , - 5"
+    )
+    assert split_compounds("a well @-@ known thing - so") == "a well ##AT##-##AT## known thing - so"
+    name = "BLEU, tokenised, compounds split"
+    table, scores = score(texts, "--split-compounds")
+    assert name in table
+    split = [[split_compounds(line) for line in lines(texts / f"{n}.tok")] for n in ("hyp", "ref")]
+    assert scores[0]["name"] == name
+    assert scores[0]["score"] == pytest.approx(multi_bleu(*split), abs=1e-9)
+    assert scores[0]["score"] > score(texts)[1][0]["score"]
+    for file in texts.iterdir():
+        text = file.read_text()
+        (tmp_path / file.name).write_text(text.replace("-", " @-@ ") if file.suffix == ".tok" else text)
+    assert score(tmp_path, "--split-compounds")[1][0]["score"] == scores[0]["score"]
+
+
+def test_significance_is_that_of_the_command_line(texts):
+    table, scores = score(texts, "--samples", "200", baseline=True)
+    assert "baseline" in table.splitlines()[0]
+    systems = [texts / "base.txt", texts / "hyp.txt"]
+    options = ["-m", "bleu", "chrf", "ter", "--paired-bs", "--paired-bs-n", "200", "-w", "4", "-f", "text"]
+    result = run("sacrebleu", texts / "ref.txt", "-i", *systems, *options)
+    figures = [float(figure) for figure in re.findall(r"(\d+\.\d+) \(\d", result.stdout)]
+    assert figures == [round(s["baseline"], 4) for s in scores[1:]] + [
+        round(s["score"], 4) for s in scores[1:]
+    ]
+    p_values = [float(value) for value in re.findall(r"\(p = (\d\.\d+)\)", result.stdout)]
+    assert p_values == [round(s["p_value"], 4) for s in scores[1:]]
+    assert 0 < scores[0]["p_value"] < 0.05
+
+
+def test_sides_of_different_length_are_refused(texts, tmp_path):
+    for file in texts.iterdir():
+        (tmp_path / file.name).write_text(file.read_text())
+    (tmp_path / "hyp.tok").write_text("one line\n")
+    output, _ = score(tmp_path, check=False)
+    assert output.strip() == "error: the system has 1 lines, the reference has 60"
+    (tmp_path / "ref.txt").unlink()
+    assert "cannot read" in score(tmp_path, check=False)[0]
+
+
+def save_checkpoint(folder, name, seed):
+    """Parameters in fp32 and fp16, tied ones, an integer; and what else fairseq stores."""
+    generator = torch.Generator().manual_seed(seed)
+    embedding = torch.randn(5, 3, generator=generator)
+    model = {
+        "encoder.embed_tokens.weight": embedding,
+        "decoder.embed_tokens.weight": embedding,
+        "decoder.output_projection.weight": embedding,
+        "decoder.bias": torch.randn(7, generator=generator).half(),
+        "decoder.version": torch.tensor([3]),
+    }
+    torch.save({"model": model, "args": None, "last_optimizer_state": {"state": embedding}}, folder / name)
+    return model
+
+
+def average(folder, which="last", count=10):
+    """(names of the checkpoints, averaged checkpoint)"""
+    import average_checkpoints
+
+    paths = average_checkpoints.choose(folder, which, count)
+    return [path.name for path in paths], average_checkpoints.average(paths)
+
+
+def test_average_of_the_last_is_the_mean(tmp_path):
+    models = [save_checkpoint(tmp_path, f"checkpoint{n}.pt", n) for n in (8, 9, 10)]
+    save_checkpoint(tmp_path, "checkpoint_last.pt", 11)
+    save_checkpoint(tmp_path, "checkpoint_9_950.pt", 12)
+    out = tmp_path / "averaged.pt"
+    result = run(sys.executable, SCRIPTS / "average_checkpoints.py", tmp_path, out, "--count", "3")
+    assert result.stdout.split() == ["averaged:", "checkpoint10.pt", "checkpoint9.pt", "checkpoint8.pt"]
+    state = torch.load(out)
+    assert state.keys() == {"model", "args"}
+    for name, tensor in state["model"].items():
+        tensors = [model[name] for model in models]
+        assert tensor.dtype == tensors[0].dtype
+        if tensor.is_floating_point():
+            expected = torch.stack([t.double() for t in tensors]).mean(0).to(tensor.dtype)
+            assert torch.equal(tensor, expected), name
+        else:
+            assert torch.equal(tensor, tensors[0])
+    tied = [
+        state["model"][f"{part}.weight"].data_ptr()
+        for part in ("encoder.embed_tokens", "decoder.embed_tokens")
+    ]
+    assert tied[0] == tied[1]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_average_of_the_best(tmp_path):
+    for seed, figure in enumerate(("9.5000", "31.2000", "30.1000")):
+        save_checkpoint(tmp_path, f"checkpoint.best_bleu_{figure}.pt", seed)
+    save_checkpoint(tmp_path, "checkpoint3.pt", 4)
+    names, _ = average(tmp_path, "best", 2)
+    assert names == ["checkpoint.best_bleu_31.2000.pt", "checkpoint.best_bleu_30.1000.pt"]
+
+
+def test_average_by_updates_and_of_one(tmp_path):
+    for update in (90, 100, 110):
+        save_checkpoint(tmp_path, f"checkpoint_1_{update}.pt", update)
+    assert average(tmp_path, count=2)[0] == ["checkpoint_1_110.pt", "checkpoint_1_100.pt"]
+    best = save_checkpoint(tmp_path, "checkpoint_best.pt", 1)
+    names, state = average(tmp_path, "best", 1)
+    assert names == ["checkpoint_best.pt"]
+    assert torch.equal(state["model"]["decoder.bias"], best["decoder.bias"])
+
+
+def test_average_names_what_is_wrong(tmp_path):
+    def fails(message, count=2):
+        with pytest.raises(SystemExit, match=message):
+            average(tmp_path, count=count)
+
+    fails("fewer than 10 checkpoints to average", count=10)
+    save_checkpoint(tmp_path, "checkpoint1.pt", 1)
+    torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "checkpoint2.pt")
+    fails("checkpoint1.pt has other parameters than .*checkpoint2.pt")
+    torch.save({"no": "model"}, tmp_path / "checkpoint2.pt")
+    fails("checkpoint2.pt is not a checkpoint of fairseq")
+    (tmp_path / "checkpoint2.pt").write_bytes(b"not a checkpoint")
+    fails("cannot read .*checkpoint2.pt")

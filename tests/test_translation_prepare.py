@@ -1,0 +1,245 @@
+"""examples/translation/prepare-*.sh from archives like the real ones: right, or refused by name."""
+
+import gzip
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import run
+from translation_data import (
+    MULTI30K_SETTINGS,
+    TRANSLATION,
+    environment,
+    iwslt14_members,
+    wmt14_archives,
+    write_archive,
+    write_multi30k,
+)
+
+COMMON = {"WORKERS": "1", "MERGES": "40", "MIN_FREE_MB": "1"}
+IWSLT14 = {**COMMON, "EXPECTED": "95 4 15"}
+
+
+@pytest.fixture(scope="module")
+def env():
+    return environment()
+
+
+def prepare(name, *arguments, check=True, **env):
+    return run(TRANSLATION / f"prepare-{name}.sh", *arguments, check=check, **env)
+
+
+def files(folder):
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.suffix != ".writable"}
+
+
+def lines(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def fails(message, name, *arguments, out, trusted=(), **env):
+    """The script ends with this message on its last lines, and leaves no output that it would trust."""
+    result = prepare(name, *arguments, check=False, OUT=str(out), **env)
+    last = "\n".join(result.stdout.strip().splitlines()[-3:])
+    assert result.returncode != 0
+    assert message in last, result.stdout
+    assert "Traceback" not in result.stdout
+    for stage in {"corpus", "pieces", "data-bin"} - set(trusted):
+        assert not (out / stage).exists(), stage
+
+
+def kill_when(path, name, *arguments, **env):
+    """Starts the script and kills it, children and all, as soon as ``path`` is there."""
+    process = subprocess.Popen(
+        [TRANSLATION / f"prepare-{name}.sh", *arguments],
+        env={**os.environ, **env},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.time() + 60
+    while not path.exists():
+        assert process.poll() is None
+        assert time.time() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def run_interrupted_then_twice(name, *arguments, out, **env):
+    """Killed among the tokens, it starts that stage again; run once more, it does nothing."""
+    env = {**env, "OUT": str(out)}
+    kill_when(out / "corpus.part" / "tok", name, *arguments, **env)
+    assert not (out / "corpus").exists()
+    prepare(name, *arguments, **env)
+    finished = files(out)
+    assert not list(out.glob("*.part"))
+    prepare(name, *arguments, **env)
+    assert files(out) == finished
+    return out
+
+
+def test_iwslt14(env, tmp_path):
+    """By a downloader, whose first delivery is a damaged archive."""
+    good, out = tmp_path / "de-en.tgz", tmp_path / "out"
+    write_archive(good, iwslt14_members())
+    downloader = tmp_path / "downloader"
+    downloader.write_text(f'#!/bin/sh\nhead -c ${{BYTES:-99999}} "{good}" >"$2"\n')
+    downloader.chmod(0o755)
+    env = {**env, **IWSLT14, "DOWNLOADER": str(downloader)}
+    fails("de-en.tgz is damaged", "iwslt14", out=out, **env, BYTES="900")
+    (out / "download" / "de-en.tgz").unlink()
+    run_interrupted_then_twice("iwslt14", out=out, **env)
+
+    raw, tok, pieces = out / "corpus" / "raw", out / "corpus" / "tok", out / "pieces"
+    everything = iwslt14_members()["de-en/train.tags.de-en.en"].decode().splitlines()
+    assert lines(raw / "train.en")[0] == everything[3].removeprefix("<title>").removesuffix("</title>")
+    # The pair with a ratio of 11 to 2 is gone, which makes the 24th sentence the 23rd: the first of valid.
+    assert lines(raw / "valid.en")[0] == everything[3 + 23]
+    escaped = "it &apos;s &quot; a &quot; well-known dog &amp; cat &apos;s ."
+    assert lines(tok / "train.en")[10] == escaped
+    assert lines(raw / "train.en")[10] == "It's \"A\"  well-known dog & cat's."
+    assert len(lines(tok / "test.de")) == 15
+    for split in ("train", "valid", "test"):
+        for lang in ("de", "en"):
+            undone = [line.replace("@@ ", "") for line in lines(pieces / f"{split}.{lang}")]
+            assert undone == lines(tok / f"{split}.{lang}")
+    assert (out / "data-bin" / "dict.de.txt").read_bytes() == (out / "data-bin" / "dict.en.txt").read_bytes()
+    assert (out / "data-bin" / "test.de-en.en.bin").stat().st_size
+
+
+def test_iwslt14_sentencepiece_keeps_the_text(env, tmp_path):
+    write_archive(tmp_path / "de-en.tgz", iwslt14_members())
+    env = {**env, **IWSLT14, "LOCAL_FILES": str(tmp_path), "BPE": "sentencepiece", "MERGES": "90"}
+    out = tmp_path / "out"
+    prepare("iwslt14", OUT=str(out), **env)
+    for path in (out / "corpus" / "raw").iterdir():
+        pieces = lines(out / "pieces" / path.name)
+        assert [line.replace(" ", "").replace("▁", " ").strip() for line in pieces] == [
+            " ".join(line.split()) for line in lines(path)
+        ]
+    assert len(lines(out / "corpus" / "raw" / "train.de")) == 95
+    fails(
+        "was made with other settings (BPE=sentencepiece MERGES=90)",
+        "iwslt14",
+        out=out,
+        trusted=("corpus", "pieces", "data-bin"),
+        **{**env, "BPE": "subword-nmt", "MERGES": "40"},
+    )
+
+
+def test_iwslt14_refuses_what_is_not_whole(env, tmp_path):
+    env = {**env, **IWSLT14, "LOCAL_FILES": str(tmp_path)}
+    members = iwslt14_members()
+
+    def fails_without(member, message, **change):
+        write_archive(tmp_path / "de-en.tgz", {k: v for k, v in members.items() if k != member})
+        fails(message, "iwslt14", out=tmp_path / f"out {message[:20]}", **{**env, **change})
+
+    fails_without("de-en/train.tags.de-en.de", "train.tags.de-en.de: No such file")
+    fails_without("de-en/IWSLT14.TED.tst2011.de-en.en.xml", "tst2011.de-en.en.xml: No such file")
+    fails_without("", "IWSLT14, train has 95 pairs, expected 160239", EXPECTED="160239 4 15")
+    members["de-en/IWSLT14.TED.tst2010.de-en.de.xml"] = b"<mteval></mteval>\n"
+    fails_without("", "tst2010.de-en.de.xml has no segments")
+    members["de-en/train.tags.de-en.en"] += b"One more.\n"
+    members["de-en/IWSLT14.TED.tst2010.de-en.de.xml"] = members["de-en/IWSLT14.TED.tst2010.de-en.en.xml"]
+    fails_without("", "do not have the same number of lines")
+
+
+@pytest.mark.parametrize("pair", ["en-de", "en-fr"])
+def test_wmt14(env, tmp_path, pair):
+    target = pair[-2:]
+    for name, members in wmt14_archives(pair).items():
+        write_archive(tmp_path / name, members)
+    train = 90 if target == "de" else 150
+    env = {
+        **env,
+        **COMMON,
+        "WORKERS": "2",
+        "LOCAL_FILES": str(tmp_path),
+        "EXPECTED": f"{train - 1}-{train} 5 6",
+    }
+    out = run_interrupted_then_twice("wmt14", pair, out=tmp_path / "out", **env)
+    tok = out / "corpus" / "tok"
+    assert len(lines(tok / "train.en")) == len(lines(tok / f"train.{target}")) == train
+    assert lines(tok / "test.en")[0] == "A well @-@ known dog &apos;s “ hat ” ."
+    assert lines(out / "corpus" / "raw" / "test.en")[0] == "A well-known dog’s “hat”."  # noqa: RUF001
+    assert len(lines(out / "pieces" / "valid.en")) == 5
+    assert (out / "data-bin" / f"valid.{pair}.en.bin").stat().st_size
+
+    # The archives may go when the text is there; one that stays is tested on every run.
+    (out / "download" / "dev.tgz").unlink()
+    prepare("wmt14", pair, OUT=str(out), **env)
+    with (tmp_path / "test-full.tgz").open("ab") as archive:
+        archive.write(b"more")
+    whole = ("corpus", "pieces", "data-bin")
+    fails("test-full.tgz has a wrong checksum", "wmt14", pair, out=out, trusted=whole, **env)
+
+
+def test_wmt14_refuses_what_is_not_whole(env, tmp_path):
+    env = {**env, **COMMON, "LOCAL_FILES": str(tmp_path), "EXPECTED": "90 5 6"}
+    archives = wmt14_archives("en-de")
+    for name, members in archives.items():
+        write_archive(tmp_path / name, members)
+    fails(
+        "train has 90 pairs, expected 95-99", "wmt14", out=tmp_path / "a", **{**env, "EXPECTED": "95-99 5 6"}
+    )
+    crawl = tmp_path / "training-parallel-commoncrawl.tgz"
+    write_archive(crawl, {"commoncrawl.de-en.en": archives[crawl.name]["commoncrawl.de-en.en"]})
+    fails("commoncrawl.tgz is damaged or has other contents", "wmt14", out=tmp_path / "b", **env)
+    crawl.unlink()
+    fails("commoncrawl.tgz is not there or empty", "wmt14", out=tmp_path / "c", **env)
+
+
+def test_multi30k(env, tmp_path):
+    local = write_multi30k(tmp_path / "local")
+    env = {**env, **MULTI30K_SETTINGS, "LOCAL_FILES": str(local)}
+    out = run_interrupted_then_twice("multi30k", out=tmp_path / "out", **env)
+    for split, count in zip(
+        ("train", "valid", "test", "test1", "test2", "test3"), (120, 12, 12, 5, 4, 6), strict=True
+    ):
+        for lang in ("en", "de"):
+            assert len(lines(out / "corpus" / "raw" / f"{split}.{lang}")) == count
+            assert (out / "data-bin" / f"{split}.en-de.{lang}.bin").stat().st_size
+
+
+def test_multi30k_refuses_what_is_not_whole(env, tmp_path):
+    local = write_multi30k(tmp_path / "local")
+    env = {**env, **MULTI30K_SETTINGS, "LOCAL_FILES": str(local)}
+    fails("train has 120 pairs, expected 29000", "multi30k", out=tmp_path / "a", **{**env, "EXPECTED": ""})
+    fails("EXPECTED must have 6 numbers", "multi30k", out=tmp_path / "a", **{**env, "EXPECTED": "120 12"})
+    side = local / "val.de.gz"
+    side.write_bytes(gzip.compress(b"one line\n"))
+    fails("valid.de has 1 lines, expected 12", "multi30k", out=tmp_path / "b", **env)
+    side.write_bytes(side.read_bytes()[:-12])
+    fails("val.de.gz is damaged", "multi30k", out=tmp_path / "c", **env)
+    side.unlink()
+    fails("val.de.gz is not there or empty", "multi30k", out=tmp_path / "d", **env)
+    downloader = tmp_path / "downloader"
+    downloader.write_text('#!/bin/sh\necho "not found" >"$2"\n')
+    downloader.chmod(0o755)
+    env |= {"LOCAL_FILES": "", "DOWNLOADER": str(downloader)}
+    fails("train.en.gz has a wrong checksum", "multi30k", out=tmp_path / "e", **env)
+    fails("could not download", "multi30k", out=tmp_path / "f", **{**env, "DOWNLOADER": "false"})
+
+
+@pytest.mark.parametrize(
+    ("script", "change", "message"),
+    [
+        ("iwslt14", {"BPE": "moses"}, "BPE must be subword-nmt or sentencepiece, got moses"),
+        ("iwslt14", {"MERGES": "many"}, "MERGES must be a positive number, got many"),
+        ("iwslt14", {"EXPECTED": "1 2 x"}, "EXPECTED: x is neither a number nor LEAST-MOST"),
+        ("wmt14", {"NEWS_COMMENTARY": "v8"}, "NEWS_COMMENTARY must be v9"),
+        ("wmt14", {"MIN_FREE_MB": "999999999"}, "MB free, 999999999 MB are needed"),
+    ],
+)
+def test_bad_settings(env, tmp_path, script, change, message):
+    fails(message, script, out=tmp_path / "out", **env, **change)
+
+
+@pytest.mark.parametrize("script", ["iwslt14", "wmt14", "multi30k"])
+def test_help_and_unknown_arguments(script):
+    assert prepare(script, "--help").stdout.startswith(f"usage: prepare-{script}.sh")
+    assert prepare(script, "de-en-fr", check=False).returncode == 1
