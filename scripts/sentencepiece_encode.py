@@ -10,9 +10,10 @@ import sentencepiece as spm
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("raw_dir", type=Path, help="folder with {train,valid,test}.{lang}")
+    parser.add_argument("raw_dir", type=Path, help="folder with {split}.{lang}")
     parser.add_argument("out_dir", type=Path, help="folder for the model and the pieces")
     parser.add_argument("--langs", nargs=2, required=True, metavar="LANG")
+    parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"], metavar="SPLIT")
     parser.add_argument("--vocab-size", type=int, default=4000)
     args = parser.parse_args()
 
@@ -29,7 +30,7 @@ def main() -> None:
     except RuntimeError as error:  # the text is too small for the vocabulary
         sys.exit(f"error: SentencePiece cannot learn {args.vocab_size} pieces (--vocab-size): {error}")
     model = spm.SentencePieceProcessor(model_file=f"{prefix}.model")
-    for split in ("train", "valid", "test"):
+    for split in args.splits:
         for lang in args.langs:
             lines = (args.raw_dir / f"{split}.{lang}").read_text(encoding="utf-8").split("\n")[:-1]
             pieces = (" ".join(line) for line in model.encode(lines, out_type=str))
