@@ -18,6 +18,15 @@ choose_bpe() {
   esac
 }
 
+# set_defaults NAME=VALUE...: for the names without a value.
+set_defaults() {
+  local setting name
+  for setting; do
+    name=${setting%%=*}
+    [[ -n ${!name:-} ]] || declare -g "$setting"
+  done
+}
+
 # check_settings FILE SETTINGS: dies where FILE tells of other settings, so that no result is taken for another's.
 check_settings() {
   if [[ ! -s $1 ]]; then
@@ -54,11 +63,13 @@ read_corpus() {
   python "$HERE/read_corpus.py" "$CORPUS" "$OUT/download" "$1" || die "the corpus could not be read, see above"
 }
 
-encode_gpt2() { # FILE OF raw/; the encoder keeps empty lines so that lines stay aligned
+encode_gpt2() { # SPLIT
+  mkdir -p "$1"
   python -m fairseq.examples.roberta.multiprocessing_bpe_encoder --keep-empty --workers "$WORKERS" \
     --encoder-json "$OUT/gpt2_bpe/encoder.json" --vocab-bpe "$OUT/gpt2_bpe/vocab.bpe" \
-    --inputs "$OUT/raw/$2" --outputs "$1" >"$OUT/encode.log" 2>&1 || die "the BPE encoder failed, see $OUT/encode.log"
-  count_lines "$(wc -l <"$OUT/raw/$2")" "$1"
+    --inputs "$OUT/raw/$2".{source,target} --outputs "$1/$2".{source,target} >"$OUT/encode.log" 2>&1 \
+    || die "the BPE encoder failed, see $OUT/encode.log"
+  count_lines "$(wc -l <"$OUT/raw/$2.source")" "$1/$2".{source,target}
 }
 
 encode_sentencepiece() {
@@ -67,16 +78,14 @@ encode_sentencepiece() {
     --vocab-size "$VOCAB"
 }
 
-binarise() { # OPTION...: which dictionary
-  local pieces=$OUT/pieces-$ENCODING
-  fairseq-preprocess --source-lang source --target-lang target "${@:2}" --workers "$WORKERS" \
-    --trainpref "$pieces/train" --validpref "$pieces/val" --testpref "$pieces/test" --destdir "$1" \
+binarise() { # OPTION...: where the pieces are, and which dictionary
+  fairseq-preprocess --source-lang source --target-lang target "${@:2}" --workers "$WORKERS" --destdir "$1" \
     >"$OUT/preprocess.log" 2>&1 || die "fairseq-preprocess failed, see $OUT/preprocess.log"
 }
 
 # prepare: all stages, for $CORPUS, whose script defines download FOLDER.
 prepare() {
-  local split side file dictionary
+  local split file inputs
   choose_bpe gpt2
   OUT=${OUT:-$ROOT/summarization/$CORPUS}
   [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
@@ -88,17 +97,14 @@ prepare() {
   done
   if [[ $BPE == gpt2 ]]; then
     for file in encoder.json vocab.bpe dict.txt; do fetch "$GPT2_URL/$file" "$OUT/gpt2_bpe/$file"; done
-    mkdir -p "$OUT/pieces-gpt2"
-    for split in "${SPLITS[@]}"; do
-      for side in source target; do
-        run_stage "GPT-2 BPE: $split.$side" "pieces-gpt2/$split.$side" encode_gpt2 "$split.$side"
-      done
-    done
-    dictionary=(--srcdict "$OUT/gpt2_bpe/dict.txt" --tgtdict "$OUT/gpt2_bpe/dict.txt")
+    for split in "${SPLITS[@]}"; do run_stage "GPT-2 BPE: $split" "pieces-gpt2-$split" encode_gpt2 "$split"; done
+    inputs=(--trainpref "$OUT/pieces-gpt2-train/train" --validpref "$OUT/pieces-gpt2-val/val"
+      --testpref "$OUT/pieces-gpt2-test/test" --srcdict "$OUT/gpt2_bpe/dict.txt" --tgtdict "$OUT/gpt2_bpe/dict.txt")
   else
     run_stage "SentencePiece model and pieces" "pieces-$ENCODING" encode_sentencepiece
-    dictionary=(--joined-dictionary)
+    inputs=(--trainpref "$OUT/pieces-$ENCODING/train" --validpref "$OUT/pieces-$ENCODING/val"
+      --testpref "$OUT/pieces-$ENCODING/test" --joined-dictionary)
   fi
-  run_stage "binarising" "bin-$ENCODING" binarise "${dictionary[@]}"
+  run_stage "binarising" "bin-$ENCODING" binarise "${inputs[@]}"
   say "done: $OUT/bin-$ENCODING"
 }

@@ -62,12 +62,14 @@ def with_period(line: str) -> str:
 
 def read_story(text: str) -> tuple[str, str]:
     """Paragraphs, then one highlight after each line "@highlight"."""
-    article, highlights, current = [], [], False
+    article: list[str] = []
+    highlights: list[str] = []
+    current = article
     for line in filter(None, map(str.strip, text.split("\n"))):
         if line.startswith("@highlight"):
-            current = True
+            current = highlights
         else:
-            (highlights if current else article).append(with_period(line))
+            current.append(with_period(line))
     return " ".join(article), " ".join(highlights)
 
 
@@ -111,7 +113,9 @@ def read_samsum(folder: Path) -> Iterator[Triple]:
     for split, name in zip(SPLITS, ("train", "valid", "test"), strict=True):
         sources, targets = (gzip_lines(folder / f"{name}.{side}.gz") for side in ("dialogue", "summary"))
         if len(sources) != len(targets):
-            raise CorpusError(f"{name}.dialogue.gz has {len(sources)} lines, {name}.summary.gz {len(targets)}")
+            raise CorpusError(
+                f"{name}.dialogue.gz has {len(sources)} lines, {name}.summary.gz {len(targets)}"
+            )
         for source, target in zip(sources, targets, strict=True):
             yield split, source, target
 
@@ -132,7 +136,9 @@ def read_json(path: Path) -> Any:
 
 def missing(split_of: dict[str, str], archive: str) -> None:
     if split_of:
-        raise CorpusError(f"{archive}: {len(split_of)} texts are not there, one of them {next(iter(split_of))}")
+        raise CorpusError(
+            f"{archive}: {len(split_of)} texts are not there, one of them {next(iter(split_of))}"
+        )
 
 
 def write(triples: Iterator[Triple], out: Path) -> None:
@@ -161,7 +167,9 @@ def write(triples: Iterator[Triple], out: Path) -> None:
 
 def main() -> None:
     readers = {"cnn_dm": read_cnn_dm, "xsum": read_xsum, "samsum": read_samsum}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", choices=readers)
     parser.add_argument("folder", type=Path, help="folder of the downloaded files")
     parser.add_argument("out", type=Path)

@@ -48,10 +48,7 @@ case $CORPUS:$MODEL in
   *:transformer) RECIPE=(MAX_UPDATE=900 WARMUP=90 LR=5e-3 UPDATE_TOKENS=4096 MAX_TOKENS=4096) ;;
   *) die "no recipe for CORPUS=$CORPUS (cnn_dm, xsum, samsum), MODEL=$MODEL (bart.large, bart.base, transformer)" ;;
 esac
-for setting in "${RECIPE[@]}"; do
-  name=${setting%%=*}
-  [[ -n ${!name:-} ]] || declare "$setting"
-done
+set_defaults "${RECIPE[@]}"
 
 COMMON=(--dropout 0.1 --label-smoothing 0.1 --truncate-source --required-batch-size-multiple 1)
 BART=(
