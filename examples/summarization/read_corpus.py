@@ -46,7 +46,7 @@ def damaged(path: Path, error: Exception) -> CorpusError:
 def tar_texts(path: Path, suffix: str) -> Iterator[tuple[str, str]]:
     """(name without folder and suffix, text) of the archive's files that end in suffix."""
     try:
-        with tarfile.open(path, "r|gz") as archive:  # a stream: no pass to build an index
+        with tarfile.open(path, "r:gz") as archive:  # "r|gz" takes the end of a truncated file for its end
             for member in archive:
                 file = archive.extractfile(member) if member.name.endswith(suffix) else None
                 if file is not None:
@@ -162,6 +162,7 @@ def write(triples: Iterator[Triple], out: Path) -> None:
             file.close()
         if not written[split]:
             raise CorpusError(f"the corpus has no text for {split}")
+    for split in SPLITS:
         print(f"{split}: {written[split]} pairs, {left_out[split]} with an empty side left out")
 
 

@@ -8,7 +8,7 @@ source "$(dirname "$0")/common.sh"
 
 usage() {
   cat <<'HELP'
-usage: examples/summarization/train.sh [FLAG OF fairseq-train...]
+usage: examples/summarization/train.sh [FLAG OF fairseq-train]...
 
 Trains on what prepare-CORPUS.sh left in DATA, and leaves in OUT: checkpoints/ and train.log. Interrupted, it goes
 on from the last checkpoint when started again. Flags are given to fairseq-train, after those of the recipe.
