@@ -32,7 +32,7 @@ unpack() {
 
 download() { # FOLDER
   local file files=(corpus.7z) local_files=${LOCAL_FILES:-}
-  if [[ -e $local_files/train.json ]]; then
+  if [[ -n $local_files && -e $local_files/train.json ]]; then
     files=({train,val,test}.json)
   elif [[ -n $local_files && ! -e $local_files/corpus.7z ]]; then
     files=({train,valid,test}.{dialogue,summary}.gz)
