@@ -2,6 +2,7 @@
 
 import json
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("rouge_score")
 from rouge_score import rouge_scorer
 
 sys.path.insert(0, str(SCRIPTS))
-from score_rouge import METRICS, bootstrap
+from score_rouge import METRICS, bootstrap, main
 
 REFERENCES = [
     "Anna walks the dog. Bob stays at home.",
@@ -33,10 +34,20 @@ def write(path, lines):
     return path
 
 
-def score(folder, *options, reference=REFERENCES, system=SYSTEM, check=True):
+def call(*arguments):
+    """The script in this process; the message that it exits with, or None."""
+    with mock.patch.object(sys, "argv", ["score_rouge.py", *map(str, arguments)]):
+        try:
+            main()
+        except SystemExit as error:
+            return error.code
+    return None
+
+
+def score(folder, *options, reference=REFERENCES, system=SYSTEM):
     files = write(folder / "reference", reference), write(folder / "system", system)
-    result = script("score_rouge.py", *files, "--json", folder / "rouge.json", *options, check=check)
-    return json.loads((folder / "rouge.json").read_text()) if check else result
+    assert call(*files, "--json", folder / "rouge.json", *options) is None
+    return json.loads((folder / "rouge.json").read_text())
 
 
 @pytest.mark.parametrize("stemmer", [True, False])
@@ -105,21 +116,33 @@ def test_an_empty_hypothesis_scores_0(tmp_path):
     assert score(tmp_path, reference=["A dog."], system=[""])["system"]["rougeLsum"]["f"] == 0
 
 
-def test_bad_files_end_with_one_line(tmp_path):
-    def fails_with(message, **change):
-        result = score(tmp_path, check=False, **change)
-        assert result.returncode == 1
-        assert result.stdout.startswith("error: ")
-        assert result.stdout.count("\n") == 1, result.stdout
-        assert message in result.stdout
+def test_the_table_has_a_row_for_each_system_and_the_signature(tmp_path):
+    files = [write(tmp_path / name, REFERENCES) for name in ("reference", "ours")]
+    result = script("score_rouge.py", *files, "--baseline", write(tmp_path / "theirs", BASELINE))
+    rows = [line.split()[:2] for line in result.stdout.splitlines()]
+    assert rows[0] == ["ROUGE-1", "ROUGE-2"]
+    assert rows[1:4] == [["system:", "ours"], ["baseline:", "theirs"], ["difference", rows[3][1]]]
+    assert result.stdout.splitlines()[-1].startswith("F, 95% intervals; rouge-score 0.1")
 
-    fails_with("reference has an empty reference in line 2", reference=["one", " ", "three", "four"])
-    fails_with("system has 3 lines, ", system=SYSTEM[:3])
-    fails_with("reference is empty", reference=[], system=[])
-    (tmp_path / "bytes").write_bytes(b"one\ntwo\nthr\xe9e\nfour\n")
-    result = script("score_rouge.py", tmp_path / "bytes", tmp_path / "bytes", check=False)
-    assert result.stdout == f"error: {tmp_path / 'bytes'} is not UTF-8 at byte 11, line 3\n"
-    result = script("score_rouge.py", tmp_path / "none", tmp_path / "none", check=False)
-    assert result.stdout == f"error: cannot read {tmp_path / 'none'}: No such file or directory\n"
-    result = script("score_rouge.py", tmp_path / "bytes", tmp_path / "bytes", "--resamples", "0", check=False)
-    assert result.stdout == "error: --resamples must be at least 1, got 0\n"
+
+def test_bad_files_end_with_one_line(tmp_path):
+    def fails_with(message, reference, system, *options):
+        paths = []
+        for name, content in (("reference", reference), ("system", system)):
+            paths.append(tmp_path / name)
+            paths[-1].write_bytes(content)
+        error = call(*paths, *options)
+        assert error.startswith("error: ")
+        assert message in error
+        assert "\n" not in error
+
+    fails_with("reference has an empty reference in line 2", b"one\n \nthree\n", b"one\ntwo\nthree\n")
+    fails_with("system has 1 lines, ", b"one\ntwo\n", b"one\n")
+    fails_with("reference is empty", b"", b"")
+    fails_with("reference is not UTF-8 at byte 11, line 3", b"one\ntwo\nthr\xe9e\n", b"one\ntwo\nthree\n")
+    fails_with("system is not UTF-8 at byte 0, line 1", b"one\n", b"\xff\xfe")
+    fails_with("--resamples must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
+    missing = tmp_path / "none"
+    assert call(missing, missing) == f"error: cannot read {missing}: No such file or directory"
+    result = script("score_rouge.py", missing, missing, check=False)
+    assert (result.returncode, result.stdout.count("\n")) == (1, 1)

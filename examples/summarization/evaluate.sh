@@ -69,6 +69,7 @@ run_stage "scoring" "$result.json" score
 if [[ -n ${BASELINE:-} ]]; then
   [[ -e $BASELINE/$SPLIT.hyp ]] || die "BASELINE: $BASELINE/$SPLIT.hyp is not there: run evaluate.sh with OUT=$BASELINE first"
   result=rouge-against-$(basename "$BASELINE")$suffix
+  rm -f "$OUT/$result.json" # another baseline may have the same name
   run_stage "comparing with $BASELINE" "$result.json" score --baseline "$BASELINE/$SPLIT.hyp"
 fi
 cat "$OUT/$result.txt"
