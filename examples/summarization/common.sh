@@ -89,7 +89,7 @@ prepare() {
   choose_bpe gpt2
   OUT=${OUT:-$ROOT/summarization/$CORPUS}
   [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
-  check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
+  [[ -e $OUT/bin-$ENCODING ]] || check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
   setup_venv examples
   run_stage "corpus: $CORPUS" raw read_corpus
   for split in "${SPLITS[@]}"; do

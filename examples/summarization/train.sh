@@ -109,7 +109,7 @@ OUT=${OUT:-$DATA/$MODEL-$CRITERION}
 setup_venv examples
 GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
 UPDATE_FREQ=${UPDATE_FREQ:-$((UPDATE_TOKENS / MAX_TOKENS / (GPUS > 0 ? GPUS : 1)))}
-((UPDATE_FREQ > 0)) || die "UPDATE_TOKENS ($UPDATE_TOKENS) is less than a batch of MAX_TOKENS ($MAX_TOKENS) on each GPU"
+((UPDATE_FREQ > 0)) || die "UPDATE_TOKENS ($UPDATE_TOKENS) is less than a batch of MAX_TOKENS ($MAX_TOKENS) on each GPU: lower MAX_TOKENS"
 case ${PRECISION:=$( ((GPUS > 0)) && echo fp16 || echo fp32)} in
   fp16) COMMON+=(--fp16) ;;
   fp32) ;;
@@ -120,7 +120,7 @@ case $MODEL in # an interval's checkpoint, the best and the last, with Adam's st
   bart.base) NEEDED_MB=8000 ;;
   *) NEEDED_MB=500 ;;
 esac
-check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
+[[ -e $OUT/checkpoints ]] || check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
 check_settings "$OUT/settings" "CORPUS=$CORPUS MODEL=$MODEL CRITERION=$CRITERION ALPHA=$ALPHA SEED=$SEED \
 ENCODING=$ENCODING MAX_UPDATE=$MAX_UPDATE WARMUP=$WARMUP LR=$LR MAX_TOKENS=$MAX_TOKENS UPDATE_FREQ=$UPDATE_FREQ $*"
 if [[ $MODEL == transformer ]]; then
