@@ -62,7 +62,7 @@ def interval(samples: Array) -> list[float]:
 
 def summary(path: Path, texts: list[str], scores: Array, means: Array) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "file": path.name,
+        "file": "/".join(path.absolute().parts[-2:]),  # systems often differ in the folder only
         "empty": sum(not text for text in texts),
         "words": round(sum(len(text.split()) for text in texts) / len(texts), 1),
     }

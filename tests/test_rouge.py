@@ -121,7 +121,8 @@ def test_the_table_has_a_row_for_each_system_and_the_signature(tmp_path):
     result = script("score_rouge.py", *files, "--baseline", write(tmp_path / "theirs", BASELINE))
     rows = [line.split()[:2] for line in result.stdout.splitlines()]
     assert rows[0] == ["ROUGE-1", "ROUGE-2"]
-    assert rows[1:4] == [["system:", "ours"], ["baseline:", "theirs"], ["difference", rows[3][1]]]
+    files = [f"{tmp_path.name}/{name}" for name in ("ours", "theirs")]
+    assert rows[1:4] == [["system:", files[0]], ["baseline:", files[1]], ["difference", rows[3][1]]]
     assert result.stdout.splitlines()[-1].startswith("F, 95% intervals; rouge-score 0.1")
 
 
