@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import summarization
+import small_corpora
 from conftest import run
-from summarization import EXAMPLES, SIZES, write_cnn_dm, write_samsum, write_tar, write_xsum
+from small_corpora import EXAMPLES, SIZES, write_cnn_dm, write_samsum, write_tar, write_xsum
 
 pytest.importorskip("fairseq")
 sys.path.insert(0, str(EXAMPLES))
@@ -64,7 +64,7 @@ def test_samsum_interrupted_resumed_and_done(environment, tmp_path):
     assert "train: 96 pairs, 0 with an empty side left out" in result.stdout
     assert not list(out.rglob("*.part"))
     assert [len(pairs) for pairs in lines(out / "raw").values()] == list(SIZES.values())
-    assert lines(out / "raw")["test"] == summarization.pairs(13, seed=2)
+    assert lines(out / "raw")["test"] == small_corpora.pairs(13, seed=2)
     (out / "bin-sentencepiece90").rename(out / "bin-sentencepiece90.part")
     kept = files(out / "raw") | files(out / "pieces-sentencepiece90")
     prepare("samsum", environment, out, LOCAL_FILES=str(data))
@@ -81,7 +81,7 @@ def test_cnn_dm_stories(tmp_path):
     for split, seed in (("val", 1), ("test", 2)):
         expected = [
             (article.replace(" . ", ". "), f"{highlight.removesuffix(' .')}. It is over.")
-            for article, highlight in summarization.pairs(len(found[split]), seed)
+            for article, highlight in small_corpora.pairs(len(found[split]), seed)
         ]
         assert sorted(found[split]) == sorted(expected)  # the order is that of the archives
 
@@ -92,7 +92,7 @@ def test_xsum_articles(environment, tmp_path):
     found = lines(out / "raw")
     assert [len(pairs) for pairs in found.values()] == [40, 6, 7]
     assert found["test"] == [
-        (f"{article} The end.", summary) for article, summary in summarization.pairs(7, 2)
+        (f"{article} The end.", summary) for article, summary in small_corpora.pairs(7, 2)
     ]
 
 

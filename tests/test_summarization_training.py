@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import USER_DIR, run
-from summarization import EXAMPLES, SHRUNK, curve, write_bart, write_cnn_dm, write_gpt2_bpe, write_samsum
+from small_corpora import EXAMPLES, SHRUNK, curve, write_bart, write_cnn_dm, write_gpt2_bpe, write_samsum
 
 pytest.importorskip("fairseq")
 
