@@ -173,7 +173,7 @@ def test_scratch_plain_against_rdrop(scratch_data):
     again = run(EXAMPLES / "train.sh", *tiny, **scratch_data)
     assert "training" not in again.stdout
     changed = run(EXAMPLES / "train.sh", *tiny, check=False, **scratch_data, ALPHA="5")
-    assert "was made with CORPUS=samsum MODEL=transformer CRITERION=rdrop ALPHA=0.7" in changed.stdout
+    assert "was made with other settings (ALPHA=0.7)" in changed.stdout
 
 
 def test_bad_settings_end_with_one_line(environment, bart_data, tmp_path):

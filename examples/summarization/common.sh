@@ -27,15 +27,6 @@ set_defaults() {
   done
 }
 
-# check_settings FILE SETTINGS: dies where FILE tells of other settings, so that no result is taken for another's.
-check_settings() {
-  if [[ ! -s $1 ]]; then
-    echo "$2" >"$1"
-  elif [[ $(<"$1") != "$2" ]]; then
-    die "$(dirname "$1") was made with $(<"$1"): choose another folder with OUT, or delete it"
-  fi
-}
-
 prepare_usage() {
   cat <<HELP
 usage: examples/summarization/prepare-$CORPUS.sh

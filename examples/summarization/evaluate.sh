@@ -62,7 +62,8 @@ if [[ $BPE == gpt2 ]]; then BPE_DIR=$DATA/gpt2_bpe; else BPE_DIR=$DATA/pieces-$E
 [[ -e $OUT/trained ]] || die "the training in $OUT has not ended: run train.sh again, it resumes"
 suffix=$([[ $SPLIT == test ]] || echo "-$SPLIT")
 setup_venv examples
-check_settings "$OUT/search$suffix" "CORPUS=$CORPUS CHECKPOINT=$CHECKPOINT BEAM=$BEAM LENPEN=$LENPEN MAX_LEN=$MAX_LEN MIN_LEN=$MIN_LEN"
+keep_settings "$OUT/search$suffix" "CORPUS=$CORPUS" "CHECKPOINT=$CHECKPOINT" "BEAM=$BEAM" "LENPEN=$LENPEN" \
+  "MAX_LEN=$MAX_LEN" "MIN_LEN=$MIN_LEN"
 run_stage "summarising the $SPLIT set" "$SPLIT.hyp" summarize
 result=rouge$suffix
 run_stage "scoring" "$result.json" score

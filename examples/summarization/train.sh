@@ -92,10 +92,6 @@ train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-m
   touch "$1"
 }
 
-show_progress() { # the lines about updates and validation, without the logger's prefix
-  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p'
-}
-
 case $CRITERION in
   rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
   plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
@@ -121,8 +117,9 @@ case $MODEL in # an interval's checkpoint, the best and the last, with Adam's st
   *) NEEDED_MB=500 ;;
 esac
 [[ -e $OUT/checkpoints ]] || check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
-check_settings "$OUT/settings" "CORPUS=$CORPUS MODEL=$MODEL CRITERION=$CRITERION ALPHA=$ALPHA SEED=$SEED \
-ENCODING=$ENCODING MAX_UPDATE=$MAX_UPDATE WARMUP=$WARMUP LR=$LR MAX_TOKENS=$MAX_TOKENS UPDATE_FREQ=$UPDATE_FREQ $*"
+keep_settings "$OUT/settings" "CORPUS=$CORPUS" "MODEL=$MODEL" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" \
+  "ENCODING=$ENCODING" "MAX_UPDATE=$MAX_UPDATE" "WARMUP=$WARMUP" "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" \
+  "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*"
 if [[ $MODEL == transformer ]]; then
   MODEL_FLAGS=("${TRANSFORMER[@]}")
 else
