@@ -15,7 +15,6 @@ def main() -> None:
     parser.add_argument("--langs", nargs=2, required=True, metavar="LANG")
     parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"], metavar="SPLIT")
     parser.add_argument("--vocab-size", type=int, default=4000)
-    parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"], metavar="SPLIT")
     args = parser.parse_args()
 
     prefix = args.out_dir / "sentencepiece"
