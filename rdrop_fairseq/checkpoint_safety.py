@@ -1,8 +1,9 @@
 """Let ``torch.load(weights_only=True)``, torch's default since 2.6, read what fairseq writes.
 
-fairseq pickles its command line (``argparse.Namespace``) and, with ``--eval-bleu``, numpy meters. These
-types hold data and go on torch's allow-list when the package is imported. torch refuses a checkpoint
-with any other type, naming it, and runs nothing of the file.
+fairseq pickles its command line (``argparse.Namespace``) and, with ``--eval-bleu``, numpy meters; before
+2020 also its own meters, from a module that is gone. These types hold data and go on torch's allow-list when
+the package is imported. torch refuses a checkpoint with any other type, naming it, and runs nothing of the
+file.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fairseq.logging import meters
 
 _ARRAY_FUNCTIONS: list[Any] = [np.empty(0).__reduce__()[0], np.float64().__reduce__()[0]]
 _DTYPE_CODES = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"
@@ -22,6 +24,10 @@ SAFE_GLOBALS: list[Any] = [
     # _reconstruct and scalar, under the name that the numpy that wrote the checkpoint gave their module
     *((f, f"numpy.core.multiarray.{f.__name__}") for f in _ARRAY_FUNCTIONS),
     *((f, f"numpy._core.multiarray.{f.__name__}") for f in _ARRAY_FUNCTIONS),
+    *(
+        (m, f"fairseq.meters.{m.__name__}")
+        for m in (meters.AverageMeter, meters.StopwatchMeter, meters.TimeMeter)
+    ),
 ]
 
 torch.serialization.add_safe_globals(SAFE_GLOBALS)

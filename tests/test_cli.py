@@ -4,6 +4,8 @@ import json
 import math
 import os
 import re
+import sys
+import types
 from subprocess import DEVNULL
 
 import pytest
@@ -228,6 +230,21 @@ def test_bad_values_end_with_one_line(data_bin, tmp_path, flag, value, message):
     assert result.returncode != 0
     assert message in result.stdout.strip().splitlines()[-1]
     assert not list(tmp_path.glob("*.pt"))
+
+
+def test_meters_of_checkpoints_before_2020_load(tmp_path, monkeypatch):
+    """Published models of that time may have them; nobody who has such a file could load it."""
+    from fairseq.logging.meters import StopwatchMeter
+
+    old = types.ModuleType("fairseq.meters")
+    old.StopwatchMeter = StopwatchMeter
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "fairseq.meters", old)
+        patch.setattr(StopwatchMeter, "__module__", "fairseq.meters")
+        meter = StopwatchMeter()
+        meter.sum = 3.0
+        torch.save({"extra_state": {"train_meters": {"train_wall": meter}}}, tmp_path / "old.pt")
+    assert torch.load(tmp_path / "old.pt")["extra_state"]["train_meters"]["train_wall"].sum == 3.0
 
 
 class CallsSystem:
