@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 @register_criterion("label_smoothed_cross_entropy_rdrop", dataclass=LabelSmoothedCrossEntropyRDropConfig)
 class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion):
-    """In training, ``rdrop_passes`` passes in one forward over the repeated batch and the R-Drop
-    objective; in evaluation, fairseq's label-smoothed criterion itself.
+    """In training, ``rdrop_passes`` passes and the R-Drop objective; in evaluation, and before
+    ``rdrop_start_update``, fairseq's label-smoothed criterion itself.
 
     Logged per target token, base 2: ``loss``, the objective (under "sum" divided by the passes) and
     ``nll_loss``, the mean over the passes, so that both are comparable to a plain run's;

@@ -117,14 +117,14 @@ count_lines() {
   done
 }
 
-# keep_settings KEY=VALUE...: notes in $OUT/settings what $OUT is made with; dies if it was made with other settings.
+# keep_settings FILE KEY=VALUE...: notes in FILE what its folder is made with; dies if that was with other settings.
 keep_settings() {
-  local settings
-  settings=$(printf '%s\n' "$@")
-  if [[ ! -s $OUT/settings ]]; then
-    echo "$settings" >"$OUT/settings.part" && mv "$OUT/settings.part" "$OUT/settings"
-  elif [[ $(<"$OUT/settings") != "$settings" ]]; then
-    die "$OUT was made with other settings ($(diff <(echo "$settings") "$OUT/settings" | sed -n 's/^> //p' \
+  local file=$1 settings
+  settings=$(printf '%s\n' "${@:2}")
+  if [[ ! -s $file ]]; then
+    echo "$settings" >"$file.part" && mv "$file.part" "$file"
+  elif [[ $(<"$file") != "$settings" ]]; then
+    die "$(dirname "$file") was made with other settings ($(diff <(echo "$settings") "$file" | sed -n 's/^> //p' \
       | paste -sd' ')): choose another folder with OUT, or delete it"
   fi
 }

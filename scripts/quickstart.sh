@@ -152,7 +152,7 @@ case $CRITERION in
 esac
 [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
 check_writable "$OUT" "${MIN_FREE_MB:-500}"
-keep_settings "CORPUS=$CORPUS" "CRITERION=$CRITERION" "MAX_UPDATE=$MAX_UPDATE" "ALPHA=$ALPHA" "VOCAB=$VOCAB" \
+keep_settings "$OUT/settings" "CORPUS=$CORPUS" "CRITERION=$CRITERION" "MAX_UPDATE=$MAX_UPDATE" "ALPHA=$ALPHA" "VOCAB=$VOCAB" \
   "HELDOUT=$HELDOUT"
 setup_venv examples
 run_stage "corpus: $CORPUS" raw prepare

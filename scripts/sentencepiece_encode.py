@@ -10,9 +10,10 @@ import sentencepiece as spm
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("raw_dir", type=Path, help="folder with {train,valid,test}.{lang}")
+    parser.add_argument("raw_dir", type=Path, help="folder with {split}.{lang}")
     parser.add_argument("out_dir", type=Path, help="folder for the model and the pieces")
     parser.add_argument("--langs", nargs=2, required=True, metavar="LANG")
+    parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"], metavar="SPLIT")
     parser.add_argument("--vocab-size", type=int, default=4000)
     parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"], metavar="SPLIT")
     args = parser.parse_args()

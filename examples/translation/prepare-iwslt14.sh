@@ -62,7 +62,7 @@ corpus() {
 check_bpe
 check_expected "${EXPECTED[@]}"
 check_writable "$OUT" 500
-keep_settings "BENCHMARK=iwslt14" "LANGS=de-en" "BPE=$BPE" "MERGES=$MERGES"
+keep_settings "$OUT/settings" "BENCHMARK=iwslt14" "LANGS=de-en" "BPE=$BPE" "MERGES=$MERGES"
 setup_venv examples
 archive "$URL" de-en.tgz
 run_stage "text and tokens" corpus corpus

@@ -51,7 +51,7 @@ corpus() {
 check_bpe
 check_expected "${EXPECTED[@]}"
 check_writable "$OUT" 200
-keep_settings "BENCHMARK=multi30k" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES"
+keep_settings "$OUT/settings" "BENCHMARK=multi30k" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES"
 setup_venv examples
 for name in "${NAMES[@]}"; do
   for lang in "${LANGS[@]}"; do

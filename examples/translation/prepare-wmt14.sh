@@ -92,7 +92,7 @@ corpus() {
 check_bpe
 check_expected "${EXPECTED[@]}"
 check_writable "$OUT" "${MIN_FREE_MB:-$DEFAULT_FREE}"
-keep_settings "BENCHMARK=wmt14" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES" "NEWS_COMMENTARY=$NEWS_COMMENTARY"
+keep_settings "$OUT/settings" "BENCHMARK=wmt14" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES" "NEWS_COMMENTARY=$NEWS_COMMENTARY"
 setup_venv examples
 for corpus in "${CORPORA[@]}" "$DEV_URL" "$TEST_URL"; do archive "${corpus%% *}" "$(basename "${corpus%% *}")"; done
 run_stage "text and tokens" corpus corpus

@@ -120,7 +120,7 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
 check_writable "$OUT" 500
 machine=$( ((NODE_RANK == 0)) || echo ".machine$NODE_RANK")
 LOG=$OUT/train$machine.log
-[[ -n $machine ]] || keep_settings "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" "DATA=$(realpath "$DATA")" \
+[[ -n $machine ]] || keep_settings "$OUT/settings" "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" "DATA=$(realpath "$DATA")" \
   "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*"
 run_stage "training: $NAME, ${LOSS[*]}, $MAX_UPDATE updates; interrupt it at any time, it resumes" \
   "trained-$MAX_UPDATE$machine" train "$@"

@@ -1,0 +1,101 @@
+# Shared by the scripts of this folder: settings, and the stages of prepare-*.sh.
+# shellcheck shell=bash
+# Source it after scripts/lib.sh.
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+WORKERS=${WORKERS:-$(nproc)}
+SPLITS=(train val test)
+GPT2_URL=https://dl.fbaipublicfiles.com/fairseq/gpt2_bpe
+
+# choose_bpe DEFAULT: sets BPE, and ENCODING, which names the folders of an encoding.
+choose_bpe() {
+  BPE=${BPE:-$1}
+  VOCAB=${VOCAB:-4000}
+  case $BPE in
+    gpt2) ENCODING=gpt2 ;;
+    sentencepiece) ENCODING=sentencepiece$VOCAB ;;
+    *) die "BPE must be gpt2 or sentencepiece, got $BPE" ;;
+  esac
+}
+
+# set_defaults NAME=VALUE...: for the names without a value.
+set_defaults() {
+  local setting name
+  for setting; do
+    name=${setting%%=*}
+    [[ -n ${!name:-} ]] || declare -g "$setting"
+  done
+}
+
+prepare_usage() {
+  cat <<HELP
+usage: examples/summarization/prepare-$CORPUS.sh
+
+$1
+
+Leaves in OUT: raw/{train,val,test}.{source,target}, one untokenised text per line, and bin-*, what fairseq-train
+reads. Started again, it goes on where it was interrupted, and does nothing that is done.
+
+Environment:
+  BPE           gpt2 (default): the vocabulary of BART; or sentencepiece: learnt on train, to train from scratch
+  VOCAB         size of the SentencePiece vocabulary (4000)
+  OUT           output folder (summarization/$CORPUS)
+  LOCAL_FILES   a folder with these files, in place of every download:
+                $2;
+                for BPE=gpt2 encoder.json, vocab.bpe and dict.txt
+  WORKERS       processes (all cores)
+  PYTHON VENV   interpreter, virtual environment (.venv)
+  DOWNLOADER    command to call as DOWNLOADER URL FILE instead of curl
+HELP
+}
+
+read_corpus() {
+  download "$OUT/download"
+  python "$HERE/read_corpus.py" "$CORPUS" "$OUT/download" "$1" || die "the corpus could not be read, see above"
+}
+
+encode_gpt2() { # SPLIT
+  mkdir -p "$1"
+  python -m fairseq.examples.roberta.multiprocessing_bpe_encoder --keep-empty --workers "$WORKERS" \
+    --encoder-json "$OUT/gpt2_bpe/encoder.json" --vocab-bpe "$OUT/gpt2_bpe/vocab.bpe" \
+    --inputs "$OUT/raw/$2".{source,target} --outputs "$1/$2".{source,target} >"$OUT/encode.log" 2>&1 \
+    || die "the BPE encoder failed, see $OUT/encode.log"
+  count_lines "$(wc -l <"$OUT/raw/$2.source")" "$1/$2".{source,target}
+}
+
+encode_sentencepiece() {
+  mkdir -p "$1"
+  python "$ROOT/scripts/sentencepiece_encode.py" "$OUT/raw" "$1" --langs source target --splits "${SPLITS[@]}" \
+    --vocab-size "$VOCAB"
+}
+
+binarise() { # OPTION...: where the pieces are, and which dictionary
+  fairseq-preprocess --source-lang source --target-lang target "${@:2}" --workers "$WORKERS" --destdir "$1" \
+    >"$OUT/preprocess.log" 2>&1 || die "fairseq-preprocess failed, see $OUT/preprocess.log"
+}
+
+# prepare: all stages, for $CORPUS, whose script defines download FOLDER.
+prepare() {
+  local split file inputs
+  choose_bpe gpt2
+  OUT=${OUT:-$ROOT/summarization/$CORPUS}
+  [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
+  [[ -e $OUT/bin-$ENCODING ]] || check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
+  setup_venv examples
+  run_stage "corpus: $CORPUS" raw read_corpus
+  for split in "${SPLITS[@]}"; do
+    count_lines "$(wc -l <"$OUT/raw/$split.source")" "$OUT/raw/$split.target"
+  done
+  if [[ $BPE == gpt2 ]]; then
+    for file in encoder.json vocab.bpe dict.txt; do fetch "$GPT2_URL/$file" "$OUT/gpt2_bpe/$file"; done
+    for split in "${SPLITS[@]}"; do run_stage "GPT-2 BPE: $split" "pieces-gpt2-$split" encode_gpt2 "$split"; done
+    inputs=(--trainpref "$OUT/pieces-gpt2-train/train" --validpref "$OUT/pieces-gpt2-val/val"
+      --testpref "$OUT/pieces-gpt2-test/test" --srcdict "$OUT/gpt2_bpe/dict.txt" --tgtdict "$OUT/gpt2_bpe/dict.txt")
+  else
+    run_stage "SentencePiece model and pieces" "pieces-$ENCODING" encode_sentencepiece
+    inputs=(--trainpref "$OUT/pieces-$ENCODING/train" --validpref "$OUT/pieces-$ENCODING/val"
+      --testpref "$OUT/pieces-$ENCODING/test" --joined-dictionary)
+  fi
+  run_stage "binarising" "bin-$ENCODING" binarise "${inputs[@]}"
+  say "done: $OUT/bin-$ENCODING"
+}

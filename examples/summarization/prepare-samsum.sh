@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SAMSum (dialogues and their summaries) for fairseq; see usage below.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/../../scripts/lib.sh"
+# shellcheck source=examples/summarization/common.sh
+source "$(dirname "$0")/common.sh"
+
+CORPUS=samsum
+NEEDED_MB=200
+URL=https://arxiv.org/src/1911.12237v2/anc/corpus.7z
+
+usage() {
+  prepare_usage "Prepares SAMSum (Gliwa et al. 2019, arXiv 1911.12237, CC BY-NC-ND 4.0) for fairseq. To unpack its
+archive it needs one of 7z, 7zz, 7za, bsdtar, or Python's py7zr." \
+    "corpus.7z, or the {train,val,test}.json in it, or {train,valid,test}.{dialogue,summary}.gz"
+}
+[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+
+# unpack ARCHIVE FOLDER: with whatever is there.
+unpack() {
+  local program command=()
+  for program in 7z 7zz 7za; do
+    if command -v "$program" >/dev/null; then command=("$program" x -y "-o$2" "$1"); fi
+  done
+  if command -v bsdtar >/dev/null; then command=(bsdtar -xf "$1" -C "$2"); fi
+  if python -c 'import py7zr' 2>/dev/null; then command=(python -m py7zr x "$1" "$2"); fi
+  [[ -n ${command[*]} ]] || die "nothing here unpacks $1: run '$VENV/bin/pip install py7zr' (or install 7zip) and" \
+    "start again, or unpack it elsewhere and name the folder of its JSON files with LOCAL_FILES"
+  "${command[@]}" >"$OUT/unpack.log" 2>&1 || die "$1 is damaged, see $OUT/unpack.log: delete it and start again"
+}
+
+download() { # FOLDER
+  local file files=(corpus.7z) local_files=${LOCAL_FILES:-}
+  if [[ -n $local_files && -e $local_files/train.json ]]; then
+    files=({train,val,test}.json)
+  elif [[ -n $local_files && ! -e $local_files/corpus.7z ]]; then
+    files=({train,valid,test}.{dialogue,summary}.gz)
+  fi
+  for file in "${files[@]}"; do fetch "$URL" "$1/$file"; done
+  [[ ${files[0]} == corpus.7z ]] || return 0
+  rm -rf "$1/corpus" && mkdir "$1/corpus"
+  unpack "$1/corpus.7z" "$1/corpus"
+  find "$1/corpus" -name '*.json' -exec mv -t "$1" {} + # whatever folders are in the archive
+}
+
+prepare

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Trains a summarization model, plain or with R-Drop; see usage below.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/../../scripts/lib.sh"
+# shellcheck source=examples/summarization/common.sh
+source "$(dirname "$0")/common.sh"
+
+usage() {
+  cat <<'HELP'
+usage: examples/summarization/train.sh [FLAG OF fairseq-train]...
+
+Trains on what prepare-CORPUS.sh left in DATA, and leaves in OUT: checkpoints/ and train.log. Interrupted, it goes
+on from the last checkpoint when started again. Flags are given to fairseq-train, after those of the recipe.
+
+Environment:
+  CORPUS        cnn_dm (default), xsum, samsum
+  MODEL         bart.large (default), bart.base: fine-tuning of the published weights (about 4 GB, 1 GB)
+                transformer: a small model from scratch
+  CRITERION     rdrop (default), or plain: the same training without R-Drop
+  ALPHA         weight of R-Drop's KL (0.7)
+  DATA          summarization/CORPUS
+  OUT           DATA/MODEL-CRITERION
+  BPE VOCAB     as for prepare-*.sh; default of BPE: gpt2 for BART, sentencepiece for transformer
+  MAX_UPDATE WARMUP LR UPDATE_TOKENS MAX_TOKENS SEED   as listed in the script for each corpus and model
+  UPDATE_FREQ   batches per update and GPU; by default UPDATE_TOKENS / MAX_TOKENS / GPUs
+  PRECISION     fp16 (default with a GPU) or fp32
+  WEIGHTS       folder for the published weights (summarization/weights)
+  LOCAL_FILES   a folder with bart.large.tar.gz or bart.base.tar.gz, in place of the download
+  PYTHON VENV DOWNLOADER   as for prepare-*.sh
+HELP
+}
+[[ ${1:-} != -h && ${1:-} != --help ]] || { usage; exit 0; }
+
+CORPUS=${CORPUS:-cnn_dm}
+MODEL=${MODEL:-bart.large}
+CRITERION=${CRITERION:-rdrop}
+ALPHA=${ALPHA:-0.7}
+SEED=${SEED:-1}
+MODELS_URL=https://dl.fbaipublicfiles.com/fairseq/models
+
+# The hyper-parameters. cnn_dm with BART: the paper's (1,024 tokens x 16 batches x 4 GPUs an update). xsum: fairseq's
+# own for BART. samsum with BART: ours, chosen by the size of the corpus, not tuned. transformer: ours, for a CPU.
+case $CORPUS:$MODEL in
+  cnn_dm:bart.*) RECIPE=(MAX_UPDATE=20000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=65536 MAX_TOKENS=1024) ;;
+  xsum:bart.*) RECIPE=(MAX_UPDATE=15000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=32768 MAX_TOKENS=1024) ;;
+  samsum:bart.*) RECIPE=(MAX_UPDATE=1500 WARMUP=100 LR=3e-5 UPDATE_TOKENS=16384 MAX_TOKENS=1024) ;;
+  *:transformer) RECIPE=(MAX_UPDATE=900 WARMUP=90 LR=5e-3 UPDATE_TOKENS=4096 MAX_TOKENS=4096) ;;
+  *) die "no recipe for CORPUS=$CORPUS (cnn_dm, xsum, samsum), MODEL=$MODEL (bart.large, bart.base, transformer)" ;;
+esac
+set_defaults "${RECIPE[@]}"
+
+COMMON=(--dropout 0.1 --label-smoothing 0.1 --truncate-source --required-batch-size-multiple 1)
+BART=(
+  --layernorm-embedding --share-all-embeddings --share-decoder-input-output-embed
+  --attention-dropout 0.1 --weight-decay 0.01 --optimizer adam --adam-betas '(0.9, 0.999)' --adam-eps 1e-08
+  --clip-norm 0.1 --find-unused-parameters --skip-invalid-size-inputs-valid-test
+)
+TRANSFORMER=(
+  --arch transformer --share-all-embeddings --encoder-normalize-before --decoder-normalize-before
+  --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
+  --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4
+  --max-source-positions 256 --max-target-positions 256
+  --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0
+)
+
+# published_weights: $WEIGHTS/$MODEL/model.pt, downloaded and unpacked.
+published_weights() {
+  local OUT=$WEIGHTS # of run_stage
+  [[ ! -e $WEIGHTS/$MODEL ]] || return 0
+  fetch "$MODELS_URL/$MODEL.tar.gz" "$WEIGHTS/$MODEL.tar.gz"
+  run_stage "unpacking $MODEL" "$MODEL" unpack_weights
+}
+
+unpack_weights() {
+  mkdir -p "$1"
+  tar -xzf "$WEIGHTS/$MODEL.tar.gz" -C "$1" --strip-components 1 2>"$WEIGHTS/unpack.log" && [[ -s $1/model.pt ]] \
+    || die "$WEIGHTS/$MODEL.tar.gz is damaged or has no $MODEL/model.pt: delete it and start again"
+}
+
+train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-model counts where there is none
+  check_last_checkpoint "$OUT/checkpoints"
+  fairseq-train "$DATA/bin-$ENCODING" --user-dir "$(python -m rdrop_fairseq)" \
+    --task translation --source-lang source --target-lang target --seed "$SEED" \
+    "${MODEL_FLAGS[@]}" "${COMMON[@]}" "${LOSS[@]}" \
+    --lr-scheduler polynomial_decay --lr "$LR" --warmup-updates "$WARMUP" --total-num-update "$MAX_UPDATE" \
+    --max-update "$MAX_UPDATE" --max-tokens "$MAX_TOKENS" --update-freq "$UPDATE_FREQ" --validate-interval 1000000 \
+    --save-dir "$OUT/checkpoints" --save-interval-updates $(((MAX_UPDATE + 9) / 10)) --keep-interval-updates 1 \
+    --save-interval 1000000 --no-epoch-checkpoints --num-workers 0 --log-format simple \
+    --log-interval $(((MAX_UPDATE + 99) / 100)) "${@:2}" 2>&1 | tee -a "$OUT/train.log" | show_progress \
+    || die "fairseq-train failed, see $OUT/train.log; its last line: $(tail -n 1 "$OUT/train.log")"
+  touch "$1"
+}
+
+case $CRITERION in
+  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
+  plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
+  *) die "CRITERION must be rdrop or plain, got $CRITERION" ;;
+esac
+if [[ $MODEL == transformer ]]; then choose_bpe sentencepiece; else choose_bpe gpt2; fi
+DATA=${DATA:-$ROOT/summarization/$CORPUS}
+OUT=${OUT:-$DATA/$MODEL-$CRITERION}
+[[ -e $DATA/bin-$ENCODING ]] \
+  || die "$DATA/bin-$ENCODING is not there: run BPE=$BPE prepare-$CORPUS.sh first, or name its folder with DATA"
+setup_venv examples
+GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
+UPDATE_FREQ=${UPDATE_FREQ:-$((UPDATE_TOKENS / MAX_TOKENS / (GPUS > 0 ? GPUS : 1)))}
+((UPDATE_FREQ > 0)) || die "UPDATE_TOKENS ($UPDATE_TOKENS) is less than a batch of MAX_TOKENS ($MAX_TOKENS) on each GPU: lower MAX_TOKENS"
+case ${PRECISION:=$( ((GPUS > 0)) && echo fp16 || echo fp32)} in
+  fp16) COMMON+=(--fp16) ;;
+  fp32) ;;
+  *) die "PRECISION must be fp16 or fp32, got $PRECISION" ;;
+esac
+case $MODEL in # an interval's checkpoint, the best and the last, with Adam's state
+  bart.large) NEEDED_MB=20000 ;;
+  bart.base) NEEDED_MB=8000 ;;
+  *) NEEDED_MB=500 ;;
+esac
+[[ -e $OUT/checkpoints ]] || check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
+keep_settings "$OUT/settings" "CORPUS=$CORPUS" "MODEL=$MODEL" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" \
+  "ENCODING=$ENCODING" "MAX_UPDATE=$MAX_UPDATE" "WARMUP=$WARMUP" "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" \
+  "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*"
+if [[ $MODEL == transformer ]]; then
+  MODEL_FLAGS=("${TRANSFORMER[@]}")
+else
+  WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
+  published_weights
+  MODEL_FLAGS=(--arch "${MODEL//./_}" "${BART[@]}" --finetune-from-model "$WEIGHTS/$MODEL/model.pt")
+fi
+run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train "$@"
+say "done: $OUT/checkpoints"

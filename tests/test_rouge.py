@@ -1,0 +1,149 @@
+"""scripts/score_rouge.py against the rouge-score library."""
+
+import json
+import sys
+from unittest import mock
+
+import numpy as np
+import pytest
+from test_scripts import SCRIPTS, script
+
+pytest.importorskip("rouge_score")
+from rouge_score import rouge_scorer
+
+sys.path.insert(0, str(SCRIPTS))
+from score_rouge import METRICS, bootstrap, main
+
+REFERENCES = [
+    "Anna walks the dog. Bob stays at home.",
+    "The meeting was moved to Friday! Nobody objected.",
+    "Zoë bakes cakes for 12 children.",
+    "They agree.",
+]
+SYSTEM = [
+    "Bob stays home. Anna is walking her dogs.",
+    "",
+    "Zoë baked a cake for the children.",
+    "They agree.",
+]
+BASELINE = ["Bob.", "Friday.", "A cake. For children.", "They disagree, or agree?"]
+
+
+def write(path, lines):
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def call(*arguments):
+    """The script in this process; the message that it exits with, or None."""
+    with mock.patch.object(sys, "argv", ["score_rouge.py", *map(str, arguments)]):
+        try:
+            main()
+        except SystemExit as error:
+            return error.code
+    return None
+
+
+def score(folder, *options, reference=REFERENCES, system=SYSTEM):
+    files = write(folder / "reference", reference), write(folder / "system", system)
+    assert call(*files, "--json", folder / "rouge.json", *options) is None
+    return json.loads((folder / "rouge.json").read_text())
+
+
+@pytest.mark.parametrize("stemmer", [True, False])
+@pytest.mark.parametrize("sentences", ["punctuation", "none"])
+def test_equals_rouge_score(tmp_path, stemmer, sentences):
+    options = ["--sentences", sentences, *([] if stemmer else ["--no-stemmer"])]
+    ours = score(tmp_path, *options)["system"]
+    theirs = rouge_scorer.RougeScorer(list(METRICS), use_stemmer=stemmer)
+    if sentences == "punctuation":  # what the caller of rouge-score has to do for ROUGE-Lsum
+        lines = [[t.replace(". ", ".\n").replace("! ", "!\n") for t in x] for x in (REFERENCES, SYSTEM)]
+    else:
+        lines = [REFERENCES, SYSTEM]
+    scores = [theirs.score(reference, system) for reference, system in zip(*lines, strict=True)]
+    for metric in METRICS:
+        for name, key in (("precision", "precision"), ("recall", "recall"), ("f", "fmeasure")):
+            expected = 100 * np.mean([getattr(s[metric], key) for s in scores])
+            assert ours[metric][name] == pytest.approx(expected, abs=0.0051), (metric, name)
+
+
+def test_equals_rouge_scores_own_command(tmp_path):
+    """The F of ``python -m rouge_score.rouge``, whose files have one text per line too."""
+    from rouge_score import io, scoring
+
+    ours = score(tmp_path, "--sentences", "none")["system"]
+    io.compute_scores_and_write_to_csv(
+        str(tmp_path / "reference"),
+        str(tmp_path / "system"),
+        str(tmp_path / "out.csv"),
+        rouge_scorer.RougeScorer(list(METRICS), use_stemmer=True),
+        scoring.BootstrapAggregator(),
+    )
+    rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    theirs = {name: float(mid) for name, _, mid, _ in rows}  # the bootstrap's median, not the mean
+    for metric in METRICS:
+        low, high = ours[metric]["f_95"]
+        assert low <= 100 * theirs[f"{metric}-F"] <= high
+
+
+def test_intervals_and_comparison(tmp_path):
+    result = score(tmp_path, "--baseline", write(tmp_path / "baseline", BASELINE), "--seed", "3")
+    assert result["signature"].startswith("rouge-score 0.1")
+    assert result["signature"].endswith("|stem:yes|sentences:punctuation|n:4|bootstrap:1000|seed:3")
+    for metric in METRICS:
+        system, baseline, difference = (result[name][metric] for name in ("system", "baseline", "difference"))
+        assert system["f_95"][0] <= system["f"] <= system["f_95"][1]
+        assert difference["f"] == pytest.approx(system["f"] - baseline["f"], abs=0.011)
+        assert difference["f_95"][0] <= difference["f"] <= difference["f_95"][1]
+        assert 0 < difference["p"] <= 1
+    again = score(tmp_path, "--baseline", tmp_path / "baseline", "--seed", "3")
+    assert again == result
+    same = score(tmp_path, "--baseline", tmp_path / "system")["difference"]["rouge1"]
+    assert same == {"f": 0.0, "f_95": [0.0, 0.0], "p": 1.0}
+
+
+def test_the_interval_is_as_wide_as_the_standard_error_says():
+    values = np.random.default_rng(0).normal(30, 10, size=(400, 1))
+    means = bootstrap(values, 2000, seed=1)
+    assert means.std() == pytest.approx(values.std() / 20, rel=0.1)
+    assert means.mean() == pytest.approx(values.mean(), abs=0.1)
+
+
+def test_an_empty_hypothesis_scores_0(tmp_path):
+    result = score(tmp_path, reference=["A dog.", "A cat."], system=["A dog.", ""])["system"]
+    assert result["empty"] == 1
+    assert [result[metric]["f"] for metric in METRICS] == [50.0] * 4
+    assert score(tmp_path, reference=["A dog."], system=[""])["system"]["rougeLsum"]["f"] == 0
+
+
+def test_the_table_has_a_row_for_each_system_and_the_signature(tmp_path):
+    files = [write(tmp_path / name, REFERENCES) for name in ("reference", "ours")]
+    result = script("score_rouge.py", *files, "--baseline", write(tmp_path / "theirs", BASELINE))
+    rows = [line.split()[:2] for line in result.stdout.splitlines()]
+    assert rows[0] == ["ROUGE-1", "ROUGE-2"]
+    files = [f"{tmp_path.name}/{name}" for name in ("ours", "theirs")]
+    assert rows[1:4] == [["system:", files[0]], ["baseline:", files[1]], ["difference", rows[3][1]]]
+    assert result.stdout.splitlines()[-1].startswith("F, 95% intervals; rouge-score 0.1")
+
+
+def test_bad_files_end_with_one_line(tmp_path):
+    def fails_with(message, reference, system, *options):
+        paths = []
+        for name, content in (("reference", reference), ("system", system)):
+            paths.append(tmp_path / name)
+            paths[-1].write_bytes(content)
+        error = call(*paths, *options)
+        assert error.startswith("error: ")
+        assert message in error
+        assert "\n" not in error
+
+    fails_with("reference has an empty reference in line 2", b"one\n \nthree\n", b"one\ntwo\nthree\n")
+    fails_with("system has 1 lines, ", b"one\ntwo\n", b"one\n")
+    fails_with("reference is empty", b"", b"")
+    fails_with("reference is not UTF-8 at byte 11, line 3", b"one\ntwo\nthr\xe9e\n", b"one\ntwo\nthree\n")
+    fails_with("system is not UTF-8 at byte 0, line 1", b"one\n", b"\xff\xfe")
+    fails_with("--resamples must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
+    missing = tmp_path / "none"
+    assert call(missing, missing) == f"error: cannot read {missing}: No such file or directory"
+    result = script("score_rouge.py", missing, missing, check=False)
+    assert (result.returncode, result.stdout.count("\n")) == (1, 1)

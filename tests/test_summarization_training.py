@@ -1,0 +1,198 @@
+"""examples/summarization/train.sh and evaluate.sh: BART from its weights, a transformer from scratch."""
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import USER_DIR, run
+from small_corpora import EXAMPLES, SHRUNK, curve, write_bart, write_cnn_dm, write_gpt2_bpe, write_samsum
+
+pytest.importorskip("fairseq")
+
+BART = {"CORPUS": "cnn_dm", "MODEL": "bart.base", "MAX_UPDATE": "20", "UPDATE_TOKENS": "1024", "LR": "1e-2"}
+SCRATCH = {"CORPUS": "samsum", "MODEL": "transformer", "MAX_UPDATE": "8", "UPDATE_TOKENS": "1024"}
+SEARCH = {"BEAM": "2", "MAX_LEN": "12", "MIN_LEN": "2"}
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    if not list(Path(sys.prefix).glob(".installed-*-examples")):
+        pytest.skip("not in the environment that scripts/test.sh sets up")
+    files = write_bart(write_gpt2_bpe(write_cnn_dm(write_samsum(tmp_path_factory.mktemp("files")))))
+    weights = tmp_path_factory.mktemp("weights")
+    return {
+        "VENV": sys.prefix,
+        "MIN_FREE_MB": "1",
+        "WORKERS": "1",
+        "VOCAB": "90",
+        "WARMUP": "4",
+        "MAX_TOKENS": "512",
+        "LOCAL_FILES": str(files),
+        "WEIGHTS": str(weights),
+    }
+
+
+@pytest.fixture(scope="module")
+def bart_data(environment, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bart") / "data"
+    run(EXAMPLES / "prepare-cnn_dm.sh", **environment, OUT=str(out))
+    return {**environment, **BART, "DATA": str(out)}
+
+
+@pytest.fixture(scope="module")
+def scratch_data(environment, tmp_path_factory):
+    out = tmp_path_factory.mktemp("scratch") / "data"
+    run(EXAMPLES / "prepare-samsum.sh", **environment, OUT=str(out), BPE="sentencepiece")
+    return {**environment, **SCRATCH, "DATA": str(out)}
+
+
+@pytest.fixture(scope="module")
+def bart(bart_data):
+    """A run of BART with R-Drop: (environment, folder)."""
+    run(EXAMPLES / "train.sh", *SHRUNK, **bart_data)
+    return bart_data, Path(bart_data["DATA"]) / "bart.base-rdrop"
+
+
+def test_bart_data_has_the_published_dictionary_and_decodes_to_the_text(bart_data):
+    from fairseq.data import Dictionary, data_utils
+    from fairseq.data.encoders.gpt2_bpe_utils import get_encoder
+
+    data = Path(bart_data["DATA"])
+    dictionary = Dictionary.load(str(data / "bin-gpt2" / "dict.target.txt"))
+    assert dictionary.symbols == Dictionary.load(str(data / "gpt2_bpe" / "dict.txt")).symbols
+    encoder = get_encoder(data / "gpt2_bpe" / "encoder.json", data / "gpt2_bpe" / "vocab.bpe")
+    for side in ("source", "target"):
+        path = data / "bin-gpt2" / f"test.source-target.{side}"
+        texts = (dictionary.string(ids) for ids in data_utils.load_indexed_dataset(str(path), dictionary))
+        decoded = [encoder.decode([int(token) for token in text.split()]) for text in texts]
+        assert decoded == (data / "raw" / f"test.{side}").read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def valid_losses(log):
+    return re.findall(r"\| valid \| .* \| loss (\S+) \| nll_loss (\S+) ", log)
+
+
+def test_bart_starts_from_the_published_weights_and_logs_the_kl(bart):
+    log = (bart[1] / "train.log").read_text()
+    assert f"loading pretrained model from {bart[0]['WEIGHTS']}/bart.base/model.pt" in log
+    assert "R-Drop: 2 passes, fused loss (decoder.output_projection)" in log
+    assert "'find_unused_parameters': True" in log
+    assert "'truncate_source': True" in log
+    updates = curve(log)
+    assert list(updates) == list(range(1, 21))
+    assert all(float(values["rdrop_kl_loss"]) > 0 for values in updates.values())
+    assert float(updates[20]["loss"]) < float(updates[1]["loss"])
+
+
+def test_validation_equals_the_plain_criterion(bart):
+    """To the last digit of the log, on the checkpoint of R-Drop."""
+    env, folder = bart
+    command = ["fairseq-validate", f"{env['DATA']}/bin-gpt2", "--user-dir", USER_DIR, "--task", "translation"]
+    command += ["--required-batch-size-multiple", "1"]
+    command += [
+        "--source-lang",
+        "source",
+        "--target-lang",
+        "target",
+        "--truncate-source",
+        "--max-tokens",
+        "512",
+    ]
+    command += ["--path", folder / "checkpoints" / "checkpoint_last.pt", "--log-format", "simple"]
+    plain = run(*command, "--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1").stdout
+    loss, nll_loss = re.search(r"\| loss (\S+) \| nll_loss (\S+) ", plain).groups()
+    assert valid_losses((folder / "train.log").read_text())[-1] == (loss, nll_loss)
+
+
+def test_a_killed_bart_run_resumes_to_the_same_curve(bart, tmp_path):
+    """With fairseq's --restore-file instead of --finetune-from-model it starts again from the weights."""
+    env = {**bart[0], "OUT": str(tmp_path)}
+    process = subprocess.Popen(
+        [EXAMPLES / "train.sh", *SHRUNK],
+        env={**os.environ, **env},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.time() + 240
+    while not (tmp_path / "checkpoints" / "checkpoint_last.pt").exists():
+        assert process.poll() is None
+        assert time.time() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "trained").exists()
+    run(EXAMPLES / "train.sh", *SHRUNK, **env)
+    log = (tmp_path / "train.log").read_text()
+    assert re.search(r"Loaded checkpoint \S*/checkpoint_last.pt .*\(epoch \d+ @ \d+ updates\)", log)
+    assert log.count("loading pretrained model from") == 1
+    whole = (bart[1] / "train.log").read_text()
+    assert curve(log) == curve(whole)
+    assert valid_losses(log)[-1] == valid_losses(whole)[-1]
+
+
+def test_bart_summarises_the_last_partial_batch_and_goes_on_after_a_kill(bart):
+    env, folder = {**bart[0], **SEARCH}, bart[1]
+    result = run(EXAMPLES / "evaluate.sh", **env)
+    assert "ROUGE-Lsum" in result.stdout
+    whole = (folder / "test.hyp").read_text(encoding="utf-8")
+    assert len(whole.splitlines()) == 7
+    assert json.loads((folder / "rouge.json").read_text())["signature"].split("|")[3] == "n:7"
+    (folder / "test.hyp").unlink()
+    lines = whole.splitlines(keepends=True)
+    (folder / "test.lines").write_text("".join([*lines[:3], "cut sho"]), encoding="utf-8")
+    run(EXAMPLES / "evaluate.sh", **env)
+    assert (folder / "test.hyp").read_text(encoding="utf-8") == whole
+    result = run(EXAMPLES / "evaluate.sh", check=False, **{**env, "BEAM": "3"})
+    assert "BEAM=2 LENPEN=2.0 MAX_LEN=12 MIN_LEN=2: choose another folder" in result.stdout
+
+
+def test_scratch_plain_against_rdrop(scratch_data):
+    """The commands of the README; the source is longer than what the model takes."""
+    data = Path(scratch_data["DATA"])
+    tiny = [*SHRUNK, "--max-source-positions", "20"]
+    for criterion in ("plain", "rdrop"):
+        run(EXAMPLES / "train.sh", *tiny, **scratch_data, CRITERION=criterion)
+    plain, rdrop = (curve((data / f"transformer-{c}" / "train.log").read_text()) for c in ("plain", "rdrop"))
+    assert list(plain) == list(rdrop) == list(range(1, 9))
+    assert "rdrop_kl_loss" not in plain[1]
+    assert math.isclose(
+        float(plain[1]["nll_loss"]), float(rdrop[1]["nll_loss"]), rel_tol=0.02
+    )  # the same start
+    run(EXAMPLES / "evaluate.sh", **scratch_data, **SEARCH, CRITERION="plain")
+    env = {**scratch_data, **SEARCH, "BASELINE": str(data / "transformer-plain")}
+    assert "difference" in run(EXAMPLES / "evaluate.sh", **env).stdout
+    result = json.loads((data / "transformer-rdrop" / "rouge-against-transformer-plain.json").read_text())
+    assert result.keys() == {"signature", "system", "baseline", "difference"}
+    again = run(EXAMPLES / "train.sh", *tiny, **scratch_data)
+    assert "training" not in again.stdout
+    changed = run(EXAMPLES / "train.sh", *tiny, check=False, **scratch_data, ALPHA="5")
+    assert "was made with other settings (ALPHA=0.7)" in changed.stdout
+
+
+def test_bad_settings_end_with_one_line(environment, bart_data, tmp_path):
+    def fails_with(message, script="train.sh", **change):
+        result = run(EXAMPLES / script, check=False, **{**bart_data, "OUT": str(tmp_path / "out"), **change})
+        assert result.returncode == 1
+        assert message in "\n".join(result.stdout.splitlines()[-2:]), result.stdout
+        assert "Traceback" not in result.stdout
+
+    fails_with("no recipe for CORPUS=wmt", CORPUS="wmt")
+    fails_with("no recipe for CORPUS=cnn_dm (cnn_dm, xsum, samsum), MODEL=t5", MODEL="t5")
+    fails_with("CRITERION must be rdrop or plain, got kl", CRITERION="kl")
+    fails_with("run BPE=gpt2 prepare-cnn_dm.sh first", DATA=str(tmp_path))
+    fails_with("PRECISION must be fp16 or fp32, got int8", PRECISION="int8")
+    fails_with("UPDATE_TOKENS (100) is less than a batch of MAX_TOKENS (512)", UPDATE_TOKENS="100")
+    (tmp_path / "bart.base.tar.gz").write_bytes(b"no archive")
+    broken = {"LOCAL_FILES": str(tmp_path), "WEIGHTS": str(tmp_path / "weights")}
+    fails_with("bart.base.tar.gz is damaged or has no bart.base/model.pt", **broken)
+    fails_with("CORPUS must be cnn_dm, xsum or samsum, got wmt", "evaluate.sh", CORPUS="wmt")
+    fails_with("SPLIT must be test or val, got train", "evaluate.sh", SPLIT="train")
+    fails_with("checkpoint_best.pt is not there: run train.sh first", "evaluate.sh")
+    assert run(EXAMPLES / "train.sh", "--help").stdout.startswith("usage: examples/summarization/train.sh [")
