@@ -10,6 +10,7 @@ import pytest
 from conftest import run
 from translation_data import (
     MULTI30K_SETTINGS,
+    TINY,
     TRANSLATION,
     environment,
     iwslt14_members,
@@ -110,7 +111,7 @@ def test_iwslt14(env, tmp_path):
     assert (out / "data-bin" / "test.de-en.en.bin").stat().st_size
 
 
-def test_iwslt14_sentencepiece_keeps_the_text(env, tmp_path):
+def test_iwslt14_sentencepiece_keeps_the_text_to_the_score(env, tmp_path):
     write_archive(tmp_path / "de-en.tgz", iwslt14_members())
     env = {**env, **IWSLT14, "LOCAL_FILES": str(tmp_path), "BPE": "sentencepiece", "MERGES": "90"}
     out = tmp_path / "out"
@@ -121,6 +122,12 @@ def test_iwslt14_sentencepiece_keeps_the_text(env, tmp_path):
             " ".join(line.split()) for line in lines(path)
         ]
     assert len(lines(out / "corpus" / "raw" / "train.de")) == 95
+    trained = {"DATA": str(out), "OUT": str(tmp_path / "trained"), "MAX_UPDATE": "4", **environment()}
+    run(TRANSLATION / "train.sh", "iwslt14.en-de", *TINY, **trained)
+    del trained["OUT"]
+    scores = run(TRANSLATION / "evaluate.sh", tmp_path / "trained", **trained, DECODING="--beam 1").stdout
+    assert scores.count("case:lc|eff:no") == 2  # tokenised BLEU and sacreBLEU's
+    assert len(lines(tmp_path / "trained" / "evaluation.test" / "system" / "hyp.tok")) == 15
     fails(
         "was made with other settings (BPE=sentencepiece MERGES=90)",
         "iwslt14",

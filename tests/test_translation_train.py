@@ -7,16 +7,10 @@ import subprocess
 import pytest
 import torch
 from conftest import run
-from translation_data import MULTI30K_SETTINGS, TRANSLATION, environment, write_multi30k
+from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, write_multi30k
 
 pytest.importorskip("fairseq")
 
-TINY = [
-    "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 32 --decoder-embed-dim 32",
-    "--encoder-ffn-embed-dim 32 --decoder-ffn-embed-dim 32 --lr 0.01 --warmup-updates 5 --batch-size 32",
-    "--num-workers 0 --log-interval 2",
-]
-TINY = " ".join(TINY).split()
 NAME = "multi30k.en-fr"
 
 
@@ -111,8 +105,7 @@ def twenty_updates(out, env, *flags, check=True, **settings):
     # MAX_TOKENS is half an update's tokens: two batches of one process, or one of each of two. Adam moves
     # parameters whose gradient is only noise (biases of keys) as far as others, unless its eps forbids.
     once = "--disable-validation --save-interval 100 --no-epoch-checkpoints --dropout 0 --adam-eps 1e-4"
-    batches = "--batch-size 10 --required-batch-size-multiple 1"
-    flags = [*once.split(), *batches.split(), *flags]
+    flags = [*once.split(), "--batch-size", "10", *flags]
     settings |= {"OUT": str(out), "MAX_TOKENS": "2048", "MAX_UPDATE": "20"}
     result = train(*flags, **env, **settings, check=check)
     return out if check else result
