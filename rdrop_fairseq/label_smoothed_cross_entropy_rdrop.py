@@ -199,9 +199,10 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
                 f"{type(model).__name__} changes the output of its projection: "
                 "train it with --rdrop-loss plain"
             )
-        loss, nll_loss, kl_loss, n_correct = sums.unbind()
+        loss = sums[0].clone()  # fairseq multiplies it in place, which autograd forbids for unbind's views
+        nll_loss, kl_loss, n_correct = sums.detach()[1:]
         accuracy = {
-            "n_correct": n_correct.detach(),
+            "n_correct": n_correct,
             "total": target.ne(self.padding_idx).sum() * self.passes,
         }
         return loss, nll_loss, kl_loss, accuracy

@@ -100,6 +100,19 @@ def test_mean_reduction_is_half_of_sum_with_half_the_alpha(data_bin):
     torch.testing.assert_close(by_sum[2]["loss"], by_mean[2]["loss"])
 
 
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_loss_may_be_multiplied_in_place(data_bin, path):
+    """fairseq does so on a process without a batch: training on several ended with the first epoch."""
+    ours = Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", path])
+    ours.model.train()
+    loss, _, log = ours.criterion(ours.model, ours.batch())
+    before = float(log["loss"])
+    loss *= 0
+    loss.backward()
+    assert all(p.grad.eq(0).all() for p in ours.model.parameters() if p.grad is not None)
+    assert float(log["loss"]) == before > 0
+
+
 def test_unreduced_loss_sums_to_the_reduced_one(data_bin):
     ours = Setup(data_bin, TRANSFORMER)
     sample = ours.batch()

@@ -104,8 +104,9 @@ def one_process(env, tmp_path_factory):
 def twenty_updates(out, env, *flags, check=True, **settings):
     # MAX_TOKENS is half an update's tokens: two batches of one process, or one of each of two. Adam moves
     # parameters whose gradient is only noise (biases of keys) as far as others, unless its eps forbids.
+    # 15 batches make an epoch: one process of two has none in the end.
     once = "--disable-validation --save-interval 100 --no-epoch-checkpoints --dropout 0 --adam-eps 1e-4"
-    flags = [*once.split(), "--batch-size", "10", *flags]
+    flags = [*once.split(), *"--batch-size 8".split(), *flags]
     settings |= {"OUT": str(out), "MAX_TOKENS": "2048", "MAX_UPDATE": "20"}
     result = train(*flags, **env, **settings, check=check)
     return out if check else result
