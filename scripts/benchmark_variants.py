@@ -86,12 +86,14 @@ def main() -> None:
     elementwise = "losses_and_grad_"
     contestants: bench.Contestants = {
         "as it is": contestant(elementwise, fused.losses_and_grad_),
-        "no blocks": contestant("BLOCK_BYTES", {device: here}),
+        "no blocks": contestant("BLOCK_BYTES", fused.CHUNK_BYTES),
         "log-softmax held": contestant(elementwise, losses_and_grad_by_log_softmax_),
         "torch.compile": contestant(elementwise, torch.compile(fused.losses_and_grad_)),
     }
     for mib in args.chunk_mib:
-        contestants[f"chunks of {mib} MiB ({here // MIB})"] = contestant("CHUNK_BYTES", {device: mib * MIB})
+        contestants[f"chunks of {mib} MiB ({here // MIB})"] = contestant(
+            "CHUNK_BYTES", {**fused.CHUNK_BYTES, device: mib * MIB}
+        )
 
     expected = loss().detach()
     with replaced(elementwise, losses_and_grad_by_log_softmax_):
