@@ -27,8 +27,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # Bytes of a chunk's logits, and of those of its rows that the elementwise part takes at a time: on a
-# CPU these should stay in the cache, a GPU wants everything at once.
-CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 512 << 20}
+# CPU these should stay in the cache, a GPU wants everything at once. A matrix product needs some rows to be
+# fast, whatever the vocabulary. Measured in docs/fused-loss.md.
+CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
+CHUNK_POSITIONS = 128  # at least
 BLOCK_BYTES = {"cpu": 2 << 20, "cuda": 512 << 20}
 
 
@@ -101,7 +103,7 @@ class LinearRDrop(torch.autograd.Function):
 
         positions = _positions(target.ne(options.ignore_index), options.max_positions)
         row_bytes = passes * num_classes * compute.itemsize
-        chunk_size = options.chunk_size or _rows(CHUNK_BYTES, device, row_bytes)
+        chunk_size = options.chunk_size or max(CHUNK_POSITIONS, _rows(CHUNK_BYTES, device, row_bytes))
         chunk_size = min(chunk_size, max(1, positions.size(0)))
         block_size = _rows(BLOCK_BYTES, device, row_bytes)
         logits_buffer = weight.new_empty((chunk_size, passes, num_classes), dtype=compute)
