@@ -26,7 +26,7 @@ HELP
 }
 [[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
 
-URL=http://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz
+URL=https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz
 LANGS=(de en)
 TESTS=(TED.dev2010 TEDX.dev2012 TED.tst2010 TED.tst2011 TED.tst2012)
 OUT=${OUT:-$ROOT/data/iwslt14.de-en}
