@@ -59,12 +59,15 @@ def compute(
         ]
     test = PairedTest(systems[::-1], metrics, [references], test_type="bs", n_samples=samples)
     signatures, results = test()
+    # sacreBLEU's test calls the difference of a system from itself, 0 in every sample, significant.
+    identical = list(systems[0][1]) == list(systems[1][1])
     scores = []
     for name, key in zip(metrics, signatures, strict=True):
         baseline, system = results[key]
         if not isinstance(system, Result) or not isinstance(baseline, Result):
             raise TypeError(f"sacreBLEU's test gave no results for {name}")
-        p_value = None if system.p_value is None else float(system.p_value)
+        p_value = 1.0 if identical else system.p_value
+        p_value = None if p_value is None else float(p_value)
         scores.append(Score(name, float(system.score), str(signatures[key]), float(baseline.score), p_value))
     return scores
 

@@ -237,3 +237,14 @@ def test_average_names_what_is_wrong(tmp_path):
     fails("checkpoint2.pt is not a checkpoint of fairseq")
     (tmp_path / "checkpoint2.pt").write_bytes(b"not a checkpoint")
     fails("cannot read .*checkpoint2.pt")
+
+
+def test_a_system_does_not_differ_from_itself():
+    """sacreBLEU's own p-value for two identical outputs is 1 / (samples + 1): "significant"."""
+    from sacrebleu.metrics.bleu import BLEU
+    from score_translation import compute
+
+    lines = [english for _, english in sentences(20, seed=3)]
+    (score,) = compute([("system", lines), ("baseline", list(lines))], lines, {"BLEU": BLEU()}, 100)
+    assert score.p_value == 1.0
+    assert score.score == score.baseline
