@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 ROOT = Path(__file__).resolve().parent.parent
 Contestants = dict[str, Callable[[], Any]]
@@ -60,6 +61,16 @@ def peak_mib(function: Callable[[], Any], device: str) -> float:
         held += event.nbytes()
         peak = max(peak, held)
     return peak / 2**20
+
+
+def gflop(function: Callable[[], Any]) -> float:
+    """Floating-point operations of a call's matrix products, in 10^9: what it costs on any machine."""
+    # From the shapes of out, a and b; torch counts the others itself.
+    in_place = {torch.ops.aten.addmm_: lambda _, a, b, **__: 2 * a[0] * a[1] * b[1]}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+        function()
+    flop: int = counter.get_total_flops()
+    return flop / 1e9
 
 
 def summary(milliseconds: list[float]) -> dict[str, float]:

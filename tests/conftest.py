@@ -1,9 +1,12 @@
 """Small data and in-process fairseq objects for the tests."""
 
+import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,8 @@ except ImportError:  # the losses have tests that do without
 
 import rdrop_fairseq
 
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "scripts"
 USER_DIR = str(Path(rdrop_fairseq.__file__).parent)
 LANGS = ("de", "en")
 
@@ -41,17 +46,53 @@ def sentences(count: int, seed: int) -> list[tuple[str, str]]:
 
 def run(*command, check=True, stderr=subprocess.STDOUT, **env):
     """A command of the environment the tests run in; output and errors together in ``stdout``."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     result = subprocess.run(
         [str(part) for part in command],
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        env={**os.environ, "PATH": path, **env},
+        env=_with_path(env),
         check=False,
     )
     assert not check or result.returncode == 0, result.stdout[-4000:]
     return result
+
+
+def kill_when(path, *command, seconds=240, **env):
+    """Starts the command and kills it, children and all, as soon as the file ``path`` is there."""
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_with_path(env),
+        start_new_session=True,
+    )
+    deadline = time.time() + seconds
+    try:
+        while not path.exists():
+            assert process.poll() is None, f"{command[0]} ended without {path}"
+            assert time.time() < deadline, f"no {path} after {seconds} s"
+            time.sleep(0.01)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _with_path(env):
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **env}
+
+
+def files(folder):
+    """{file: its modification time}"""
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def scripts_environment():
+    """The running virtual environment, so that the scripts have nothing to install."""
+    if not list(Path(sys.prefix).glob(".installed-*-examples")):
+        pytest.skip("not in the environment that scripts/test.sh sets up")
+    return {"VENV": sys.prefix}
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,11 @@ import json
 import random
 import re
 import tarfile
-from pathlib import Path
 
 import torch
-from conftest import sentences
+from conftest import ROOT, sentences
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "summarization"
+EXAMPLES = ROOT / "examples" / "summarization"
 SIZES = {"train": 96, "valid": 11, "test": 13}
 SHRUNK = [
     flag

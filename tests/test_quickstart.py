@@ -2,27 +2,18 @@
 
 import gzip
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from conftest import run, sentences
+from conftest import SCRIPTS, files, kill_when, run, scripts_environment, sentences
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "scripts" / "quickstart.sh"
+SCRIPT = SCRIPTS / "quickstart.sh"
 SMALL = {"MAX_UPDATE": "8", "VOCAB": "70", "HELDOUT": "10", "MIN_FREE_MB": "1"}
 
 
 @pytest.fixture(scope="module")
 def environment():
-    """The running virtual environment, so that the script has nothing to install."""
-    if not list(Path(sys.prefix).glob(".installed-*-examples")):
-        pytest.skip("not in the environment that scripts/test.sh sets up")
-    return {"VENV": sys.prefix, **SMALL}
+    return {**scripts_environment(), **SMALL}
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +41,6 @@ def write_multi30k(folder, lines=(120, 12, 12)):
     return folder
 
 
-def files(folder):
-    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
-
-
 def last_lines(result):
     return "\n".join(result.stdout.strip().splitlines()[-3:])
 
@@ -62,16 +49,7 @@ def test_libreoffice_interrupted_resumed_and_done(environment, help_dir, tmp_pat
     """Killed in the middle of training, it goes on from the checkpoint; when done, it does nothing."""
     out = tmp_path / "out"
     env = {**environment, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(out), "MAX_UPDATE": "60"}
-    process = subprocess.Popen(
-        [SCRIPT], env={**os.environ, **env}, start_new_session=True, stdout=subprocess.DEVNULL
-    )
-    deadline = time.time() + 120
-    while not (out / "checkpoints" / "checkpoint_last.pt").exists():
-        assert process.poll() is None
-        assert time.time() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_when(out / "checkpoints" / "checkpoint_last.pt", SCRIPT, **env)
     assert not (out / "trained").exists()
 
     finished = files(out / "data")

@@ -3,13 +3,11 @@
 import json
 import os
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from conftest import run
+from conftest import SCRIPTS, run
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 

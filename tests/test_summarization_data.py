@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import small_corpora
-from conftest import run
+from conftest import files, run, scripts_environment
 from small_corpora import EXAMPLES, SIZES, write_cnn_dm, write_samsum, write_tar, write_xsum
 
 pytest.importorskip("fairseq")
@@ -20,18 +20,12 @@ import read_corpus
 
 @pytest.fixture(scope="module")
 def environment():
-    """The running virtual environment, so that the scripts have nothing to install."""
-    if not list(Path(sys.prefix).glob(".installed-*-examples")):
-        pytest.skip("not in the environment that scripts/test.sh sets up")
-    return {"VENV": sys.prefix, "MIN_FREE_MB": "1", "WORKERS": "1", "BPE": "sentencepiece", "VOCAB": "90"}
+    settings = {"MIN_FREE_MB": "1", "WORKERS": "1", "BPE": "sentencepiece", "VOCAB": "90"}
+    return {**scripts_environment(), **settings}
 
 
 def prepare(corpus, env, out, check=True, **change):
     return run(EXAMPLES / f"prepare-{corpus}.sh", check=check, **{**env, "OUT": str(out), **change})
-
-
-def files(folder):
-    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
 
 
 def lines(folder):

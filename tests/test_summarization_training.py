@@ -2,16 +2,11 @@
 
 import json
 import math
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from conftest import USER_DIR, run
+from conftest import USER_DIR, kill_when, run, scripts_environment
 from small_corpora import EXAMPLES, SHRUNK, curve, write_bart, write_cnn_dm, write_gpt2_bpe, write_samsum
 
 pytest.importorskip("fairseq")
@@ -23,12 +18,11 @@ SEARCH = {"BEAM": "2", "MAX_LEN": "12", "MIN_LEN": "2"}
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    if not list(Path(sys.prefix).glob(".installed-*-examples")):
-        pytest.skip("not in the environment that scripts/test.sh sets up")
+    venv = scripts_environment()
     files = write_bart(write_gpt2_bpe(write_cnn_dm(write_samsum(tmp_path_factory.mktemp("files")))))
     weights = tmp_path_factory.mktemp("weights")
     return {
-        "VENV": sys.prefix,
+        **venv,
         "MIN_FREE_MB": "1",
         "WORKERS": "1",
         "VOCAB": "90",
@@ -114,19 +108,7 @@ def test_validation_equals_the_plain_criterion(bart):
 def test_a_killed_bart_run_resumes_to_the_same_curve(bart, tmp_path):
     """With fairseq's --restore-file instead of --finetune-from-model it starts again from the weights."""
     env = {**bart[0], "OUT": str(tmp_path)}
-    process = subprocess.Popen(
-        [EXAMPLES / "train.sh", *SHRUNK],
-        env={**os.environ, **env},
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.time() + 240
-    while not (tmp_path / "checkpoints" / "checkpoint_last.pt").exists():
-        assert process.poll() is None
-        assert time.time() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_when(tmp_path / "checkpoints" / "checkpoint_last.pt", EXAMPLES / "train.sh", *SHRUNK, **env)
     assert not (tmp_path / "trained").exists()
     run(EXAMPLES / "train.sh", *SHRUNK, **env)
     log = (tmp_path / "train.log").read_text()

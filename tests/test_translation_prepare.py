@@ -1,13 +1,9 @@
 """examples/translation/prepare-*.sh from archives like the real ones: right, or refused by name."""
 
 import gzip
-import os
-import signal
-import subprocess
-import time
 
 import pytest
-from conftest import run
+from conftest import files, kill_when, run
 from translation_data import (
     MULTI30K_SETTINGS,
     TINY,
@@ -32,10 +28,6 @@ def prepare(name, *arguments, check=True, **env):
     return run(TRANSLATION / f"prepare-{name}.sh", *arguments, check=check, **env)
 
 
-def files(folder):
-    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.suffix != ".writable"}
-
-
 def lines(path):
     return path.read_text(encoding="utf-8").splitlines()
 
@@ -51,28 +43,10 @@ def fails(message, name, *arguments, out, trusted=(), **env):
         assert not (out / stage).exists(), stage
 
 
-def kill_when(path, name, *arguments, **env):
-    """Starts the script and kills it, children and all, as soon as ``path`` is there."""
-    process = subprocess.Popen(
-        [TRANSLATION / f"prepare-{name}.sh", *arguments],
-        env={**os.environ, **env},
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.time() + 60
-    while not path.exists():
-        assert process.poll() is None
-        assert time.time() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def run_interrupted_then_twice(name, *arguments, out, **env):
     """Killed among the tokens, it starts that stage again; run once more, it does nothing."""
     env = {**env, "OUT": str(out)}
-    kill_when(out / "corpus.part" / "tok", name, *arguments, **env)
+    kill_when(out / "corpus.part" / "tok", TRANSLATION / f"prepare-{name}.sh", *arguments, **env)
     assert not (out / "corpus").exists()
     prepare(name, *arguments, **env)
     finished = files(out)

@@ -1,12 +1,10 @@
 """examples/translation/train.sh and evaluate.sh on a small Multi30k; the same recipes for hydra."""
 
 import json
-import os
-import subprocess
 
 import pytest
 import torch
-from conftest import run
+from conftest import kill_when, run
 from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, write_multi30k
 
 pytest.importorskip("fairseq")
@@ -197,17 +195,8 @@ def test_bad_evaluations(env, trained, tmp_path):
 
 
 def test_interrupted_training_resumes(env, tmp_path):
-    process = subprocess.Popen(
-        [TRANSLATION / "train.sh", NAME, *TINY],
-        env={**os.environ, **env, "OUT": str(tmp_path), "MAX_UPDATE": "400"},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    for line in process.stdout:
-        if "valid on 'valid' subset" in line and "epoch 002" in line:
-            os.killpg(process.pid, 9)
-    process.wait()
+    interrupted = {**env, "OUT": str(tmp_path), "MAX_UPDATE": "400"}
+    kill_when(tmp_path / "checkpoint2.pt", TRANSLATION / "train.sh", NAME, *TINY, **interrupted)
     assert not (tmp_path / "trained-400").exists()
     train(**env, OUT=str(tmp_path), MAX_UPDATE="16")
     assert "Loaded checkpoint" in (tmp_path / "train.log").read_text()

@@ -2,14 +2,11 @@
 
 import gzip
 import io
-import sys
 import tarfile
 from pathlib import Path
 
-import pytest
-from conftest import sentences
+from conftest import ROOT, scripts_environment, sentences
 
-ROOT = Path(__file__).resolve().parent.parent
 TRANSLATION = ROOT / "examples" / "translation"
 MULTI30K = {
     "train": 120,
@@ -35,10 +32,7 @@ TINY = (
 
 
 def environment() -> dict[str, str]:
-    """The running virtual environment, so that the scripts have nothing to install."""
-    if not list(Path(sys.prefix).glob(".installed-*-examples")):
-        pytest.skip("not in the environment that scripts/test.sh sets up")
-    return {"VENV": sys.prefix, "OMP_NUM_THREADS": "1"}
+    return {**scripts_environment(), "OMP_NUM_THREADS": "1"}
 
 
 def columns(count: int, seed: int) -> dict[str, list[str]]:
