@@ -42,21 +42,23 @@ supported_python() {
     "install Python 3.11 or name one with PYTHON=/path/to/python3.11"
 }
 
-# setup_venv EXTRA...: $VENV with this package, editable, and its extras, at the versions of constraints.txt.
-# Does nothing when that has been done.
+# setup_venv EXTRA...: $VENV with this package, editable, and its extras, at the versions of constraints.txt, or
+# on Python 3.10 of constraints-3.10.txt. Does nothing when that has been done.
 setup_venv() {
-  local extras stamp python extra missing=
+  local extras stamp python extra constraints missing=
   extras=$(IFS=,; echo "$*")
-  stamp="$VENV/.installed-$(cat "$ROOT/setup.py" "$ROOT/constraints.txt" | sha256sum | cut -c1-16)"
+  stamp="$VENV/.installed-$(cat "$ROOT/setup.py" "$ROOT"/constraints*.txt | sha256sum | cut -c1-16)"
   for extra; do [[ -e $stamp-$extra ]] || missing=yes; done
   if [[ -n $missing ]]; then
     python=$(supported_python)
-    say "installing into $VENV (once; needs a few minutes and up to 2 GB)"
+    say "installing into $VENV (once; needs a few minutes and up to 5 GB)"
     [[ -x $VENV/bin/python ]] || "$python" -m venv "$VENV" || die "cannot create $VENV: is python3-venv installed?"
+    constraints=$ROOT/constraints.txt
+    "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || constraints=$ROOT/constraints-3.10.txt
     # torch comes first: as somebody's dependency it may be a newer build with gigabytes of CUDA packages.
-    "$VENV/bin/python" -m pip install --quiet -c "$ROOT/constraints.txt" torch==2.13.0 \
+    "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 \
       || die "pip could not install torch 2.13.0, see above"
-    "$VENV/bin/python" -m pip install --quiet -c "$ROOT/constraints.txt" -e "${ROOT}[$extras]" \
+    "$VENV/bin/python" -m pip install --quiet -c "$constraints" -e "${ROOT}[$extras]" \
       || die "pip could not install the requirements of setup.py, see above"
     for extra; do touch "$stamp-$extra"; done
   fi
