@@ -21,9 +21,9 @@ setup(
         "numpy",
         "sacrebleu>=2.3",
         "sentencepiece",
-        # fairseq's main branch, repaired: the official 0.12.2 does not import on Python 3.11, and with it BART's
-        # options clash on the command line. ve-fairseq has wheels, fairseq-fixed is compiled (C++). No build
-        # exists for 3.13: there the losses install and work without fairseq.
+        # fairseq's main branch, repaired: the official 0.12.2 does not import on Python 3.11, and BART's
+        # options clash on its command line. ve-fairseq has wheels, fairseq-fixed is compiled (C++). No
+        # build exists for 3.13: there the losses install and work without fairseq.
         "fairseq-fixed==0.12.3.1; python_version < '3.11'",
         "ve-fairseq==0.12.3; python_version >= '3.11' and python_version < '3.13'",
     ],
