@@ -18,7 +18,7 @@ Environment:
   LOCAL_FILES  a folder with {train,val,test_2016_flickr,...}.{en,de}.gz, in place of the download
   DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
   BPE          subword-nmt (default) on Moses' tokens, or sentencepiece on the text as it is
-  MERGES       joint BPE merges, or pieces for sentencepiece (10000)
+  MERGES       joint BPE merges, or pieces for sentencepiece (6000)
   EXPECTED     pairs in train, valid and each test set ("29000 1014 1000 1000 461 1071"); other data, other numbers
   WORKERS      processes (the number of cores)
   VENV PYTHON  virtual environment (.venv), interpreter
@@ -31,7 +31,7 @@ PAIR=${1:-en-de}
 LANGS=("${PAIR%-*}" "${PAIR#*-}")
 OUT=${OUT:-$ROOT/data/multi30k.$PAIR}
 BPE=${BPE:-subword-nmt}
-MERGES=${MERGES:-10000}
+MERGES=${MERGES:-6000}
 read -ra EXPECTED <<<"${EXPECTED:-29000 1014 1000 1000 461 1071}"
 SPLITS=(train valid test test1 test2 test3)
 NAMES=(train val test_2016_flickr test_2017_flickr test_2017_mscoco test_2018_flickr)

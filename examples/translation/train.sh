@@ -109,7 +109,7 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
     --task translation --source-lang "$SRC" --target-lang "$TGT" \
     "${ARCHITECTURE[@]}" "${LOSS[@]}" "${TRAINING[@]}" --seed "$SEED" \
     --max-tokens "$MAX_TOKENS" --update-freq "$BATCHES" --max-update "$MAX_UPDATE" \
-    --eval-bleu --eval-bleu-args '{"beam": 5, "max_len_a": 1.2, "max_len_b": 10}' "${UNDO_BPE[@]}" \
+    --eval-bleu --eval-bleu-args "{\"beam\": $VALIDATION_BEAM, \"max_len_a\": 1.2, \"max_len_b\": 10}" "${UNDO_BPE[@]}" \
     --best-checkpoint-metric bleu --maximize-best-checkpoint-metric \
     --log-format simple --log-interval 100 "${@:2}" \
     2>&1 | tee -a "$LOG" | show_progress \
