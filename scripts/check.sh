@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Format, lint, types and shell scripts, with the pinned tools. Changes nothing.
 set -euo pipefail
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/common/lib.sh"
 [[ $# -eq 0 ]] || { echo "usage: scripts/check.sh"; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
 setup_venv examples test check
 cd "$ROOT"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains a small German-English model with R-Drop from scratch and scores it; see usage below.
 set -euo pipefail
-source "$(dirname "$0")/lib.sh"
-source "$(dirname "$0")/multi30k.sh"
+source "$(dirname "$0")/common/lib.sh"
+source "$(dirname "$0")/common/multi30k.sh"
 
 usage() {
   cat <<'HELP'
@@ -68,7 +68,7 @@ libreoffice_help() { # prints the folder of the pages
 prepare_libreoffice() {
   local pages
   pages=$(libreoffice_help)
-  python "$ROOT/scripts/libreoffice_corpus.py" "$pages" "$1" --heldout "$HELDOUT" --seed "$SEED"
+  python "$ROOT/scripts/text/libreoffice_corpus.py" "$pages" "$1" --heldout "$HELDOUT" --seed "$SEED"
 }
 
 prepare_multi30k() {
@@ -92,7 +92,7 @@ prepare() { # the corpus; every file has text, and as many lines as its other si
 
 encode() { # a joint SentencePiece model, learnt on train only, and the pieces of every split
   mkdir -p "$1"
-  python "$ROOT/scripts/sentencepiece_encode.py" "$OUT/raw" "$1" --langs "$SRC" "$TGT" --vocab-size "$VOCAB"
+  python "$ROOT/scripts/text/sentencepiece_encode.py" "$OUT/raw" "$1" --langs "$SRC" "$TGT" --vocab-size "$VOCAB"
 }
 
 binarise() {
@@ -134,7 +134,7 @@ translate() {
 score() { sacrebleu "$OUT/raw/test.$TGT" -i "$OUT/test.hyp" -m bleu chrf -w 2 >"$1"; }
 
 plot() {
-  python "$ROOT/scripts/plot_training.py" "$OUT/train.log" -o "$1.png"
+  python "$ROOT/scripts/training/plot_training.py" "$OUT/train.log" -o "$1.png"
   mv "$1.png" "$1"
 }
 

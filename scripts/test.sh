@@ -2,7 +2,7 @@
 # Sets up the virtual environment and runs the tests, two files at a time. Arguments go to pytest:
 # scripts/test.sh -k kl; scripts/test.sh -n 0 for one at a time.
 set -euo pipefail
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/common/lib.sh"
 setup_venv examples test
 cd "$ROOT"
 # Two processes with two OpenMP threads each on two cores would wait for each other most of the time.

@@ -10,9 +10,7 @@ import torch.nn.functional as F
 from conftest import SCRIPTS, run
 
 from rdrop_fairseq import linear_rdrop_loss
-
-sys.path.insert(0, str(SCRIPTS))
-import bench
+from scripts.benchmarks import bench
 
 PAD = 1
 OPTIONS = {"alpha": 5.0, "label_smoothing": 0.1, "ignore_index": PAD}
@@ -65,11 +63,11 @@ def rows(path):
 def test_benchmark_loss_and_its_plot(tmp_path):
     table, plot = tmp_path / "loss.csv", tmp_path / "loss.png"
     sizes = "--device cpu --repeats 2 --tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
-    run(sys.executable, SCRIPTS / "benchmark_loss.py", *sizes, "--out", table)
+    run(sys.executable, SCRIPTS / "benchmarks" / "benchmark_loss.py", *sizes, "--out", table)
     names = {row["contestant"] for row in rows(table)}
     assert {"matrix products", "authors' formula", "fairseq in-tree", "linear_rdrop_loss, chunk 7"} <= names
     assert all(float(row["median_ms"]) > 0 and row["commit"] and row["torch"] for row in rows(table))
-    run(sys.executable, SCRIPTS / "plot_benchmark.py", table, "--tokens", "20", "-o", plot)
+    run(sys.executable, SCRIPTS / "benchmarks" / "plot_benchmark.py", table, "--tokens", "20", "-o", plot)
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
@@ -77,7 +75,7 @@ def test_benchmark_step(tmp_path):
     """K passes cost K times the operations of plain training, and nothing for pads."""
     table = tmp_path / "step.csv"
     sizes = "--device cpu --repeats 2 --layers 1 --dim 16 --vocab 60 --tokens 100 --passes 3".split()
-    run(sys.executable, SCRIPTS / "benchmark_step.py", *sizes, "--out", table)
+    run(sys.executable, SCRIPTS / "benchmarks" / "benchmark_step.py", *sizes, "--out", table)
     ratios = {row["criterion"]: float(row["gflop_over_plain"]) for row in rows(table)}
     assert ratios["ours, before --rdrop-start-update"] == 1
     assert ratios["ours, plain loss"] == pytest.approx(2, abs=0.01)

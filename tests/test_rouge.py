@@ -1,4 +1,4 @@
-"""scripts/score_rouge.py against the rouge-score library."""
+"""scripts/scoring/score_rouge.py against the rouge-score library."""
 
 import json
 import sys
@@ -6,13 +6,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from test_scripts import SCRIPTS, script
+from test_scripts import script
 
 pytest.importorskip("rouge_score")
 from rouge_score import rouge_scorer
 
-sys.path.insert(0, str(SCRIPTS))
-from score_rouge import METRICS, bootstrap, main
+from scripts.scoring.score_rouge import METRICS, bootstrap, main
 
 REFERENCES = [
     "Anna walks the dog. Bob stays at home.",
@@ -118,7 +117,7 @@ def test_an_empty_hypothesis_scores_0(tmp_path):
 
 def test_the_table_has_a_row_for_each_system_and_the_signature(tmp_path):
     files = [write(tmp_path / name, REFERENCES) for name in ("reference", "ours")]
-    result = script("score_rouge.py", *files, "--baseline", write(tmp_path / "theirs", BASELINE))
+    result = script("scoring/score_rouge.py", *files, "--baseline", write(tmp_path / "theirs", BASELINE))
     rows = [line.split()[:2] for line in result.stdout.splitlines()]
     assert rows[0] == ["ROUGE-1", "ROUGE-2"]
     files = [f"{tmp_path.name}/{name}" for name in ("ours", "theirs")]
@@ -145,5 +144,5 @@ def test_bad_files_end_with_one_line(tmp_path):
     fails_with("--resamples must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
     missing = tmp_path / "none"
     assert call(missing, missing) == f"error: cannot read {missing}: No such file or directory"
-    result = script("score_rouge.py", missing, missing, check=False)
+    result = script("scoring/score_rouge.py", missing, missing, check=False)
     assert (result.returncode, result.stdout.count("\n")) == (1, 1)

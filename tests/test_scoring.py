@@ -11,8 +11,6 @@ import pytest
 import torch
 from conftest import SCRIPTS, run, sentences
 
-sys.path.insert(0, str(SCRIPTS))
-
 
 def multi_bleu(hypotheses, references):
     """BLEU as multi-bleu.perl defines it, from its formula: no smoothing, tokens as they are."""
@@ -59,7 +57,7 @@ def score(folder, *arguments, baseline=False, check=True):
     out = folder / "scores.json"
     result = run(
         sys.executable,
-        SCRIPTS / "score_translation.py",
+        SCRIPTS / "scoring" / "score_translation.py",
         *files,
         *pair,
         *arguments,
@@ -111,7 +109,7 @@ def test_tokenised_bleu_has_no_smoothing(tmp_path):
 
 def test_compound_splitting(texts, tmp_path):
     """As s{(\\S)-(\\S)}{$1 ##AT##-##AT## $2}g does it; dashes that Moses' tokeniser split count the same."""
-    from score_translation import split_compounds
+    from scripts.scoring.score_translation import split_compounds
 
     assert split_compounds("a well-known rich-text-format , - 5") == (
         "a well ##AT##-##AT## known rich ##AT##-##AT## text ##AT##-##AT## format , - 5"
@@ -172,7 +170,7 @@ def save_checkpoint(folder, name, seed):
 
 def average(folder, which="last", count=10):
     """(names of the checkpoints, averaged checkpoint)"""
-    import average_checkpoints
+    from scripts.training import average_checkpoints
 
     paths = average_checkpoints.choose(folder, which, count)
     return [path.name for path in paths], average_checkpoints.average(paths)
@@ -183,7 +181,7 @@ def test_average_of_the_last_is_the_mean(tmp_path):
     save_checkpoint(tmp_path, "checkpoint_last.pt", 11)
     save_checkpoint(tmp_path, "checkpoint_9_950.pt", 12)
     out = tmp_path / "averaged.pt"
-    command = [sys.executable, SCRIPTS / "average_checkpoints.py", tmp_path, out, "--count", "3"]
+    command = [sys.executable, SCRIPTS / "training" / "average_checkpoints.py", tmp_path, out, "--count", "3"]
     result = run(*command, stderr=subprocess.DEVNULL)  # fairseq's import has something to say there
     assert result.stdout.split() == ["averaged:", "checkpoint10.pt", "checkpoint9.pt", "checkpoint8.pt"]
     state = torch.load(out)
@@ -240,7 +238,8 @@ def test_average_names_what_is_wrong(tmp_path):
 def test_a_system_does_not_differ_from_itself():
     """sacreBLEU's own p-value for two identical outputs is 1 / (samples + 1): "significant"."""
     from sacrebleu.metrics.bleu import BLEU
-    from score_translation import compute
+
+    from scripts.scoring.score_translation import compute
 
     lines = [english for _, english in sentences(20, seed=3)]
     (score,) = compute([("system", lines), ("baseline", list(lines))], lines, {"BLEU": BLEU()}, 100)

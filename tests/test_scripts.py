@@ -8,8 +8,6 @@ import pytest
 import torch
 from conftest import SCRIPTS, run
 
-sys.path.insert(0, str(SCRIPTS))
-
 
 def script(name, *arguments, check=True):
     return run(sys.executable, SCRIPTS / name, *arguments, check=check)
@@ -22,7 +20,7 @@ def page(folder, lang, body):
 
 
 def test_libreoffice_corpus_joins_filters_and_deduplicates(tmp_path):
-    from libreoffice_corpus import read_pairs
+    from scripts.text.libreoffice_corpus import read_pairs
 
     long = "wort " * 101
     source = {
@@ -51,13 +49,13 @@ def test_libreoffice_corpus_joins_filters_and_deduplicates(tmp_path):
 
 
 def test_libreoffice_corpus_names_what_is_missing(tmp_path):
-    result = script("libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
+    result = script("text/libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
     assert result.returncode == 1
     assert result.stdout.startswith("error: ")
     assert "de is not a folder of help pages" in result.stdout
     for lang in ("de", "en-US"):
         page(tmp_path, lang, f'<p id="par_id1">Only one pair, in {lang}.</p>')
-    result = script("libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
+    result = script("text/libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
     assert result.returncode == 1
     assert "has 1 pairs, more than 2000 are needed" in result.stdout
     assert not (tmp_path / "out").exists()
@@ -80,7 +78,7 @@ TRAIN_LOGS = {
 
 @pytest.mark.parametrize("log_format", TRAIN_LOGS)
 def test_plot_training_reads_both_formats(tmp_path, log_format):
-    from plot_training import read_log
+    from scripts.training.plot_training import read_log
 
     log = tmp_path / "train.log"
     log.write_text(TRAIN_LOGS[log_format])
@@ -88,13 +86,13 @@ def test_plot_training_reads_both_formats(tmp_path, log_format):
     assert curves["train_inner"]["loss"] == {25: 11.8, 50: 9.8}
     assert curves["train_inner"]["rdrop_kl_loss"] == {25: 0.1, 50: 0.03}
     assert curves["valid"]["bleu"] == {50: 0.5}
-    script("plot_training.py", log, "-o", tmp_path / "plot.png")
+    script("training/plot_training.py", log, "-o", tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_plot_training_x_axis(tmp_path):
     """A validation between two lines of training is placed between them, by epoch and by wall-clock."""
-    from plot_training import read_log, x_axis
+    from scripts.training.plot_training import read_log, x_axis
 
     log = tmp_path / "train.log"
     simple = "2026-01-01 | INFO | train_inner | epoch 002:     {0} / 100 loss=9, num_updates={1}, wall={2}\n"
@@ -114,7 +112,7 @@ def test_plot_training_x_axis(tmp_path):
 
 
 def test_plot_training_adds_the_wall_clock_of_a_resumed_run(tmp_path):
-    from plot_training import read_log
+    from scripts.training.plot_training import read_log
 
     log = tmp_path / "train.log"
     line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
@@ -127,9 +125,9 @@ def test_plot_training_of_several_runs(tmp_path):
     for log, text in zip(logs, TRAIN_LOGS.values(), strict=True):
         log.parent.mkdir()
         log.write_text(text)
-    script("plot_training.py", *logs, "-o", tmp_path / "plot.png")
+    script("training/plot_training.py", *logs, "-o", tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    result = script("plot_training.py", *logs, "--x", "time", check=False)
+    result = script("training/plot_training.py", *logs, "--x", "time", check=False)
     assert result.returncode == 1
     assert "no log line has what --x time needs" in result.stdout
 
@@ -137,7 +135,7 @@ def test_plot_training_of_several_runs(tmp_path):
 def test_plot_training_names_a_log_that_is_none(tmp_path):
     (tmp_path / "empty.log").write_text("nothing\n")
     for name, message in (("empty.log", "has no train_inner lines"), ("absent.log", "is not a file")):
-        result = script("plot_training.py", tmp_path / name, check=False)
+        result = script("training/plot_training.py", tmp_path / name, check=False)
         assert result.returncode == 1
         assert message in result.stdout
 
@@ -150,7 +148,7 @@ def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
         torch.save({"name": name}, tmp_path / name)
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     last = tmp_path / "checkpoint_last.pt"
-    command = 'source "$1/lib.sh"; check_last_checkpoint "$2"'
+    command = 'source "$1/common/lib.sh"; check_last_checkpoint "$2"'
     for content, expected in ((None, "whole"), (slice(200), "checkpoint2.pt")):
         torch.save({"name": "whole"}, last)
         if content:

@@ -1,6 +1,6 @@
 # Shared by the scripts of this folder: settings, and the stages of prepare-*.sh.
 # shellcheck shell=bash
-# Source it after scripts/lib.sh.
+# Source it after scripts/common/lib.sh.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 WORKERS=${WORKERS:-$(nproc)}
@@ -65,7 +65,7 @@ encode_gpt2() { # SPLIT
 
 encode_sentencepiece() {
   mkdir -p "$1"
-  python "$ROOT/scripts/sentencepiece_encode.py" "$OUT/raw" "$1" --langs source target --splits "${SPLITS[@]}" \
+  python "$ROOT/scripts/text/sentencepiece_encode.py" "$OUT/raw" "$1" --langs source target --splits "${SPLITS[@]}" \
     --vocab-size "$VOCAB"
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Summarises a split with a trained model and scores it with ROUGE; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/lib.sh
-source "$(dirname "$0")/../../scripts/lib.sh"
+# shellcheck source=scripts/common/lib.sh
+source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -50,7 +50,7 @@ summarize() { # summarize.py goes on with what an earlier call has left in test.
 }
 
 score() { # FILE.json.part OPTION...: and the table, in FILE.txt
-  python "$ROOT/scripts/score_rouge.py" "$DATA/raw/$SPLIT.target" "$OUT/$SPLIT.hyp" --json "$1" "${@:2}" \
+  python "$ROOT/scripts/scoring/score_rouge.py" "$DATA/raw/$SPLIT.target" "$OUT/$SPLIT.hyp" --json "$1" "${@:2}" \
     >"${1%.json.part}.txt" || die "the summaries could not be scored, see above"
 }
 

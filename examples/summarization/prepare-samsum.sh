@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SAMSum (dialogues and their summaries) for fairseq; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/lib.sh
-source "$(dirname "$0")/../../scripts/lib.sh"
+# shellcheck source=scripts/common/lib.sh
+source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 

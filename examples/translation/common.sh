@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # Source it after `set -euo pipefail`.
 
-# shellcheck source-path=SCRIPTDIR source=../../scripts/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../scripts/common/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common/lib.sh"
 
 WORKERS=${WORKERS:-$(nproc)}
 
@@ -53,13 +53,13 @@ encode() {
   local lang
   mkdir -p "$1"
   if [[ $BPE == sentencepiece ]]; then # on the text as it is: what comes out needs no detokeniser
-    python "$ROOT/scripts/sentencepiece_encode.py" "$OUT/corpus/raw" "$1" --langs "${LANGS[@]}" \
+    python "$ROOT/scripts/text/sentencepiece_encode.py" "$OUT/corpus/raw" "$1" --langs "${LANGS[@]}" \
       --vocab-size "$MERGES" --splits "${SPLITS[@]}"
   else
     for lang in "${LANGS[@]}"; do cat "$OUT/corpus/tok/train.$lang"; done \
       | subword-nmt learn-bpe -s "$MERGES" >"$1/codes" 2>"$OUT/learn-bpe.log" \
       || die "subword-nmt learn-bpe failed, see $OUT/learn-bpe.log"
-    python "$ROOT/scripts/apply_bpe.py" "$1/codes" "$OUT/corpus/tok" "$1" --langs "${LANGS[@]}" \
+    python "$ROOT/scripts/text/apply_bpe.py" "$1/codes" "$OUT/corpus/tok" "$1" --langs "${LANGS[@]}" \
       --splits "${SPLITS[@]}" --workers "$WORKERS" "${@:2}"
   fi
 }

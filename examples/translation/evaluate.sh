@@ -56,7 +56,7 @@ translate() { # CHECKPOINT_DIR OUT_DIR
   local postprocess=subword_nmt
   [[ $BPE != sentencepiece ]] || postprocess=sentencepiece
   mkdir -p "$2"
-  python "$ROOT/scripts/average_checkpoints.py" "$1" "$2/averaged.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}"
+  python "$ROOT/scripts/training/average_checkpoints.py" "$1" "$2/averaged.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}"
   fairseq-generate "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --task translation \
     --source-lang "$SRC" --target-lang "$TGT" --gen-subset "$SUBSET" --path "$2/averaged.pt" \
     "${DECODING[@]}" --post-process "$postprocess" --max-tokens "${MAX_TOKENS:-8000}" \
@@ -66,10 +66,10 @@ translate() { # CHECKPOINT_DIR OUT_DIR
   count_lines "$(wc -l <"$DATA/corpus/raw/$SUBSET.$TGT")" "$2/hyp"
   if [[ $BPE == sentencepiece ]]; then
     mv "$2/hyp" "$2/hyp.txt"
-    python "$ROOT/scripts/moses.py" tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"
+    python "$ROOT/scripts/text/moses.py" tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"
   else
     mv "$2/hyp" "$2/hyp.tok"
-    python "$ROOT/scripts/moses.py" detokenize "$TGT" <"$2/hyp.tok" >"$2/hyp.txt"
+    python "$ROOT/scripts/text/moses.py" detokenize "$TGT" <"$2/hyp.tok" >"$2/hyp.txt"
   fi
 }
 
@@ -85,7 +85,7 @@ if [[ $# -eq 2 ]]; then
   SCORING+=(--baseline "$work"/baseline/{hyp.txt,hyp.tok})
 fi
 say "scoring"
-python "$ROOT/scripts/score_translation.py" --hyp "$work/system/hyp.txt" --hyp-tok "$work/system/hyp.tok" \
+python "$ROOT/scripts/scoring/score_translation.py" --hyp "$work/system/hyp.txt" --hyp-tok "$work/system/hyp.tok" \
   --ref "$DATA/corpus/raw/$SUBSET.$TGT" --ref-tok "$DATA/corpus/tok/$SUBSET.$TGT" "${SCORING[@]}" \
   --json "$work/scores.json" >"$work/scores.txt"
 rm -rf "$OUT"

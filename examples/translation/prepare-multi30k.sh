@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
-source "$ROOT/scripts/multi30k.sh"
+source "$ROOT/scripts/common/multi30k.sh"
 
 usage() {
   cat <<'HELP'
@@ -42,7 +42,7 @@ corpus() {
   for i in "${!SPLITS[@]}"; do
     for lang in "${LANGS[@]}"; do multi30k_text "${NAMES[i]}" "$lang" "$text/${SPLITS[i]}.$lang"; done
     check_pairs "${NAMES[i]}" "${EXPECTED[i]}" "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"}
-    python "$ROOT/scripts/tokenize_corpus.py" "$1" "${SPLITS[i]}" --langs "${LANGS[@]}" --keep-raw \
+    python "$ROOT/scripts/text/tokenize_corpus.py" "$1" "${SPLITS[i]}" --langs "${LANGS[@]}" --keep-raw \
       --pair "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"} --workers "$WORKERS"
   done
   rm -r "$text"

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus import open_text
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.text.corpus import open_text
 
 NOT_TEXT = re.compile("<(url|talkid|keywords)>")
 TAGS = re.compile("</?(title|description)>")

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Source it after `set -euo pipefail`.
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VENV=${VENV:-$ROOT/.venv}
 
 die() {

@@ -2,12 +2,23 @@
 """Split the words of parallel text by subword-nmt's codes; a length filter on the pieces of train."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from corpus import LengthFilter, Pair, default_workers, open_text, parallel_map, read_pairs, write_columns
 from subword_nmt.apply_bpe import BPE
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.text.corpus import (
+    LengthFilter,
+    Pair,
+    default_workers,
+    open_text,
+    parallel_map,
+    read_pairs,
+    write_columns,
+)
 
 
 def make_pieces_function(codes: Path) -> Callable[[str, str], Pair]:

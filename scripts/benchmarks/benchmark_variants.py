@@ -6,15 +6,19 @@ the log-probabilities held beside the probabilities; under torch.compile; with s
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-import bench
 import torch
 from torch import Tensor
 
 from rdrop_fairseq import fused, linear_rdrop_loss
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.benchmarks import bench
 
 MIB = 2**20
 

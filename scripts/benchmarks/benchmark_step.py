@@ -9,10 +9,11 @@ whose ratio to plain training is what R-Drop costs on any machine.
 
 import argparse
 import logging
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
-import bench
 import torch
 from fairseq import options
 from fairseq.data import Dictionary
@@ -21,6 +22,9 @@ from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
 
 import rdrop_fairseq  # noqa: F401  (registers the criterion)
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.benchmarks import bench
 
 OURS = "label_smoothed_cross_entropy_rdrop"
 CRITERIONS = {

@@ -11,10 +11,10 @@ more than --max-gib is left out.
 import argparse
 import functools
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import bench
 import torch
 import torch.nn.functional as F
 from fairseq.criterions import label_smoothed_cross_entropy as fairseq_plain
@@ -23,8 +23,9 @@ from torch import Tensor
 
 from rdrop_fairseq import fused, linear_rdrop_loss, rdrop_loss
 
-sys.path.insert(0, str(bench.ROOT / "tests"))
-import reference
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.benchmarks import bench
+from tests import reference
 
 ALPHA, EPSILON, PAD = 5.0, 0.1, 1
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from corpus import LengthFilter, Pair, default_workers, parallel_map, read_pairs, write_columns
-from moses import Tokeniser, TokeniserOptions, add_tokeniser_arguments, tokeniser_options
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.text.corpus import LengthFilter, Pair, default_workers, parallel_map, read_pairs, write_columns
+from scripts.text.moses import Tokeniser, TokeniserOptions, add_tokeniser_arguments, tokeniser_options
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
 
