@@ -19,6 +19,7 @@ Environment:
   DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
   BPE          subword-nmt (default) on Moses' tokens, or sentencepiece on the text as it is
   MERGES       joint BPE merges, or pieces for sentencepiece (6000)
+  PAIRS        the first so many of the training pairs (all)
   EXPECTED     pairs in train, valid and each test set ("29000 1014 1000 1000 461 1071"); other data, other numbers
   WORKERS      processes (the number of cores)
   VENV PYTHON  virtual environment (.venv), interpreter
@@ -32,6 +33,7 @@ LANGS=("${PAIR%-*}" "${PAIR#*-}")
 OUT=${OUT:-$ROOT/data/multi30k.$PAIR}
 BPE=${BPE:-subword-nmt}
 MERGES=${MERGES:-6000}
+PAIRS=${PAIRS:-}
 read -ra EXPECTED <<<"${EXPECTED:-29000 1014 1000 1000 461 1071}"
 SPLITS=(train valid test test1 test2 test3)
 NAMES=(train val test_2016_flickr test_2017_flickr test_2017_mscoco test_2018_flickr)
@@ -42,16 +44,24 @@ corpus() {
   for i in "${!SPLITS[@]}"; do
     for lang in "${LANGS[@]}"; do multi30k_text "${NAMES[i]}" "$lang" "$text/${SPLITS[i]}.$lang"; done
     check_pairs "${NAMES[i]}" "${EXPECTED[i]}" "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"}
+    if [[ -n $PAIRS && ${SPLITS[i]} == train ]]; then
+      for lang in "${LANGS[@]}"; do
+        head -n "$PAIRS" "$text/train.$lang" >"$text/first.$lang"
+        mv "$text/first.$lang" "$text/train.$lang"
+      done
+    fi
     python "$ROOT/scripts/text/tokenize_corpus.py" "$1" "${SPLITS[i]}" --langs "${LANGS[@]}" --keep-raw \
       --pair "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"} --workers "$WORKERS"
   done
   rm -r "$text"
 }
 
+[[ -z $PAIRS || $PAIRS =~ ^[1-9][0-9]*$ ]] || die "PAIRS must be a positive number, got $PAIRS"
 check_bpe
 check_expected "${EXPECTED[@]}"
 check_writable "$OUT" 200
-keep_settings "$OUT/settings" "BENCHMARK=multi30k" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES"
+keep_settings "$OUT/settings" "BENCHMARK=multi30k" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES" \
+  ${PAIRS:+"PAIRS=$PAIRS"}
 setup_venv examples
 for name in "${NAMES[@]}"; do
   for lang in "${LANGS[@]}"; do

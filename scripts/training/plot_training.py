@@ -16,7 +16,9 @@ import matplotlib.pyplot as plt
 # "... | train_inner | epoch 001:  25 / 429 loss=9.1, num_updates=25, ..." or "... | valid | epoch 001 |
 # valid on 'valid' subset | loss 7.2 | num_updates 400", or JSON with the same names after the prefix.
 # fairseq-hydra-train has "[train_inner][INFO] - " for the prefix.
-RECORD = re.compile(r"(?:\| INFO \| (train_inner|valid) \| |\[(train_inner|valid)\]\[INFO\] - )(.*)")
+RECORD = re.compile(
+    r"(?:\| INFO \| (train_inner|train|valid) \| |\[(train_inner|train|valid)\]\[INFO\] - )(.*)"
+)
 VALUE = re.compile(r"(\w+)[= ](-?\d+\.?\d*(?:e[-+]?\d+)?)(?=[,|\s]|$)")
 POSITION = re.compile(r"^epoch (\d+):\s+(\d+) / (\d+)")
 
@@ -24,12 +26,12 @@ Curves = dict[str, dict[int, float]]
 
 
 def read_log(path: Path) -> dict[str, Curves]:
-    """{"train_inner" | "valid": {name: {update: value}}}; what a resumed run did again counts once.
+    """{"train_inner" | "train" | "valid": {name: {update: value}}}; what was done again counts once.
 
-    Among the names of train_inner is ``position``, in epochs. ``wall`` is over all runs: a resumed one
-    starts again at 0.
+    "train" is of whole epochs. Among the names of train_inner is ``position``, in epochs. ``wall`` is over
+    all runs: a resumed one starts again at 0.
     """
-    curves: dict[str, Curves] = {"train_inner": {}, "valid": {}}
+    curves: dict[str, Curves] = {"train_inner": {}, "train": {}, "valid": {}}
     wall = earlier = 0.0
     for line in path.read_text(encoding="utf-8").splitlines():
         record = RECORD.search(line)
@@ -37,7 +39,7 @@ def read_log(path: Path) -> dict[str, Curves]:
             continue
         kind, text = record.group(1) or record.group(2), record.group(3)
         if text.startswith("{"):
-            values = {key.removeprefix("valid_"): str(value) for key, value in json.loads(text).items()}
+            values = {key.removeprefix(f"{kind}_"): str(value) for key, value in json.loads(text).items()}
             if kind == "train_inner" and "update" in values:
                 values["position"] = values["update"]  # fairseq's name for it
         else:
@@ -46,7 +48,7 @@ def read_log(path: Path) -> dict[str, Curves]:
                 epoch, batch, batches = map(int, position.groups())
                 values["position"] = str(epoch - 1 + batch / batches)
         update = int(float(values["num_updates"]))
-        if "wall" in values:
+        if kind == "train_inner" and "wall" in values:
             if float(values["wall"]) < wall:
                 earlier += wall
             wall = float(values["wall"])

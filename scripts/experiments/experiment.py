@@ -1,0 +1,124 @@
+"""A run of the queue from its data to its JSON, which is all that is needed afterwards."""
+
+import datetime
+import importlib.metadata
+import json
+import re
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.benchmarks.bench import provenance
+from scripts.common.cli import InputError
+from scripts.common.lines import read_lines, replacing
+from scripts.experiments import scoring, training
+from scripts.experiments.runs import Run, best_point, curve
+from scripts.experiments.workspace import ROOT, Workspace
+
+PACKAGES = ("torch", "ve-fairseq", "fairseq-fixed", "sacrebleu", "sacremoses", "subword-nmt")
+PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """results: the folder of the JSON files."""
+
+    workspace: Workspace
+    results: Path
+
+    def is_done(self, run: Run) -> bool:
+        return self._json(run).exists() and (not run.test or "test" in self.result(run)["scores"])
+
+    def result(self, run: Run) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads(self._json(run).read_bytes())
+        return result
+
+    def run(self, run: Run, core: int) -> None:
+        """Raises InputError, naming the log, when a step fails."""
+        if not training.is_trained(self.workspace, run):
+            _say(run, f"training on core {core}")
+            training.train(self.workspace, run, core)
+        points, _ = curve(self.workspace.training_log(run), run.patience)
+        if not points:
+            raise InputError(f"no epoch was finished, see {self.workspace.training_log(run)}")
+        best = best_point(points)
+        _say(run, f"BLEU {best['bleu']} on valid after {best['update']} of {points[-1]['update']} updates")
+        scores = scoring.evaluate(self.workspace, run, core)
+        self._write(run, self._describe(run, points, scores))
+        self._prune(run, scores["average"])
+        _say(run, "done")
+
+    def compare(self, run: Run, baseline: Run) -> None:
+        """Adds the p-values of the test sets to a result that has none yet."""
+        result = self.result(run)
+        if "against" not in result["scores"]:
+            averages = {r: self.result(r)["scores"]["average"] for r in (run, baseline)}
+            tests = scoring.compare(self.workspace, averages)
+            result["scores"]["against"] = {"run": baseline.name, "test": tests}
+            self._write(run, result)
+
+    def _json(self, run: Run) -> Path:
+        return self.results / f"{run.name}.json"
+
+    def _write(self, run: Run, result: dict[str, Any]) -> None:
+        with replacing(self._json(run)) as file:
+            json.dump(result, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+
+    def _describe(self, run: Run, points: list[dict[str, Any]], scores: dict[str, Any]) -> dict[str, Any]:
+        log = "\n".join(read_lines(self.workspace.training_log(run)))
+        parameters = PARAMETERS.search(log)
+        settings = " ".join(f"{key}={value}" for key, value in training.settings(run).items())
+        pair = self.workspace.pair
+        train = shlex.join(training.command(run, pair)).removeprefix(f"{ROOT}/")
+        prepare = (
+            "" if run.pairs == "all" else f"PAIRS={run.pairs} "
+        ) + "examples/translation/prepare-multi30k.sh"
+        versions = {name: version for name in PACKAGES if (version := _version(name))}
+        return {
+            "system": run.system,
+            "seed": run.seed,
+            "criterion": run.criterion,
+            "alpha": float(run.alpha) if run.alpha else None,
+            "pairs": run.pairs,
+            "parameters": int(parameters.group(1).replace(",", "")) if parameters else None,
+            "command": [f"{prepare} {pair}", f"{settings} {train}"],
+            "patience": run.patience,
+            "commit": training.commit_file(self.workspace, run).read_text(encoding="utf-8"),
+            "date": datetime.date.today().isoformat(),
+            "hardware": f"one core of {provenance('cpu')['device'].split(',')[0]}, shared with other work",
+            "versions": {"python": provenance("cpu")["python"]} | versions,
+            "best_update": best_point(points)["update"],
+            "train_nll": best_point(points)["train_nll"],
+            "curve": points,
+            "scores": scores,
+        }
+
+    def _prune(self, run: Run, average: str) -> None:
+        """Leaves the best checkpoint and, as long as the test sets are not scored, those of the average."""
+        folder = self.workspace.checkpoints(run)
+        needed = {"checkpoint_best.pt"}
+        if average.startswith("last:") and not run.test:
+            ends = [
+                path.name
+                for path in folder.glob("checkpoint*.pt")
+                if re.fullmatch(r"checkpoint\d+", path.stem)
+            ]
+            ends.sort(key=lambda name: int(re.sub(r"\D", "", name)))
+            needed |= set(ends[-int(average.removeprefix("last:")) :])
+        for path in folder.glob("checkpoint*.pt"):
+            if path.name not in needed:
+                path.unlink()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _say(run: Run, message: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {run.name}: {message}", flush=True)

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Work off a list of trainings on Multi30k (runs.py has its form), one a core, and keep their results.
+
+A run is trained by examples/translation/train.sh, for max_update updates, or until its BLEU on valid has not
+improved for ``patience`` updates; scored by evaluate.sh on valid, as the best checkpoint and as averages of
+the last 5 and 10; and, with test "yes", on the test sets, in the form that is best on valid. Curve and scores
+are in RESULTS/SYSTEM-SEED.json, all that is needed afterwards. Stopped at any time, by whatever signal, the
+same command goes on from the last checkpoints. LOCAL_FILES, DOWNLOADER, VENV: as for prepare-multi30k.sh.
+"""
+
+import csv
+import fcntl
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import read_lines
+from scripts.experiments.experiment import Experiment
+from scripts.experiments.runs import Run, curve, read_runs
+from scripts.experiments.workspace import ROOT, Workspace
+
+STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
+
+
+def core_hours(runs: list[Run], workspace: Workspace) -> float:
+    """Of the updates still to be made, if no patience ends them, by the time of an undisturbed one."""
+    milliseconds = {row["criterion"]: float(row["median_ms"]) for row in csv.DictReader(read_lines(STEPS))}
+    hours = 0.0
+    for run in runs:
+        points, ended = curve(workspace.training_log(run), run.patience)
+        left = 0 if ended else run.max_update - (points[-1]["update"] if points else 0)
+        hours += left * milliseconds["plain" if run.criterion == "plain" else "ours, fused loss"] / 3.6e6
+    return hours
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[bool]:
+    """False where another queue holds it. The lock goes with the process that holds it."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def work(core: int, waiting: list[Run], experiment: Experiment, failures: list[str]) -> None:
+    """Takes runs off the list until it is empty, or one has failed."""
+    while waiting and not failures:
+        run = waiting.pop(0)
+        with held(experiment.workspace.folder / f"{run.name}.lock") as is_ours:
+            if not is_ours:
+                print(f"{run.name}: another queue is at it", flush=True)
+                continue
+            try:
+                experiment.run(run, core)
+            except cli.InputError as error:
+                failures.append(f"{run.name}: {error}")
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("runs", type=cli.input_file, help="the list, such as results/multi30k/runs.csv")
+    parser.add_argument("folder", type=Path, help="for data, checkpoints and logs; about 1 GB a run")
+    parser.add_argument(
+        "--results", type=cli.input_folder, help="for the JSON files (the folder of the list)"
+    )
+    cores = sorted(os.sched_getaffinity(0))
+    parser.add_argument("--cores", type=cli.integer(0), nargs="+", default=cores, help="(all)")
+    parser.add_argument("--pair", choices=["en-de", "en-fr"], default="en-de")
+    parser.add_argument("--dry-run", action="store_true", help="only say what is to be done")
+    args = parser.parse_args()
+    for core in args.cores:
+        if core not in cores:
+            raise cli.InputError(f"--cores: {core} is not one of {', '.join(map(str, cores))}")
+
+    workspace = Workspace(args.folder.resolve(), args.pair)
+    experiment = Experiment(workspace, (args.results or args.runs.parent).resolve())
+    runs = read_runs(args.runs)
+    waiting = [run for run in runs if not experiment.is_done(run)]
+    hours = core_hours(waiting, workspace)
+    print(f"{len(waiting)} runs to do on {len(args.cores)} cores: {', '.join(run.name for run in waiting)}")
+    print(f"at most {hours:.1f} core hours of training, less where patience ends it", flush=True)
+    if args.dry_run:
+        return
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    for run in {run.pairs: run for run in waiting}.values():
+        workspace.prepare(run)
+    failures: list[str] = []
+    workers = [
+        threading.Thread(target=work, args=(core, waiting, experiment, failures), daemon=True)
+        for core in args.cores
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    done = {run.name: run for run in runs if experiment.is_done(run)}
+    for run in done.values():
+        baseline = done.get(f"{run.baseline}-{run.seed}")
+        if run.test and baseline and baseline.test:
+            experiment.compare(run, baseline)
+    if failures:
+        raise cli.InputError("; ".join(failures))
+
+
+if __name__ == "__main__":
+    cli.run(main)

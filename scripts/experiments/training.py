@@ -1,0 +1,65 @@
+"""A training of the queue, by train.sh, which resumes by itself."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from scripts.benchmarks.bench import provenance
+from scripts.common.cli import InputError
+from scripts.common.lines import replacing
+from scripts.experiments.runs import Run, curve
+from scripts.experiments.workspace import TRANSLATION, Workspace, on_core
+
+POLL_SECONDS = 2
+# The training is a session of its own, killed when its standard input ends: closed by the queue, or with it.
+LEADER = 'exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null'
+
+
+def settings(run: Run) -> dict[str, str]:
+    """Of train.sh, without the folders."""
+    result = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
+    return result | ({"ALPHA": run.alpha} if run.alpha else {})
+
+
+def command(run: Run, pair: str) -> list[str]:
+    return [str(TRANSLATION / "train.sh"), f"multi30k.{pair}", "--num-workers", "0", *run.flags]
+
+
+def is_trained(workspace: Workspace, run: Run) -> bool:
+    points, out_of_patience = curve(workspace.training_log(run), run.patience)
+    return out_of_patience or bool(points and points[-1]["update"] >= run.max_update)
+
+
+def train(workspace: Workspace, run: Run, core: int) -> None:
+    """Until its updates or its patience are at an end.
+
+    fairseq's --patience counts anew in a resumed run, which would go on longer than one not interrupted.
+
+    Raises:
+        InputError: the training failed; names its log.
+    """
+    folders = {"OUT": str(workspace.checkpoints(run)), "DATA": str(workspace.data(run))}
+    if not commit_file(workspace, run).exists():
+        with replacing(commit_file(workspace, run)) as file:
+            file.write(provenance("cpu")["commit"])
+    log = workspace.folder / f"{run.name}.log"
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            ["bash", "-c", LEADER, "training", *on_core(core), *command(run, workspace.pair)],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            env=workspace.environment(settings(run) | folders),
+            start_new_session=True,
+        )
+    with process:
+        while process.poll() is None and not curve(workspace.training_log(run), run.patience)[1]:
+            time.sleep(POLL_SECONDS)
+    # Leaving the block has closed the standard input of the training, and waited for it.
+    if not is_trained(workspace, run):
+        raise InputError(f"the training failed, see {log}")
+
+
+def commit_file(workspace: Workspace, run: Run) -> Path:
+    """Has the commit of the code that began the training."""
+    return workspace.folder / f"{run.name}.commit"

@@ -1,0 +1,68 @@
+"""Where the queue keeps its data, checkpoints and logs, and how it calls the recipe's scripts."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.common.cli import InputError
+from scripts.experiments.runs import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+TRANSLATION = ROOT / "examples" / "translation"
+# Settings of the scripts that the queue makes or leaves to the recipe, whatever the shell has exported.
+SETTINGS = (
+    "OUT DATA PAIRS BPE MERGES EXPECTED CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
+    "NODE_RANK MASTER AVERAGE SUBSET DECODING"
+).split()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """folder: of all data and runs; pair: the languages, such as en-de."""
+
+    folder: Path
+    pair: str
+
+    def data(self, run: Run) -> Path:
+        return self.folder / f"data-{run.pairs}"
+
+    def checkpoints(self, run: Run) -> Path:
+        return self.folder / "runs" / run.name
+
+    def training_log(self, run: Run) -> Path:
+        return self.checkpoints(run) / "train.log"
+
+    def evaluation(self, run: Run, subset: str, average: str) -> Path:
+        return self.checkpoints(run) / f"evaluation.{subset}.{average.replace(':', '-')}"
+
+    def environment(self, settings: dict[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+        return kept | {"OMP_NUM_THREADS": "1"} | settings
+
+    def call(self, command: list[Any], settings: dict[str, str], name: str) -> None:
+        """Raises InputError when the command fails, naming the log that has its output, NAME.log."""
+        log = self.folder / f"{name}.log"
+        with log.open("ab") as file:
+            done = subprocess.run(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=self.environment(settings),
+                check=False,
+            )
+        if done.returncode:
+            program = next(Path(part).name for part in command if Path(part).suffix in (".py", ".sh"))
+            raise InputError(f"{program} failed, see {log}")
+
+    def prepare(self, run: Run) -> None:
+        """The data of the run, unless they are there."""
+        settings = {"OUT": str(self.data(run))} | ({} if run.pairs == "all" else {"PAIRS": run.pairs})
+        self.call([TRANSLATION / "prepare-multi30k.sh", self.pair], settings, self.data(run).name)
+
+
+def on_core(core: int) -> list[str]:
+    """What a command begins with to run there when nobody else wants to."""
+    return ["taskset", "-c", str(core), "nice", "-n", "19"]
