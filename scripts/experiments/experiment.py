@@ -45,7 +45,7 @@ class Experiment:
             raise InputError(f"no epoch was finished, see {self.workspace.training_log(run)}")
         best = best_point(points)
         _say(run, f"BLEU {best['bleu']} on valid after {best['update']} of {points[-1]['update']} updates")
-        scores = scoring.evaluate(self.workspace, run, core)
+        scores = scoring.evaluate(self.workspace, run, len(points), core)
         self._write(run, self._describe(run, points, scores))
         self._prune(run, scores["average"])
         _say(run, "done")

@@ -15,8 +15,11 @@ AVERAGES = ("best:1", "last:5", "last:10")
 Scores = dict[str, dict[str, Any]]  # {metric: {score, signature[, baseline, p_value]}}
 
 
-def evaluate(workspace: Workspace, run: Run, core: int) -> dict[str, Any]:
-    """{"average": the best on valid, "valid": {average: Scores}[, "test": {test set: Scores}]}"""
+def evaluate(workspace: Workspace, run: Run, epochs: int, core: int) -> dict[str, Any]:
+    """{"average": the best on valid, "valid": {average: Scores}[, "test": {test set: Scores}]}
+
+    epochs: of the training, of which there has to be a checkpoint for each to be averaged.
+    """
 
     def scores(subset: str, average: str) -> Scores:
         out = workspace.evaluation(run, subset, average)
@@ -26,7 +29,7 @@ def evaluate(workspace: Workspace, run: Run, core: int) -> dict[str, Any]:
             workspace.call(translate, settings | {"SUBSET": subset}, run.name)
         return _score(workspace, run, subset, [out])
 
-    valid = {average: scores("valid", average) for average in AVERAGES}
+    valid = {a: scores("valid", a) for a in AVERAGES if int(a.split(":")[1]) <= epochs}
     best = max(valid, key=lambda average: valid[average]["BLEU, sacreBLEU"]["score"])
     result: dict[str, Any] = {"average": best, "valid": valid}
     if run.test:

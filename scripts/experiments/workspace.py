@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRANSLATION = ROOT / "examples" / "translation"
 # Settings of the scripts that the queue makes or leaves to the recipe, whatever the shell has exported.
 SETTINGS = (
-    "OUT DATA PAIRS BPE MERGES EXPECTED CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
+    "OUT DATA PAIRS BPE MERGES CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
     "NODE_RANK MASTER AVERAGE SUBSET DECODING"
 ).split()
 
