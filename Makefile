@@ -1,7 +1,9 @@
-.PHONY: quickstart test check
+.PHONY: quickstart test check results
 quickstart:
 	scripts/quickstart.sh
 test:
 	scripts/test.sh
 check:
 	scripts/check.sh
+results: # the tables and figures of README and docs, from results/
+	scripts/experiments/build_results.sh

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Rebuild the tables and the figure about Multi30k from results/multi30k: `make results`.
+
+A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
+is there is not what would be built; the figure is compared by its pixels.
+"""
+
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import read_lines, replacing
+from scripts.experiments import evidence, tables
+from scripts.experiments.workspace import ROOT
+
+RESULTS = ROOT / "results" / "multi30k"
+STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
+FIGURE = ROOT / "docs" / "multi30k.png"
+PAGES = [ROOT / "README.md", ROOT / "examples" / "translation" / "README.md"]
+BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def text_of(path: Path) -> str:
+    return "".join(f"{line}\n" for line in read_lines(path))
+
+
+def rebuilt(path: Path, systems: tables.Systems, seconds: tables.Seconds) -> str:
+    """The page with its blocks made anew. Raises InputError for a block that nobody makes."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match[2] not in tables.BLOCKS:
+            raise cli.InputError(f"{path}: results {match[2]} is none of {', '.join(tables.BLOCKS)}")
+        return f"{match[1]}{tables.BLOCKS[match[2]](systems, seconds)}\n{match[3]}"
+
+    return BLOCK.sub(replace, text_of(path))
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(plt.imread(path)) if path.exists() else np.zeros(0)
+
+
+def is_same_figure(first: Path, second: Path) -> bool:
+    """Another version of matplotlib may draw a letter's edge in another grey."""
+    a, b = pixels(first), pixels(second)
+    return a.shape == b.shape and float(np.abs(a - b).mean()) < 0.01
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    systems = evidence.read_results(RESULTS)
+    seconds = evidence.seconds_per_update(STEPS)
+    stale = []
+    for path in PAGES:
+        text = rebuilt(path, systems, seconds)
+        if text != text_of(path):
+            stale.append(path)
+            if not args.check:
+                with replacing(path) as file:
+                    file.write(text)
+    if systems:
+        with tempfile.TemporaryDirectory() as folder:
+            figure = Path(folder) / FIGURE.name
+            tables.draw(systems, seconds, figure)
+            if not is_same_figure(figure, FIGURE):
+                stale.append(FIGURE)
+                if not args.check:
+                    shutil.copyfile(figure, FIGURE)
+    for path in stale:
+        print(f"{'stale' if args.check else 'rebuilt'}: {path.relative_to(ROOT)}")
+    if args.check and stale:
+        raise cli.InputError("run `make results` and commit what it changes")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# The tables and figures of README and docs, from results/; --check only compares. See build_results.py.
+set -euo pipefail
+source "$(dirname "$0")/../common/lib.sh"
+setup_venv examples
+exec python "$ROOT/scripts/experiments/build_results.py" "$@"

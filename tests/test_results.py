@@ -1,0 +1,117 @@
+"""What is committed under results/, and what `make results` builds from it."""
+
+import json
+import re
+import sys
+
+import pytest
+from conftest import ROOT, run
+
+pytest.importorskip("matplotlib")
+
+from scripts.experiments import evidence, tables
+from scripts.experiments.evidence import Spread, ahead_for_good
+
+BUILD = ROOT / "scripts" / "experiments" / "build_results.py"
+SECONDS = {tables.PLAIN: 1.0, tables.RDROP: 2.0, tables.IN_TREE: 3.0, tables.PLAIN_FUSED: 0.9}
+
+
+def result(system, seed, bleus, test_bleu, against=None):
+    """A run with a validation every 60 updates."""
+    curve = [
+        {"update": 60 * (i + 1), "bleu": bleu, "nll": 2.5 - bleu / 100, "train_nll": 2.0}
+        for i, bleu in enumerate(bleus)
+    ]
+    metrics = (tables.SACREBLEU, tables.CHRF, tables.LOWERCASED)
+    test = {
+        name: {m: {"score": test_bleu, "signature": f"of {m}"} for m in metrics} for name in tables.PUBLISHED
+    }
+    scores = {"average": "best:1", "valid": {"best:1": test["Flickr 2016"]}, "test": test}
+    if against:
+        p = {name: {m: {"score": test_bleu, "p_value": 0.25 / seed} for m in metrics} for name in test}
+        scores["against"] = {"run": f"{against}-{seed}", "test": p}
+    return {
+        "system": system,
+        "seed": seed,
+        "criterion": "rdrop" if against else "plain",
+        "pairs": "all",
+        "parameters": 7_000_000,
+        "curve": curve,
+        "scores": scores,
+    }
+
+
+@pytest.fixture
+def systems():
+    return {
+        "plain-d0.3": [
+            result("plain-d0.3", 1, [30, 34, 33, 35], 36.0),
+            result("plain-d0.3", 2, [30, 32, 34, 35], 37.0),
+        ],
+        "rdrop-a2": [
+            result("rdrop-a2", 1, [31, 33, 37, 36], 38.0, "plain-d0.3"),
+            result("rdrop-a2", 2, [31, 33, 36, 38], 40.0, "plain-d0.3"),
+        ],
+    }
+
+
+def test_spread():
+    assert str(Spread.of([1.0, 2.0, 3.0])) == "2.00 ± 1.00"
+    assert str(Spread.of([1.5])) == "1.50"
+
+
+def test_ahead_for_good(systems):
+    """At equal time: plain's 35 after 240 s is passed by 36.5 after 360 s, 180 updates of R-Drop."""
+    rdrop, plain = systems["rdrop-a2"], systems["plain-d0.3"]
+    assert ahead_for_good(rdrop, 2.0, plain, 1.0) == 360
+    assert ahead_for_good(rdrop, 1.0, plain, 1.0) == 180
+    assert ahead_for_good(plain, 1.0, rdrop, 2.0) is None
+    assert evidence.mean_at(rdrop, 2.0, 119) == 0
+    assert evidence.mean_at(rdrop, 2.0, 120) == 31
+    assert evidence.mean_at(rdrop, 2.0, 1e9) == 37.5  # best so far, not the last
+
+
+def test_tables(systems):
+    text = tables.headline(systems, SECONDS)
+    assert "brings +2.5 BLEU" in text
+    assert "(39.00 ± 1.41 against 36.50 ± 0.71" in text
+    assert "2.00 times as long. At equal time it is ahead for good after 6 minutes" in text
+    text = tables.test_table(systems, SECONDS)
+    assert "| Flickr 2016 | plain-d0.3 | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
+    assert "| Flickr 2016 | rdrop-a2 | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
+    assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
+    text = tables.valid_table(systems, SECONDS)
+    assert (
+        "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 | 36.50 ± 0.71 (best:1) | 2.15 ± 0.00 |"
+        in text
+    )
+    del systems["rdrop-a2"]
+    assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
+
+
+def test_figure(systems, tmp_path):
+    for name in ("both", "plain"):
+        tables.draw(systems, SECONDS, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        systems.pop("rdrop-a2", None)
+    assert (tmp_path / "both.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
+
+
+def test_what_is_committed_is_what_make_results_builds():
+    run(sys.executable, BUILD, "--check")
+
+
+def test_results_say_where_they_come_from():
+    """No figure without command, commit, seed, hardware, versions and date."""
+    found = [path for path in (ROOT / "results").rglob("*.json") if path.parent.name != "classification"]
+    assert found
+    for path in found:
+        result = json.loads(path.read_bytes())
+        text = json.dumps(result)
+        missing = [
+            key
+            for key in ("command", "commit", "seed", "hardware", "versions", "date")
+            if f'"{key}' not in text
+        ]
+        assert not missing, f"{path}: {missing}"
+        assert not re.search(r'"/|home/|root/', text), path
