@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tables and figures of README and docs, from results/; --check only compares. See build_results.py.
 set -euo pipefail
+# shellcheck source=scripts/common/lib.sh
 source "$(dirname "$0")/../common/lib.sh"
 setup_venv examples
 exec python "$ROOT/scripts/experiments/build_results.py" "$@"

@@ -2,6 +2,7 @@
 # Works off a list of trainings, one a core; sets up the virtual environment first. --help: see run_queue.py.
 # scripts/experiments/run_queue.sh results/multi30k/runs.csv FOLDER
 set -euo pipefail
+# shellcheck source=scripts/common/lib.sh
 source "$(dirname "$0")/../common/lib.sh"
 setup_venv examples
 exec python "$ROOT/scripts/experiments/run_queue.py" "$@"
