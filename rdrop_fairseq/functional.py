@@ -4,8 +4,10 @@ Liang et al., "R-Drop: Regularized Dropout for Neural Networks", NeurIPS 2021 (a
 
 Shapes: V classes, K passes, B the batch, ``...`` any further dimensions (time steps). The K passes are
 stacked pass-major along dimension 0, as ``torch.cat([pass_1, ..., pass_K])`` gives them. Logarithms
-are natural. Computation is in fp32 at least: KL is a small difference of large numbers.
+are natural. Computation is in fp32 at least.
 """
+
+from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .fused import Options, linear_rdrop_sums
+from .terms import log_softmax, pairwise_kl, reduce, smoothed_nll
 from .validation import (
     CEReduction,
     KLReduction,
@@ -79,8 +82,8 @@ def label_smoothed_nll_loss(
         )
     check_target(target, lprobs.size(-1), ignore_index)
     ignored = target.eq(ignore_index)
-    loss, nll_loss = _smoothed_nll(lprobs, target.masked_fill(ignored, 0), epsilon)
-    return _reduce(loss, ignored, reduction), _reduce(nll_loss, ignored, reduction)
+    loss, nll_loss = smoothed_nll(lprobs, target.masked_fill(ignored, 0), epsilon)
+    return reduce(loss, ignored, reduction), reduce(nll_loss, ignored, reduction)
 
 
 def compute_kl_loss(
@@ -115,10 +118,10 @@ def compute_kl_loss(
             f"pad_mask must be bool with the shape of p without its last dimension, "
             f"{tuple(p.shape[:-1])}, got {pad_mask.dtype} {tuple(pad_mask.shape)}"
         )
-    kl = _pairwise_kl(torch.stack([_log_softmax(p), _log_softmax(q)]))
+    kl = pairwise_kl(torch.stack([log_softmax(p), log_softmax(q)]))
     if reduction == "batchmean":
-        return _reduce(kl, pad_mask, "sum") / p.size(0)
-    return _reduce(kl, pad_mask, reduction)
+        return reduce(kl, pad_mask, "sum") / p.size(0)
+    return reduce(kl, pad_mask, reduction)
 
 
 def rdrop_loss(
@@ -143,7 +146,8 @@ def rdrop_loss(
         logits: (passes * B, ..., V), pass-major.
         target: class indices, (B, ...), int64.
         alpha: weight of the KL term, finite, >= 0.
-        passes: number of dropout passes K, >= 2.
+        passes: number of dropout passes K, >= 1. One pass is the label-smoothed cross entropy: its KL is 0,
+            and alpha plays no part.
         label_smoothing: epsilon in [0, 1), see :func:`label_smoothed_nll_loss`.
         ignore_index: positions with this target count for nothing.
         ce_reduction: "sum" adds the passes' cross entropies (the paper, the authors' fairseq code),
@@ -160,7 +164,7 @@ def rdrop_loss(
     check_passes_fit("logits", logits, target, passes)
     check_target(target, logits.size(-1), ignore_index)
     return rdrop_loss_from_lprobs(
-        _log_softmax(logits),
+        log_softmax(logits),
         target,
         alpha=alpha,
         passes=passes,
@@ -186,13 +190,17 @@ def rdrop_loss_from_lprobs(
     ignored = target.eq(ignore_index)
     lprobs = lprobs.unflatten(0, (passes, -1))  # (K * B, ..., V) -> (K, B, ..., V)
     safe_target = target.masked_fill(ignored, 0).expand(lprobs.shape[:-1])
-    ce, nll = _smoothed_nll(lprobs, safe_target, label_smoothing)
-    ce = ce.sum(0) if ce_reduction == "sum" else ce.mean(0)
-    kl = _pairwise_kl(lprobs)
+    ce, nll = smoothed_nll(lprobs, safe_target, label_smoothing)
+    loss = ce.sum(0) if ce_reduction == "sum" else ce.mean(0)
+    if passes == 1:
+        kl = torch.zeros_like(loss)
+    else:
+        kl = pairwise_kl(lprobs)
+        loss = loss + alpha * kl
     return RDropLoss(
-        loss=_reduce(ce + alpha * kl, ignored, reduction),
-        nll_loss=_reduce(nll.detach().mean(0), ignored, reduction),
-        kl_loss=_reduce(kl.detach(), ignored, reduction),
+        loss=reduce(loss, ignored, reduction),
+        nll_loss=reduce(nll.detach().mean(0), ignored, reduction),
+        kl_loss=reduce(kl.detach(), ignored, reduction),
     )
 
 
@@ -247,37 +255,3 @@ def linear_rdrop_loss(
     if reduction == "mean":
         sums = sums / target.ne(ignore_index).sum()
     return RDropLoss(sums[0], sums[1].detach(), sums[2].detach())
-
-
-def _log_softmax(logits: Tensor) -> Tensor:
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    return torch.log_softmax(logits, dim=-1, dtype=dtype)
-
-
-def _smoothed_nll(lprobs: Tensor, target: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Per position, (..., V) and (...) to two (...)."""
-    nll = -lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    if epsilon == 0.0:
-        return nll, nll
-    eps_i = epsilon / max(lprobs.size(-1) - 1, 1)
-    return (1.0 - epsilon - eps_i) * nll - eps_i * lprobs.sum(-1), nll
-
-
-def _pairwise_kl(lprobs: Tensor) -> Tensor:
-    """Mean of KL(p_i || p_j) over the ordered pairs i != j of K passes, (K, ..., V) to (...).
-
-    In O(K): with the means p and l over the passes,
-    sum_{i,j} sum_v p_i (l_i - l_j) = K sum_i sum_v (p_i - p) (l_i - l).
-    Centring both factors keeps a small divergence accurate and that of equal passes zero.
-    """
-    probs = lprobs.exp()
-    centred = (probs - probs.mean(0)) * (lprobs - lprobs.mean(0))
-    return centred.sum((0, -1)) / (lprobs.size(0) - 1)
-
-
-def _reduce(per_position: Tensor, ignored: Tensor, reduction: str) -> Tensor:
-    per_position = per_position.masked_fill(ignored, 0.0)
-    if reduction == "none":
-        return per_position
-    total = per_position.sum()
-    return total / ignored.logical_not().sum() if reduction == "mean" else total

@@ -6,7 +6,7 @@ For one position, K passes, logits z_k = W h_k + b over V classes, p_k = softmax
     CE_k       (1 - eps - eps_i) (lse_k - z_k[y]) + eps_i sum_v (lse_k - z_k[v]),  eps_i = eps / (V - 1)
     KL         1/(K-1) sum_k D_k,   D_k = sum_v p_k (l_k - l),   l_k = z_k - lse_k,   l = mean_k l_k
 
-(KL is the mean of KL(p_i || p_j) over ordered pairs, see functional._pairwise_kl.) With
+(KL is the mean of KL(p_i || p_j) over ordered pairs, see terms.pairwise_kl.) With
 c_k = z_k - mean_j z_j, E_k = sum_v p_k c_k and p = mean_k p_k, the lse cancel in sum_k D_k: KL is
 sum_k E_k / (K-1), and no log-softmax is needed. The gradient, with a = alpha / (K-1):
 
@@ -17,6 +17,7 @@ sum_k E_k / (K-1), and no log-softmax is needed. The gradient, with a = alpha / 
 and dh_k = W^T G_k, dW = sum G_k h_k^T, db = sum G_k. G needs nothing beyond its own position, so forward
 puts it in the place of the logits and multiplies on; backward only scales dh, dW and db by grad_output.
 That is three matrix products, as many as the projection alone costs, and no logits are kept.
+One pass, K = 1, is the cross entropy: KL is 0, and G = s dCE/dz.
 (Gradient in forward, in chunks: as in Liger-Kernel's fused linear losses.)
 """
 
@@ -101,7 +102,7 @@ class LinearRDrop(torch.autograd.Function):
         grad_bias = torch.zeros_like(weight[:, 0], dtype=compute) if need_bias else None
         sums = weight.new_zeros(4, dtype=compute)
 
-        positions = _positions(target.ne(options.ignore_index), options.max_positions)
+        positions, padded = _positions(target.ne(options.ignore_index), options.max_positions)
         row_bytes = passes * num_classes * compute.itemsize
         chunk_size = options.chunk_size or max(CHUNK_POSITIONS, _rows(CHUNK_BYTES, device, row_bytes))
         chunk_size = min(chunk_size, max(1, positions.size(0)))
@@ -141,8 +142,7 @@ class LinearRDrop(torch.autograd.Function):
                 grad_states = grad_states.unflatten(0, (-1, passes)).transpose(0, 1).to(keep)
                 every_pass = torch.arange(passes, device=hidden.device).unsqueeze(1)
                 # Fillers all name the last position: accumulating, they add zero to it.
-                accumulate = device != "cpu"
-                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=accumulate)
+                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=padded)
 
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
         ctx.dtypes = hidden.dtype, weight.dtype
@@ -180,7 +180,7 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
         (n, 4): objective, NLL, KL, correct predictions of each position.
     """
     passes, num_classes = logits.shape[1:]
-    s, a = options.ce_scale, options.alpha / (passes - 1)
+    s = options.ce_scale
     eps_i = options.label_smoothing / max(num_classes - 1, 1)
     on_target = 1.0 - options.label_smoothing - eps_i
     target = target.view(-1, 1, 1).expand(-1, passes, 1)
@@ -190,22 +190,29 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
     lse = largest - probs.amax(-1).log()  # exact where the largest term is; no second exp
     target_logits = logits.gather(-1, target).squeeze(-1)
     nll = lse - target_logits
+    correct = target_logits.eq(largest).sum(1).to(nll.dtype)
 
-    mean = _sum_over_passes(logits).div_(passes)
-    smooth = num_classes * lse.sum(1) - passes * mean.sum((1, 2))
-    ce = s * (on_target * nll.sum(1) + eps_i * smooth)
+    mean = logits if passes == 1 else _sum_over_passes(logits).div_(passes)
+    ce = on_target * nll.sum(1)
+    if eps_i > 0:
+        ce += eps_i * (num_classes * lse.sum(1) - passes * mean.sum((1, 2)))
+    objective = s * ce
 
-    logits -= mean
-    expectation = torch.linalg.vecdot(probs, logits)  # E_k
-    kl = expectation.sum(1) / (passes - 1)
-
-    torch.add((s + a * (1 - expectation)).unsqueeze(-1), logits, alpha=a, out=logits)
-    torch.addcmul(logits.new_full((), -s * eps_i), logits, probs, out=logits)
-    logits.sub_(_sum_over_passes(probs), alpha=a / passes)
+    if passes == 1:
+        kl = torch.zeros_like(objective)
+        torch.sub(probs, s * eps_i, out=logits)
+    else:
+        a = options.alpha / (passes - 1)
+        logits -= mean
+        expectation = torch.linalg.vecdot(probs, logits)  # E_k
+        kl = expectation.sum(1) / (passes - 1)
+        objective += options.alpha * kl
+        torch.add((s + a * (1 - expectation)).unsqueeze(-1), logits, alpha=a, out=logits)
+        torch.addcmul(logits.new_full((), -s * eps_i), logits, probs, out=logits)
+        logits.sub_(_sum_over_passes(probs), alpha=a / passes)
     logits.scatter_add_(-1, target, torch.full_like(nll, -s * on_target).unsqueeze(-1))
 
-    correct = target_logits.eq(largest).sum(1).to(kl.dtype)
-    return torch.stack([ce + options.alpha * kl, nll.mean(1), kl, correct], dim=1)
+    return torch.stack([objective, nll.mean(1), kl, correct], dim=1)
 
 
 def _sum_over_passes(x: Tensor) -> Tensor:
@@ -217,13 +224,13 @@ def _sum_over_passes(x: Tensor) -> Tensor:
     return total
 
 
-def _positions(counted: Tensor, upper_bound: int | None) -> Tensor:
-    """Indices of the true elements, (n, counted.dim()); off the CPU padded with -1 to a known n."""
+def _positions(counted: Tensor, upper_bound: int | None) -> tuple[Tensor, bool]:
+    """Indices of the true elements, (n, counted.dim()); off the CPU padded with -1 to a known n, and True."""
     if counted.device.type == "cpu":
-        return counted.nonzero()
+        return counted.nonzero(), False
     size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
     torch._assert_async(counted.sum() <= size)
-    return torch.nonzero_static(counted, size=size, fill_value=-1)
+    return torch.nonzero_static(counted, size=size, fill_value=-1), True
 
 
 def _rows(budget: dict[str, int], device: str, row_bytes: int) -> int:

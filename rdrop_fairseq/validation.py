@@ -28,8 +28,8 @@ def check_rdrop_options(alpha: float, passes: int, label_smoothing: float, ce_re
     """The options that every R-Drop loss and the criterion share."""
     if not (math.isfinite(alpha) and alpha >= 0):
         raise ValueError(f"alpha must be a finite number >= 0, got {alpha}")
-    if isinstance(passes, bool) or not isinstance(passes, int) or passes < 2:
-        raise ValueError(f"passes must be an integer >= 2, got {passes}")
+    if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
+        raise ValueError(f"passes must be an integer >= 1, got {passes}")
     check_epsilon("label_smoothing", label_smoothing)
     check_choice("ce_reduction", ce_reduction, CEReduction)
 
