@@ -14,19 +14,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from . import validation
 from .fused import Options, linear_rdrop_sums
 from .terms import log_softmax, pairwise_kl, reduce, smoothed_nll
-from .validation import (
-    CEReduction,
-    KLReduction,
-    Reduction,
-    check_choice,
-    check_epsilon,
-    check_linear,
-    check_passes_fit,
-    check_rdrop_options,
-    check_target,
-)
+from .validation import CEReduction, KLReduction, Reduction
 
 
 class RDropLoss(NamedTuple):
@@ -73,14 +64,15 @@ def label_smoothed_nll_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    check_choice("reduction", reduction, Reduction)
-    check_epsilon("epsilon", epsilon)
+    validation.check_choice("reduction", reduction, Reduction)
+    epsilon = validation.check_epsilon("epsilon", epsilon)
+    validation.check_logits("lprobs", lprobs)
+    validation.check_target(target, lprobs.size(-1), ignore_index, lprobs.device)
     if lprobs.shape[:-1] != target.shape:
         raise ValueError(
             f"target must have the shape of lprobs without its last dimension, "
             f"got target {tuple(target.shape)} and lprobs {tuple(lprobs.shape)}"
         )
-    check_target(target, lprobs.size(-1), ignore_index)
     ignored = target.eq(ignore_index)
     loss, nll_loss = smoothed_nll(lprobs, target.masked_fill(ignored, 0), epsilon)
     return reduce(loss, ignored, reduction), reduce(nll_loss, ignored, reduction)
@@ -108,16 +100,15 @@ def compute_kl_loss(
     Raises:
         ValueError: an unknown reduction, or shapes that do not fit.
     """
-    check_choice("reduction", reduction, KLReduction)
-    if p.dim() == 0 or p.shape != q.shape:
+    validation.check_choice("reduction", reduction, KLReduction)
+    validation.check_logits("p", p)
+    validation.check_logits("q", q)
+    validation.check_same("q", q, "p", p)
+    if p.shape != q.shape:
         raise ValueError(f"p and q must be logits of one shape, got {tuple(p.shape)} and {tuple(q.shape)}")
     if pad_mask is None:
         pad_mask = torch.zeros(p.shape[:-1], dtype=torch.bool, device=p.device)
-    if pad_mask.dtype != torch.bool or pad_mask.shape != p.shape[:-1]:
-        raise ValueError(
-            f"pad_mask must be bool with the shape of p without its last dimension, "
-            f"{tuple(p.shape[:-1])}, got {pad_mask.dtype} {tuple(pad_mask.shape)}"
-        )
+    validation.check_pad_mask(pad_mask, p)
     kl = pairwise_kl(torch.stack([log_softmax(p), log_softmax(q)]))
     if reduction == "batchmean":
         return reduce(kl, pad_mask, "sum") / p.size(0)
@@ -159,10 +150,13 @@ def rdrop_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
-    check_choice("reduction", reduction, Reduction)
-    check_passes_fit("logits", logits, target, passes)
-    check_target(target, logits.size(-1), ignore_index)
+    alpha, passes, label_smoothing = validation.check_rdrop_options(
+        alpha, passes, label_smoothing, ce_reduction
+    )
+    validation.check_choice("reduction", reduction, Reduction)
+    validation.check_logits("logits", logits)
+    validation.check_target(target, logits.size(-1), ignore_index, logits.device)
+    validation.check_passes_fit("logits", logits, target, passes)
     return rdrop_loss_from_lprobs(
         log_softmax(logits),
         target,
@@ -196,7 +190,7 @@ def rdrop_loss_from_lprobs(
         kl = torch.zeros_like(loss)
     else:
         kl = pairwise_kl(lprobs)
-        loss = loss + alpha * kl
+        loss = loss + alpha * kl if alpha > 0 else loss  # 0 times an infinite KL would be NaN
     return RDropLoss(
         loss=reduce(loss, ignored, reduction),
         nll_loss=reduce(nll.detach().mean(0), ignored, reduction),
@@ -236,13 +230,15 @@ def linear_rdrop_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
-    check_choice("reduction", reduction, Literal["sum", "mean"])
-    check_passes_fit("hidden", hidden, target, passes)
-    check_linear(hidden, weight, bias)
-    check_target(target, weight.size(0), ignore_index)
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be >= 1 or None, got {chunk_size}")
+    alpha, passes, label_smoothing = validation.check_rdrop_options(
+        alpha, passes, label_smoothing, ce_reduction
+    )
+    validation.check_choice("reduction", reduction, Literal["sum", "mean"])
+    chunk_size = validation.check_chunk_size(chunk_size)
+    validation.check_floating("hidden", hidden)
+    validation.check_linear(hidden, weight, bias)
+    validation.check_target(target, weight.size(0), ignore_index, hidden.device)
+    validation.check_passes_fit("hidden", hidden, target, passes)
     options = Options(
         alpha=alpha,
         passes=passes,

@@ -19,7 +19,12 @@ puts it in the place of the logits and multiplies on; backward only scales dh, d
 That is three matrix products, as many as the projection alone costs, and no logits are kept.
 One pass, K = 1, is the cross entropy: KL is 0, and G = s dCE/dz.
 (Gradient in forward, in chunks: as in Liger-Kernel's fused linear losses.)
+
+A masked class has a bias of -inf: p_k = 0, but c_k = -inf + inf. UNREACHABLE takes the place of -inf, and c_k
+is 0; infinite losses, of a masked target or of a smoothed masked class, are added afterwards.
 """
+
+from __future__ import annotations
 
 from typing import Any, NamedTuple
 
@@ -27,12 +32,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .compatibility import autocast_dtype, mm, nonzero_static
+from .precision import addmm_, to_product_dtype
+
 # Bytes of a chunk's logits, and of those of its rows that the elementwise part takes at a time: on a
 # CPU these should stay in the cache, a GPU wants everything at once. A matrix product needs some rows to be
 # fast, whatever the vocabulary. Measured in docs/fused-loss.md.
 CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
 CHUNK_POSITIONS = 128  # at least
 BLOCK_BYTES = {"cpu": 2 << 20, "cuda": 512 << 20}
+
+UNREACHABLE = -1e30  # a logit without probability whose sums over classes and passes stay finite in fp32
 
 
 class Options(NamedTuple):
@@ -58,8 +68,8 @@ def linear_rdrop_sums(
 ) -> Tensor:
     """:class:`LinearRDrop` for hidden (K * B, ..., D), under autocast in the autocast dtype."""
     device = hidden.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
+    dtype = autocast_dtype(device)
+    if dtype is not None:
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
     if not torch.is_grad_enabled():  # a Function's forward can't tell
@@ -101,9 +111,12 @@ class LinearRDrop(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight, dtype=compute) if need_weight else None
         grad_bias = torch.zeros_like(weight[:, 0], dtype=compute) if need_bias else None
         sums = weight.new_zeros(4, dtype=compute)
+        if bias is not None:
+            masked_losses = _masked_losses(bias, options.label_smoothing)
+            bias = bias.to(compute).clamp(min=UNREACHABLE)
 
         positions, padded = _positions(target.ne(options.ignore_index), options.max_positions)
-        row_bytes = passes * num_classes * compute.itemsize
+        row_bytes = passes * num_classes * torch.finfo(compute).bits // 8
         chunk_size = options.chunk_size or max(CHUNK_POSITIONS, _rows(CHUNK_BYTES, device, row_bytes))
         chunk_size = min(chunk_size, max(1, positions.size(0)))
         block_size = _rows(BLOCK_BYTES, device, row_bytes)
@@ -122,9 +135,10 @@ class LinearRDrop(torch.autograd.Function):
             if product == compute:
                 torch.mm(states, projection.t(), out=flat_logits)
             else:
-                flat_logits.copy_(torch.mm(states, projection.t(), out_dtype=compute))
+                flat_logits.copy_(mm(states, projection.t(), compute))
             if bias is not None:
                 logits += bias
+                sums += masked_losses[chunk_target].masked_fill(counts.eq(0).unsqueeze(1), 0.0).sum(0)
             for block in range(0, chunk.size(0), block_size):
                 rows = slice(block, block + block_size)
                 probs = probs_buffer[: logits[rows].size(0)]
@@ -132,12 +146,12 @@ class LinearRDrop(torch.autograd.Function):
             grad = flat_logits  # (n * K, V), since losses_and_grad_
             if grad_bias is not None:
                 grad_bias += counts.repeat_interleave(passes) @ grad
-            grad, unscale = _to_product_dtype(grad, product)
+            grad, unscale = to_product_dtype(grad, product)
             if grad_weight is not None:
-                _addmm_(grad_weight, grad.t(), states, unscale)
+                addmm_(grad_weight, grad.t(), states, unscale)
             if grad_hidden is not None:
                 grad_states = torch.zeros_like(states, dtype=compute)
-                _addmm_(grad_states, grad, projection, unscale)
+                addmm_(grad_states, grad, projection, unscale)
                 grad_states *= counts.repeat_interleave(passes).unsqueeze(1)
                 grad_states = grad_states.unflatten(0, (-1, passes)).transpose(0, 1).to(keep)
                 every_pass = torch.arange(passes, device=hidden.device).unsqueeze(1)
@@ -230,27 +244,16 @@ def _positions(counted: Tensor, upper_bound: int | None) -> tuple[Tensor, bool]:
         return counted.nonzero(), False
     size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
     torch._assert_async(counted.sum() <= size)
-    return torch.nonzero_static(counted, size=size, fill_value=-1), True
+    return nonzero_static(counted, size), True
+
+
+def _masked_losses(bias: Tensor, label_smoothing: float) -> Tensor:
+    """(V, 4): inf in the objective and the NLL of a masked target; in every objective if it is smoothed."""
+    masked = bias < UNREACHABLE
+    infinite = masked | masked.any() if label_smoothing > 0 else masked
+    losses = torch.stack([infinite, masked, torch.zeros_like(masked), torch.zeros_like(masked)], dim=1)
+    return torch.zeros_like(losses, dtype=torch.float32).masked_fill(losses, torch.inf)
 
 
 def _rows(budget: dict[str, int], device: str, row_bytes: int) -> int:
     return max(1, budget.get(device, budget["cuda"]) // row_bytes)
-
-
-def _to_product_dtype(grad: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | float]:
-    """``grad`` for a matrix product in ``dtype``, and the factor that the product needs afterwards.
-
-    fp16 can't represent small gradients: a power of two brings the largest to about 2^14.
-    """
-    if dtype != torch.float16:
-        return grad.to(dtype), 1.0
-    scale = torch.exp2(torch.floor(14 - grad.abs().amax().clamp(min=2**-14).log2()))
-    return (grad * scale).to(dtype), 1 / scale
-
-
-def _addmm_(out: Tensor, a: Tensor, b: Tensor, factor: Tensor | float = 1.0) -> None:
-    """out += factor * a @ b, in the precision of ``out`` even where a and b are fp16 or bf16."""
-    if a.dtype == out.dtype:
-        out.addmm_(a, b)
-    else:
-        out.add_(torch.mm(a, b, out_dtype=out.dtype) * factor)

@@ -26,11 +26,22 @@ def pairwise_kl(lprobs: Tensor) -> Tensor:
 
     In O(K): with the means p and l over the passes,
     sum_{i,j} sum_v p_i (l_i - l_j) = K sum_i sum_v (p_i - p) (l_i - l).
-    Centring both factors keeps a small divergence accurate and that of equal passes zero.
+    Centring both factors keeps a small divergence accurate and that of equal passes zero. A class without
+    probability in any pass adds nothing, though its l be -inf; where only some passes mask it, KL is inf.
     """
     probs = lprobs.exp()
-    centred = (probs - probs.mean(0)) * (lprobs - lprobs.mean(0))
-    return centred.sum((0, -1)) / (lprobs.size(0) - 1)
+    mean_probs, mean_lprobs = probs.mean(0), lprobs.mean(0)
+    # Adding the negative mean, autograd needs no negative of the whole tensor's gradient.
+    spread = lprobs + -mean_lprobs
+    masked = mean_lprobs.isneginf()
+    to_mask = masked.device.type != "cpu" or bool(masked.any())  # only on a CPU the host may look
+    if to_mask:
+        with torch.no_grad():  # the gradient is zero there: that of spread is p_i - p, that of p_i is spread
+            spread.masked_fill_(masked, 0.0)
+    kl = ((probs + -mean_probs) * spread).sum((0, -1)) / (lprobs.size(0) - 1)
+    if to_mask:
+        kl = kl.masked_fill((masked & mean_probs.ne(0)).any(-1), torch.inf)
+    return kl
 
 
 def reduce(per_position: Tensor, ignored: Tensor, reduction: str) -> Tensor:

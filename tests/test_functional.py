@@ -1,5 +1,7 @@
 """The public losses against the formulas of tests/reference.py, torch and fairseq."""
 
+from __future__ import annotations
+
 import math
 
 import pytest
@@ -81,7 +83,7 @@ def test_reductions(reduction):
     each = rdrop_loss(logits, target, alpha=5, ignore_index=PAD, reduction="none")
     got = rdrop_loss(logits, target, alpha=5, ignore_index=PAD, reduction=reduction)
     count = target.ne(PAD).sum()
-    for all_positions, value in zip(each, got, strict=True):
+    for all_positions, value in zip(each, got):
         assert all_positions.shape == target.shape
         assert all_positions[target.eq(PAD)].eq(0).all()
         expected = {
