@@ -5,6 +5,10 @@ Liang et al., "R-Drop: Regularized Dropout for Neural Networks", NeurIPS 2021 (a
 Shapes: V classes, K passes, B the batch, ``...`` any further dimensions (time steps). The K passes are
 stacked pass-major along dimension 0, as ``torch.cat([pass_1, ..., pass_K])`` gives them. Logarithms
 are natural. Computation is in fp32 at least.
+
+Masked classes have logits, or a bias, of -inf. Masked in every pass, they add nothing to the KL and get
+gradient 0. The loss is infinite, as in torch's cross_entropy, where the target is masked, and under label
+smoothing beside any masked class, which has to get eps / (V - 1). Masked in some passes only, the KL is.
 """
 
 from __future__ import annotations
@@ -136,7 +140,7 @@ def rdrop_loss(
     Args:
         logits: (passes * B, ..., V), pass-major.
         target: class indices, (B, ...), int64.
-        alpha: weight of the KL term, finite, >= 0.
+        alpha: weight of the KL term, in [0, 1e30].
         passes: number of dropout passes K, >= 1. One pass is the label-smoothed cross entropy: its KL is 0,
             and alpha plays no part.
         label_smoothing: epsilon in [0, 1), see :func:`label_smoothed_nll_loss`.

@@ -128,7 +128,8 @@ class LinearRDrop(torch.autograd.Function):
             counts = index[0].ge(0).to(compute)  # 0 for the fillers of _positions
             chunk_target = target[index].clamp(min=0)
             # (K, B, ..., D) -> (n, K, D). Zeros for fillers keep them out of grad_weight.
-            states = hidden[(slice(None), *index)].transpose(0, 1).to(product)
+            of_all_passes = (slice(None), *index)
+            states = hidden[of_all_passes].transpose(0, 1).to(product)
             states = (states * counts.to(product).view(-1, 1, 1)).flatten(0, 1)  # (n * K, D)
             logits = logits_buffer[: chunk.size(0)]
             flat_logits = logits.flatten(0, 1)

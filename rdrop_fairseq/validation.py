@@ -26,7 +26,7 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     """``choices`` is a ``Literal``."""
     if not isinstance(value, str) or value not in get_args(choices):
         names = ", ".join(map(repr, get_args(choices)))
-        raise ValueError(f"{name} must be one of {names}, got {value!r}")
+        raise ValueError(f"{name} must be one of {names}, got {_shown(value)}")
 
 
 def check_integer(name: str, value: Any, low: int, high: int = 2**63 - 1, or_none: str = "") -> int:
@@ -139,8 +139,8 @@ def check_linear(hidden: Tensor, weight: Any, bias: Any) -> None:
 
 def check_same(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
     """Of one device and one dtype; autocast, where it is on, sees to the dtypes."""
-    cast = autocast_dtype(other.device.type) is not None
-    if value.device != other.device or (value.dtype != other.dtype and not cast):
+    same = value.device == other.device and value.dtype == other.dtype
+    if not same and (value.device != other.device or autocast_dtype(other.device.type) is None):
         raise ValueError(
             f"{name} must have the device and dtype of {other_name}, "
             f"got {name} {_shown(value)} and {other_name} {_shown(other)}"
@@ -163,7 +163,8 @@ def check_target(target: Any, num_classes: int, ignore_index: Any, device: torch
 
 
 def _shown(value: Any) -> str:
-    """A tensor's dtype, shape and device; its values may lie on an accelerator."""
-    if not isinstance(value, Tensor):
-        return str(value) if isinstance(value, Real) else repr(value)
-    return f"a tensor of {value.dtype}, shape {tuple(value.shape)}, on {value.device}"
+    """One line; of a tensor dtype, shape and device, as its values may lie on an accelerator."""
+    if isinstance(value, Tensor):
+        return f"a tensor of {value.dtype}, shape {tuple(value.shape)}, on {value.device}"
+    shown = " ".join((str(value) if isinstance(value, Real) else repr(value)).split())
+    return shown if len(shown) <= 80 else f"{shown[:80]}..."
