@@ -30,17 +30,18 @@ def pairwise_kl(lprobs: Tensor) -> Tensor:
     probability in any pass adds nothing, though its l be -inf; where only some passes mask it, KL is inf.
     """
     probs = lprobs.exp()
-    mean_probs, mean_lprobs = probs.mean(0), lprobs.mean(0)
     # Adding the negative mean, autograd needs no negative of the whole tensor's gradient.
-    spread = lprobs + -mean_lprobs
-    masked = mean_lprobs.isneginf()
-    to_mask = masked.device.type != "cpu" or bool(masked.any())  # only on a CPU the host may look
+    minus_p, minus_l = probs.mean(0).neg_(), lprobs.mean(0).neg_()
+    spread = lprobs + minus_l
+    # Only on a CPU the host may look, at a sum that is inf or NaN beside any class that a pass masks.
+    to_mask = lprobs.device.type != "cpu" or not bool(minus_l.sum() < torch.inf)
     if to_mask:
+        masked = minus_l.isposinf()
         with torch.no_grad():  # the gradient is zero there: that of spread is p_i - p, that of p_i is spread
             spread.masked_fill_(masked, 0.0)
-    kl = ((probs + -mean_probs) * spread).sum((0, -1)) / (lprobs.size(0) - 1)
+    kl = ((probs + minus_p) * spread).sum((0, -1)) / (lprobs.size(0) - 1)
     if to_mask:
-        kl = kl.masked_fill((masked & mean_probs.ne(0)).any(-1), torch.inf)
+        kl = kl.masked_fill((masked & minus_p.ne(0)).any(-1), torch.inf)
     return kl
 
 
