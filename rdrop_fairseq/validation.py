@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Literal, get_args
@@ -49,7 +50,7 @@ def check_real(name: str, value: Any, wanted: str, inside: Callable[[Any], bool]
 
 
 def check_epsilon(name: str, value: Any) -> float:
-    return check_real(name, value, "a number in [0, 1)", lambda x: 0 <= x < 1)
+    return check_real(name, value, "in [0, 1)", lambda x: 0 <= x < 1)
 
 
 def check_rdrop_options(
@@ -57,8 +58,9 @@ def check_rdrop_options(
 ) -> tuple[float, int, float]:
     """The options that every R-Drop loss and the criterion share; returns the numbers as Python's own."""
     check_choice("ce_reduction", ce_reduction, CEReduction)
+    check_real("alpha", alpha, "a finite number >= 0", lambda x: 0 <= x <= sys.float_info.max)
     return (
-        check_real("alpha", alpha, f"a number in [0, {MAX_ALPHA:g}]", lambda x: 0 <= x <= MAX_ALPHA),
+        check_real("alpha", alpha, f"at most {MAX_ALPHA:g}", lambda x: x <= MAX_ALPHA),
         check_integer("passes", passes, 1),
         check_epsilon("label_smoothing", label_smoothing),
     )
