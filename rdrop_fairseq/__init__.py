@@ -1,7 +1,5 @@
 """R-Drop for fairseq: this folder is the ``--user-dir``; the losses need torch only."""
 
-import sys
-
 from .functional import (
     RDropLoss,
     compute_kl_loss,
@@ -9,6 +7,7 @@ from .functional import (
     linear_rdrop_loss,
     rdrop_loss,
 )
+from .registration import register_with_fairseq
 
 __version__ = "0.1.0"
 __all__ = [
@@ -19,7 +18,4 @@ __all__ = [
     "rdrop_loss",
 ]
 
-# fairseq imports its --user-dir, and is then loaded itself. Everybody else is spared its import.
-if sys.modules.get("fairseq"):
-    from . import checkpoint_safety as checkpoint_safety
-    from . import label_smoothed_cross_entropy_rdrop as label_smoothed_cross_entropy_rdrop
+register_with_fairseq()

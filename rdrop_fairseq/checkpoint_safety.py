@@ -6,12 +6,15 @@ the package is imported. torch refuses a checkpoint with any other type, naming 
 file.
 """
 
+from __future__ import annotations
+
 import argparse
 from typing import Any
 
 import numpy as np
-import torch
 from fairseq.logging import meters
+
+from .compatibility import add_safe_globals
 
 _ARRAY_FUNCTIONS: list[Any] = [np.empty(0).__reduce__()[0], np.float64().__reduce__()[0]]
 _DTYPE_CODES = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"
@@ -30,4 +33,4 @@ SAFE_GLOBALS: list[Any] = [
     ),
 ]
 
-torch.serialization.add_safe_globals(SAFE_GLOBALS)
+add_safe_globals(SAFE_GLOBALS)

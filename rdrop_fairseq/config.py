@@ -1,7 +1,7 @@
 """The flags of the criterion; with fairseq-hydra-train the keys under ``criterion``."""
 
 from dataclasses import dataclass, field
-from typing import List  # noqa: UP035  (fairseq reads the type of a list flag from its name)
+from typing import List  # not list: fairseq reads the type of a list flag from its name
 
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterionConfig
 from fairseq.dataclass import ChoiceEnum
@@ -17,7 +17,7 @@ class LabelSmoothedCrossEntropyRDropConfig(LabelSmoothedCrossEntropyCriterionCon
         default=2,
         metadata={"help": "number of passes with independent dropout masks, at least 2"},
     )
-    rdrop_dropout: List[float] = field(  # noqa: UP006
+    rdrop_dropout: List[float] = field(
         default_factory=list,
         metadata={
             "help": "a dropout rate for each pass, as 0.1,0.3: the model's highest rate in that pass, its "

@@ -4,26 +4,24 @@ Liang et al., "R-Drop: Regularized Dropout for Neural Networks", NeurIPS 2021 (a
 
 Shapes: V classes, K passes, B the batch, ``...`` any further dimensions (time steps). The K passes are
 stacked pass-major along dimension 0, as ``torch.cat([pass_1, ..., pass_K])`` gives them. Logarithms
-are natural. Computation is in fp32 at least: KL is a small difference of large numbers.
+are natural. Computation is in fp32 at least.
+
+Masked classes have logits, or a bias, of -inf. Masked in every pass, they add nothing to the KL and get
+gradient 0. The loss is infinite, as in torch's cross_entropy, where the target is masked, and under label
+smoothing beside any masked class, which has to get eps / (V - 1). Masked in some passes only, the KL is.
 """
+
+from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import validation
 from .fused import Options, linear_rdrop_sums
-from .validation import (
-    CEReduction,
-    KLReduction,
-    Reduction,
-    check_choice,
-    check_epsilon,
-    check_linear,
-    check_passes_fit,
-    check_rdrop_options,
-    check_target,
-)
+from .terms import log_softmax, pairwise_kl, reduce, smoothed_nll
+from .validation import CEReduction, KLReduction, Reduction
 
 
 class RDropLoss(NamedTuple):
@@ -70,17 +68,18 @@ def label_smoothed_nll_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    check_choice("reduction", reduction, Reduction)
-    check_epsilon("epsilon", epsilon)
+    validation.check_choice("reduction", reduction, Reduction)
+    epsilon = validation.check_epsilon("epsilon", epsilon)
+    validation.check_logits("lprobs", lprobs)
+    validation.check_target(target, lprobs.size(-1), ignore_index, lprobs.device)
     if lprobs.shape[:-1] != target.shape:
         raise ValueError(
             f"target must have the shape of lprobs without its last dimension, "
             f"got target {tuple(target.shape)} and lprobs {tuple(lprobs.shape)}"
         )
-    check_target(target, lprobs.size(-1), ignore_index)
     ignored = target.eq(ignore_index)
-    loss, nll_loss = _smoothed_nll(lprobs, target.masked_fill(ignored, 0), epsilon)
-    return _reduce(loss, ignored, reduction), _reduce(nll_loss, ignored, reduction)
+    loss, nll_loss = smoothed_nll(lprobs, target.masked_fill(ignored, 0), epsilon)
+    return reduce(loss, ignored, reduction), reduce(nll_loss, ignored, reduction)
 
 
 def compute_kl_loss(
@@ -105,20 +104,19 @@ def compute_kl_loss(
     Raises:
         ValueError: an unknown reduction, or shapes that do not fit.
     """
-    check_choice("reduction", reduction, KLReduction)
-    if p.dim() == 0 or p.shape != q.shape:
+    validation.check_choice("reduction", reduction, KLReduction)
+    validation.check_logits("p", p)
+    validation.check_logits("q", q)
+    validation.check_same("q", q, "p", p)
+    if p.shape != q.shape:
         raise ValueError(f"p and q must be logits of one shape, got {tuple(p.shape)} and {tuple(q.shape)}")
     if pad_mask is None:
         pad_mask = torch.zeros(p.shape[:-1], dtype=torch.bool, device=p.device)
-    if pad_mask.dtype != torch.bool or pad_mask.shape != p.shape[:-1]:
-        raise ValueError(
-            f"pad_mask must be bool with the shape of p without its last dimension, "
-            f"{tuple(p.shape[:-1])}, got {pad_mask.dtype} {tuple(pad_mask.shape)}"
-        )
-    kl = _pairwise_kl(torch.stack([_log_softmax(p), _log_softmax(q)]))
+    validation.check_pad_mask(pad_mask, p)
+    kl = pairwise_kl(torch.stack([log_softmax(p), log_softmax(q)]))
     if reduction == "batchmean":
-        return _reduce(kl, pad_mask, "sum") / p.size(0)
-    return _reduce(kl, pad_mask, reduction)
+        return reduce(kl, pad_mask, "sum") / p.size(0)
+    return reduce(kl, pad_mask, reduction)
 
 
 def rdrop_loss(
@@ -142,8 +140,9 @@ def rdrop_loss(
     Args:
         logits: (passes * B, ..., V), pass-major.
         target: class indices, (B, ...), int64.
-        alpha: weight of the KL term, finite, >= 0.
-        passes: number of dropout passes K, >= 2.
+        alpha: weight of the KL term, in [0, 1e30].
+        passes: number of dropout passes K, >= 1. One pass is the label-smoothed cross entropy: its KL is 0,
+            and alpha plays no part.
         label_smoothing: epsilon in [0, 1), see :func:`label_smoothed_nll_loss`.
         ignore_index: positions with this target count for nothing.
         ce_reduction: "sum" adds the passes' cross entropies (the paper, the authors' fairseq code),
@@ -155,12 +154,15 @@ def rdrop_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
-    check_choice("reduction", reduction, Reduction)
-    check_passes_fit("logits", logits, target, passes)
-    check_target(target, logits.size(-1), ignore_index)
+    alpha, passes, label_smoothing = validation.check_rdrop_options(
+        alpha, passes, label_smoothing, ce_reduction
+    )
+    validation.check_choice("reduction", reduction, Reduction)
+    validation.check_logits("logits", logits)
+    validation.check_target(target, logits.size(-1), ignore_index, logits.device)
+    validation.check_passes_fit("logits", logits, target, passes)
     return rdrop_loss_from_lprobs(
-        _log_softmax(logits),
+        log_softmax(logits),
         target,
         alpha=alpha,
         passes=passes,
@@ -186,13 +188,17 @@ def rdrop_loss_from_lprobs(
     ignored = target.eq(ignore_index)
     lprobs = lprobs.unflatten(0, (passes, -1))  # (K * B, ..., V) -> (K, B, ..., V)
     safe_target = target.masked_fill(ignored, 0).expand(lprobs.shape[:-1])
-    ce, nll = _smoothed_nll(lprobs, safe_target, label_smoothing)
-    ce = ce.sum(0) if ce_reduction == "sum" else ce.mean(0)
-    kl = _pairwise_kl(lprobs)
+    ce, nll = smoothed_nll(lprobs, safe_target, label_smoothing)
+    loss = ce.sum(0) if ce_reduction == "sum" else ce.mean(0)
+    if passes == 1:
+        kl = torch.zeros_like(loss)
+    else:
+        kl = pairwise_kl(lprobs)
+        loss = loss + alpha * kl if alpha > 0 else loss  # 0 times an infinite KL would be NaN
     return RDropLoss(
-        loss=_reduce(ce + alpha * kl, ignored, reduction),
-        nll_loss=_reduce(nll.detach().mean(0), ignored, reduction),
-        kl_loss=_reduce(kl.detach(), ignored, reduction),
+        loss=reduce(loss, ignored, reduction),
+        nll_loss=reduce(nll.detach().mean(0), ignored, reduction),
+        kl_loss=reduce(kl.detach(), ignored, reduction),
     )
 
 
@@ -228,13 +234,15 @@ def linear_rdrop_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
-    check_choice("reduction", reduction, Literal["sum", "mean"])
-    check_passes_fit("hidden", hidden, target, passes)
-    check_linear(hidden, weight, bias)
-    check_target(target, weight.size(0), ignore_index)
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be >= 1 or None, got {chunk_size}")
+    alpha, passes, label_smoothing = validation.check_rdrop_options(
+        alpha, passes, label_smoothing, ce_reduction
+    )
+    validation.check_choice("reduction", reduction, Literal["sum", "mean"])
+    chunk_size = validation.check_chunk_size(chunk_size)
+    validation.check_floating("hidden", hidden)
+    validation.check_linear(hidden, weight, bias)
+    validation.check_target(target, weight.size(0), ignore_index, hidden.device)
+    validation.check_passes_fit("hidden", hidden, target, passes)
     options = Options(
         alpha=alpha,
         passes=passes,
@@ -247,37 +255,3 @@ def linear_rdrop_loss(
     if reduction == "mean":
         sums = sums / target.ne(ignore_index).sum()
     return RDropLoss(sums[0], sums[1].detach(), sums[2].detach())
-
-
-def _log_softmax(logits: Tensor) -> Tensor:
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    return torch.log_softmax(logits, dim=-1, dtype=dtype)
-
-
-def _smoothed_nll(lprobs: Tensor, target: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Per position, (..., V) and (...) to two (...)."""
-    nll = -lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    if epsilon == 0.0:
-        return nll, nll
-    eps_i = epsilon / max(lprobs.size(-1) - 1, 1)
-    return (1.0 - epsilon - eps_i) * nll - eps_i * lprobs.sum(-1), nll
-
-
-def _pairwise_kl(lprobs: Tensor) -> Tensor:
-    """Mean of KL(p_i || p_j) over the ordered pairs i != j of K passes, (K, ..., V) to (...).
-
-    In O(K): with the means p and l over the passes,
-    sum_{i,j} sum_v p_i (l_i - l_j) = K sum_i sum_v (p_i - p) (l_i - l).
-    Centring both factors keeps a small divergence accurate and that of equal passes zero.
-    """
-    probs = lprobs.exp()
-    centred = (probs - probs.mean(0)) * (lprobs - lprobs.mean(0))
-    return centred.sum((0, -1)) / (lprobs.size(0) - 1)
-
-
-def _reduce(per_position: Tensor, ignored: Tensor, reduction: str) -> Tensor:
-    per_position = per_position.masked_fill(ignored, 0.0)
-    if reduction == "none":
-        return per_position
-    total = per_position.sum()
-    return total / ignored.logical_not().sum() if reduction == "mean" else total

@@ -6,7 +6,7 @@ For one position, K passes, logits z_k = W h_k + b over V classes, p_k = softmax
     CE_k       (1 - eps - eps_i) (lse_k - z_k[y]) + eps_i sum_v (lse_k - z_k[v]),  eps_i = eps / (V - 1)
     KL         1/(K-1) sum_k D_k,   D_k = sum_v p_k (l_k - l),   l_k = z_k - lse_k,   l = mean_k l_k
 
-(KL is the mean of KL(p_i || p_j) over ordered pairs, see functional._pairwise_kl.) With
+(KL is the mean of KL(p_i || p_j) over ordered pairs, see terms.pairwise_kl.) With
 c_k = z_k - mean_j z_j, E_k = sum_v p_k c_k and p = mean_k p_k, the lse cancel in sum_k D_k: KL is
 sum_k E_k / (K-1), and no log-softmax is needed. The gradient, with a = alpha / (K-1):
 
@@ -17,8 +17,14 @@ sum_k E_k / (K-1), and no log-softmax is needed. The gradient, with a = alpha / 
 and dh_k = W^T G_k, dW = sum G_k h_k^T, db = sum G_k. G needs nothing beyond its own position, so forward
 puts it in the place of the logits and multiplies on; backward only scales dh, dW and db by grad_output.
 That is three matrix products, as many as the projection alone costs, and no logits are kept.
+One pass, K = 1, is the cross entropy: KL is 0, and G = s dCE/dz.
 (Gradient in forward, in chunks: as in Liger-Kernel's fused linear losses.)
+
+A masked class has a bias of -inf: p_k = 0, but c_k = -inf + inf. UNREACHABLE takes the place of -inf, and c_k
+is 0; infinite losses, of a masked target or of a smoothed masked class, are added afterwards.
 """
+
+from __future__ import annotations
 
 from typing import Any, NamedTuple
 
@@ -26,12 +32,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .compatibility import autocast_dtype, mm, nonzero_static
+from .precision import addmm_, to_product_dtype
+
 # Bytes of a chunk's logits, and of those of its rows that the elementwise part takes at a time: on a
 # CPU these should stay in the cache, a GPU wants everything at once. A matrix product needs some rows to be
 # fast, whatever the vocabulary. Measured in docs/fused-loss.md.
 CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
 CHUNK_POSITIONS = 128  # at least
 BLOCK_BYTES = {"cpu": 2 << 20, "cuda": 512 << 20}
+
+UNREACHABLE = -1e30  # a logit without probability whose sums over classes and passes stay finite in fp32
 
 
 class Options(NamedTuple):
@@ -57,8 +68,8 @@ def linear_rdrop_sums(
 ) -> Tensor:
     """:class:`LinearRDrop` for hidden (K * B, ..., D), under autocast in the autocast dtype."""
     device = hidden.device.type
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
+    dtype = autocast_dtype(device)
+    if dtype is not None:
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
     if not torch.is_grad_enabled():  # a Function's forward can't tell
@@ -100,9 +111,12 @@ class LinearRDrop(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight, dtype=compute) if need_weight else None
         grad_bias = torch.zeros_like(weight[:, 0], dtype=compute) if need_bias else None
         sums = weight.new_zeros(4, dtype=compute)
+        if bias is not None:
+            masked_losses = _masked_losses(bias, options.label_smoothing)
+            bias = bias.to(compute).clamp(min=UNREACHABLE)
 
-        positions = _positions(target.ne(options.ignore_index), options.max_positions)
-        row_bytes = passes * num_classes * compute.itemsize
+        positions, padded = _positions(target.ne(options.ignore_index), options.max_positions)
+        row_bytes = passes * num_classes * torch.finfo(compute).bits // 8
         chunk_size = options.chunk_size or max(CHUNK_POSITIONS, _rows(CHUNK_BYTES, device, row_bytes))
         chunk_size = min(chunk_size, max(1, positions.size(0)))
         block_size = _rows(BLOCK_BYTES, device, row_bytes)
@@ -114,16 +128,18 @@ class LinearRDrop(torch.autograd.Function):
             counts = index[0].ge(0).to(compute)  # 0 for the fillers of _positions
             chunk_target = target[index].clamp(min=0)
             # (K, B, ..., D) -> (n, K, D). Zeros for fillers keep them out of grad_weight.
-            states = hidden[(slice(None), *index)].transpose(0, 1).to(product)
+            of_all_passes = (slice(None), *index)
+            states = hidden[of_all_passes].transpose(0, 1).to(product)
             states = (states * counts.to(product).view(-1, 1, 1)).flatten(0, 1)  # (n * K, D)
             logits = logits_buffer[: chunk.size(0)]
             flat_logits = logits.flatten(0, 1)
             if product == compute:
                 torch.mm(states, projection.t(), out=flat_logits)
             else:
-                flat_logits.copy_(torch.mm(states, projection.t(), out_dtype=compute))
+                flat_logits.copy_(mm(states, projection.t(), compute))
             if bias is not None:
                 logits += bias
+                sums += masked_losses[chunk_target].masked_fill(counts.eq(0).unsqueeze(1), 0.0).sum(0)
             for block in range(0, chunk.size(0), block_size):
                 rows = slice(block, block + block_size)
                 probs = probs_buffer[: logits[rows].size(0)]
@@ -131,18 +147,17 @@ class LinearRDrop(torch.autograd.Function):
             grad = flat_logits  # (n * K, V), since losses_and_grad_
             if grad_bias is not None:
                 grad_bias += counts.repeat_interleave(passes) @ grad
-            grad, unscale = _to_product_dtype(grad, product)
+            grad, unscale = to_product_dtype(grad, product)
             if grad_weight is not None:
-                _addmm_(grad_weight, grad.t(), states, unscale)
+                addmm_(grad_weight, grad.t(), states, unscale)
             if grad_hidden is not None:
                 grad_states = torch.zeros_like(states, dtype=compute)
-                _addmm_(grad_states, grad, projection, unscale)
+                addmm_(grad_states, grad, projection, unscale)
                 grad_states *= counts.repeat_interleave(passes).unsqueeze(1)
                 grad_states = grad_states.unflatten(0, (-1, passes)).transpose(0, 1).to(keep)
                 every_pass = torch.arange(passes, device=hidden.device).unsqueeze(1)
                 # Fillers all name the last position: accumulating, they add zero to it.
-                accumulate = device != "cpu"
-                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=accumulate)
+                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=padded)
 
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
         ctx.dtypes = hidden.dtype, weight.dtype
@@ -180,7 +195,7 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
         (n, 4): objective, NLL, KL, correct predictions of each position.
     """
     passes, num_classes = logits.shape[1:]
-    s, a = options.ce_scale, options.alpha / (passes - 1)
+    s = options.ce_scale
     eps_i = options.label_smoothing / max(num_classes - 1, 1)
     on_target = 1.0 - options.label_smoothing - eps_i
     target = target.view(-1, 1, 1).expand(-1, passes, 1)
@@ -190,22 +205,29 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
     lse = largest - probs.amax(-1).log()  # exact where the largest term is; no second exp
     target_logits = logits.gather(-1, target).squeeze(-1)
     nll = lse - target_logits
+    correct = target_logits.eq(largest).sum(1).to(nll.dtype)
 
-    mean = _sum_over_passes(logits).div_(passes)
-    smooth = num_classes * lse.sum(1) - passes * mean.sum((1, 2))
-    ce = s * (on_target * nll.sum(1) + eps_i * smooth)
+    mean = logits if passes == 1 else _sum_over_passes(logits).div_(passes)
+    ce = on_target * nll.sum(1)
+    if eps_i > 0:
+        ce += eps_i * (num_classes * lse.sum(1) - passes * mean.sum((1, 2)))
+    objective = s * ce
 
-    logits -= mean
-    expectation = torch.linalg.vecdot(probs, logits)  # E_k
-    kl = expectation.sum(1) / (passes - 1)
-
-    torch.add((s + a * (1 - expectation)).unsqueeze(-1), logits, alpha=a, out=logits)
-    torch.addcmul(logits.new_full((), -s * eps_i), logits, probs, out=logits)
-    logits.sub_(_sum_over_passes(probs), alpha=a / passes)
+    if passes == 1:
+        kl = torch.zeros_like(objective)
+        torch.sub(probs, s * eps_i, out=logits)
+    else:
+        a = options.alpha / (passes - 1)
+        logits -= mean
+        expectation = torch.linalg.vecdot(probs, logits)  # E_k
+        kl = expectation.sum(1) / (passes - 1)
+        objective += options.alpha * kl
+        torch.add((s + a * (1 - expectation)).unsqueeze(-1), logits, alpha=a, out=logits)
+        torch.addcmul(logits.new_full((), -s * eps_i), logits, probs, out=logits)
+        logits.sub_(_sum_over_passes(probs), alpha=a / passes)
     logits.scatter_add_(-1, target, torch.full_like(nll, -s * on_target).unsqueeze(-1))
 
-    correct = target_logits.eq(largest).sum(1).to(kl.dtype)
-    return torch.stack([ce + options.alpha * kl, nll.mean(1), kl, correct], dim=1)
+    return torch.stack([objective, nll.mean(1), kl, correct], dim=1)
 
 
 def _sum_over_passes(x: Tensor) -> Tensor:
@@ -217,33 +239,22 @@ def _sum_over_passes(x: Tensor) -> Tensor:
     return total
 
 
-def _positions(counted: Tensor, upper_bound: int | None) -> Tensor:
-    """Indices of the true elements, (n, counted.dim()); off the CPU padded with -1 to a known n."""
+def _positions(counted: Tensor, upper_bound: int | None) -> tuple[Tensor, bool]:
+    """Indices of the true elements, (n, counted.dim()); off the CPU padded with -1 to a known n, and True."""
     if counted.device.type == "cpu":
-        return counted.nonzero()
+        return counted.nonzero(), False
     size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
     torch._assert_async(counted.sum() <= size)
-    return torch.nonzero_static(counted, size=size, fill_value=-1)
+    return nonzero_static(counted, size), True
+
+
+def _masked_losses(bias: Tensor, label_smoothing: float) -> Tensor:
+    """(V, 4): inf in the objective and the NLL of a masked target; in every objective if it is smoothed."""
+    masked = bias < UNREACHABLE
+    infinite = masked | masked.any() if label_smoothing > 0 else masked
+    losses = torch.stack([infinite, masked, torch.zeros_like(masked), torch.zeros_like(masked)], dim=1)
+    return torch.zeros_like(losses, dtype=torch.float32).masked_fill(losses, torch.inf)
 
 
 def _rows(budget: dict[str, int], device: str, row_bytes: int) -> int:
     return max(1, budget.get(device, budget["cuda"]) // row_bytes)
-
-
-def _to_product_dtype(grad: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | float]:
-    """``grad`` for a matrix product in ``dtype``, and the factor that the product needs afterwards.
-
-    fp16 can't represent small gradients: a power of two brings the largest to about 2^14.
-    """
-    if dtype != torch.float16:
-        return grad.to(dtype), 1.0
-    scale = torch.exp2(torch.floor(14 - grad.abs().amax().clamp(min=2**-14).log2()))
-    return (grad * scale).to(dtype), 1 / scale
-
-
-def _addmm_(out: Tensor, a: Tensor, b: Tensor, factor: Tensor | float = 1.0) -> None:
-    """out += factor * a @ b, in the precision of ``out`` even where a and b are fp16 or bf16."""
-    if a.dtype == out.dtype:
-        out.addmm_(a, b)
-    else:
-        out.add_(torch.mm(a, b, out_dtype=out.dtype) * factor)

@@ -1,5 +1,7 @@
 """Small data and in-process fairseq objects for the tests."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import random
@@ -100,7 +102,7 @@ def text_dir(tmp_path_factory):
     """{train,valid,test}.{de,en}"""
     folder = tmp_path_factory.mktemp("text")
     for seed, (split, count) in enumerate({"train": 120, "valid": 20, "test": 20}.items()):
-        for lang, lines in zip(LANGS, zip(*sentences(count, seed), strict=True), strict=True):
+        for lang, lines in zip(LANGS, zip(*sentences(count, seed))):
             (folder / f"{split}.{lang}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

@@ -1,5 +1,7 @@
 """The formulas, written as they are read. Oracles of the tests and baselines of the benchmarks."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,7 +17,10 @@ def rdrop(
     ignore_index: int = -100,
     ce_reduction: str = "sum",
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(objective, mean nll, kl), sums over positions: a loop over passes, a double loop over pairs."""
+    """(objective, mean nll, kl), sums over positions: a loop over passes, a double loop over pairs.
+
+    One pass has no pairs, and no KL.
+    """
     num_classes = logits.size(-1)
     lprobs = [part.log_softmax(-1).flatten(0, -2) for part in logits.chunk(passes)]
     target = target.flatten()
@@ -30,7 +35,7 @@ def rdrop(
         ce.append((1 - label_smoothing - eps_i) * part_nll - eps_i * part.sum())
         nll.append(part_nll)
     kls = [(p.exp() * (p - q)).sum() for i, p in enumerate(lprobs) for j, q in enumerate(lprobs) if i != j]
-    kl = sum(kls) / (passes * (passes - 1))
+    kl = sum(kls, torch.zeros_like(nll[0])) / max(passes * (passes - 1), 1)
     total = sum(ce) / (passes if ce_reduction == "mean" else 1)
     return total + alpha * kl, sum(nll) / passes, kl
 

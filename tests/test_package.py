@@ -1,8 +1,12 @@
 """What the package does before and without fairseq."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import rdrop_fairseq
 
@@ -31,3 +35,45 @@ def test_import_without_fairseq():
 def test_importing_the_losses_does_not_import_fairseq():
     code = "import rdrop_fairseq, sys; print('fairseq' in sys.modules)"
     assert python("-c", code) == "False\n"
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import fairseq, rdrop_fairseq",
+        "import importlib.util as u, rdrop_fairseq; u.find_spec('fairseq'); from fairseq_cli import train",
+        "import rdrop_fairseq.checkpoint_safety",
+    ],
+)
+def test_any_order_of_imports_registers_the_criterion(imports):
+    """rdrop_fairseq imported first left fairseq-train, in that process, with 'invalid choice'."""
+    pytest.importorskip("fairseq")
+    code = f"""
+import sys
+{imports}
+from fairseq import criterions, options
+from fairseq.utils import import_user_module
+name = "label_smoothed_cross_entropy_rdrop"
+assert name in criterions.CRITERION_REGISTRY
+user_dir = ["--user-dir", sys.argv[1]]
+parser = options.get_training_parser()
+args = options.parse_args_and_arch(parser, ["data", *user_dir, "--criterion", name, "--arch", "transformer"])
+assert criterions.CRITERION_REGISTRY[name].__module__ == "rdrop_fairseq." + name
+assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("rdrop_fairseq")]
+print(args.rdrop_alpha)
+"""
+    assert python("-c", code, str(Path(rdrop_fairseq.__file__).parent)).splitlines()[-1] == "5.0"
+
+
+def test_without_fairseq_its_import_fails_as_ever(tmp_path):
+    """Waiting for fairseq must not change what Python says where there is none."""
+    code = """
+import rdrop_fairseq, sys
+sys.path = [entry for entry in sys.path if "site-packages" not in entry and entry]
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+try:
+    import fairseq
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    assert python("-c", code, cwd=tmp_path) == "No module named 'fairseq'\n"

@@ -1,0 +1,54 @@
+"""The terms of the objective per position, from log-probabilities, and their reduction over positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """In fp32 at least: KL is a small difference of large numbers."""
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    return torch.log_softmax(logits, dim=-1, dtype=dtype)
+
+
+def smoothed_nll(lprobs: Tensor, target: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Label-smoothed cross entropy and NLL, (..., V) and (...) to two (...)."""
+    nll = -lprobs.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    if epsilon == 0.0:
+        return nll, nll
+    eps_i = epsilon / max(lprobs.size(-1) - 1, 1)
+    return (1.0 - epsilon - eps_i) * nll - eps_i * lprobs.sum(-1), nll
+
+
+def pairwise_kl(lprobs: Tensor) -> Tensor:
+    """Mean of KL(p_i || p_j) over the ordered pairs i != j of K passes, (K, ..., V) to (...).
+
+    In O(K): with the means p and l over the passes,
+    sum_{i,j} sum_v p_i (l_i - l_j) = K sum_i sum_v (p_i - p) (l_i - l).
+    Centring both factors keeps a small divergence accurate and that of equal passes zero. A class without
+    probability in any pass adds nothing, though its l be -inf; where only some passes mask it, KL is inf.
+    """
+    probs = lprobs.exp()
+    # Adding the negative mean, autograd needs no negative of the whole tensor's gradient.
+    minus_p, minus_l = probs.mean(0).neg_(), lprobs.mean(0).neg_()
+    spread = lprobs + minus_l
+    # Only on a CPU the host may look, at a sum that is inf or NaN beside any class that a pass masks.
+    to_mask = lprobs.device.type != "cpu" or not bool(minus_l.sum() < torch.inf)
+    if to_mask:
+        masked = minus_l.isposinf()
+        with torch.no_grad():  # the gradient is zero there: that of spread is p_i - p, that of p_i is spread
+            spread.masked_fill_(masked, 0.0)
+    kl = ((probs + minus_p) * spread).sum((0, -1)) / (lprobs.size(0) - 1)
+    if to_mask:
+        kl = kl.masked_fill((masked & minus_p.ne(0)).any(-1), torch.inf)
+    return kl
+
+
+def reduce(per_position: Tensor, ignored: Tensor, reduction: str) -> Tensor:
+    """ "sum", "mean" or "none" over the positions that are not ignored."""
+    per_position = per_position.masked_fill(ignored, 0.0)
+    if reduction == "none":
+        return per_position
+    total = per_position.sum()
+    return total / ignored.logical_not().sum() if reduction == "mean" else total

@@ -1,0 +1,196 @@
+"""What the public losses make of wrong arguments: a ValueError that names the argument and what was given."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from rdrop_fairseq import compute_kl_loss, label_smoothed_nll_loss, linear_rdrop_loss, rdrop_loss
+from rdrop_fairseq.fused import LinearRDrop, Options
+
+V, D = 5, 3
+TENSORS = {
+    "logits": torch.randn(4, 2, V),
+    "hidden": torch.randn(4, 2, D),
+    "weight": torch.randn(V, D),
+    "bias": torch.randn(V),
+    "target": torch.randint(V, (2, 2)),
+    "p": torch.randn(2, 2, V),
+    "q": torch.randn(2, 2, V),
+    "pad_mask": torch.zeros(2, 2, dtype=torch.bool),
+    "lprobs": torch.randn(2, 2, V).log_softmax(-1),
+}
+FUNCTIONS = {
+    rdrop_loss: ("logits", "target"),
+    linear_rdrop_loss: ("hidden", "weight", "target", "bias"),
+    compute_kl_loss: ("p", "q", "pad_mask"),
+    label_smoothed_nll_loss: ("lprobs", "target"),
+}
+OPTIONS = {
+    rdrop_loss: {"alpha": 1.0},
+    linear_rdrop_loss: {"alpha": 1.0},
+    label_smoothed_nll_loss: {"epsilon": 0.1},
+}
+
+
+def call(function, **change):
+    return function(**{**{n: TENSORS[n] for n in FUNCTIONS[function]}, **OPTIONS.get(function, {}), **change})
+
+
+# Anything that is not the floating-point tensor that is asked for.
+NO_FLOATS = [
+    [[0.5] * V] * 4,
+    "tensor",
+    np.zeros((4, 2, V)),
+    torch.zeros(4, 2, V, dtype=torch.long),
+    torch.zeros(4, 2, V, dtype=torch.bool),
+    torch.zeros(4, 2, V, dtype=torch.complex64),
+]
+NO_NUMBERS = ["1", None, [1.0], True, 1j, math.nan, math.inf, -1.0, 10**400, torch.tensor(0.5), torch.ones(2)]
+NO_INTEGERS = ["2", [2], 2.0, 2.5, np.float64(2), True, math.nan, 0, -1, 2**63, torch.tensor(2)]
+NO_CHOICES = [None, 1, "max", "", ["sum"], torch.ones(2), np.array(["sum", "mean"])]
+WRONG = {
+    "logits": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(4), torch.zeros(3, 2, V), torch.zeros(4, 2, 0)],
+    "hidden": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(3, 2, D), torch.zeros(4, 2, D).double()],
+    "weight": [*NO_FLOATS, None, torch.zeros(D), torch.zeros(0, D), torch.zeros(V, D).half()],
+    "bias": [*NO_FLOATS, torch.zeros(V + 1), torch.zeros(V).double(), torch.zeros(V, device="meta")],
+    "target": [
+        None,
+        [0, 1],
+        torch.zeros(2, 2),
+        torch.zeros(2, 2, dtype=torch.int32),
+        torch.tensor(0),
+        torch.zeros(2, 3, dtype=torch.long),
+        torch.full((2, 2), V),
+        torch.full((2, 2), -1),
+        torch.zeros(2, 2, dtype=torch.long, device="meta"),
+    ],
+    "p": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(2, 2, 0), torch.zeros(2, 2, V).double()],
+    "q": [*NO_FLOATS, None, torch.zeros(2, 1, V), torch.zeros(2, 2, V, device="meta")],
+    "pad_mask": [[False], torch.zeros(2, 2), torch.zeros(2, dtype=torch.bool), "no"],
+    "lprobs": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(2, 2, 0)],
+    "alpha": [*NO_NUMBERS, 1e308, 1.1e30],
+    "label_smoothing": [*NO_NUMBERS, 1, 1.5],
+    "epsilon": [*NO_NUMBERS, 1, 1.5],
+    "passes": [*NO_INTEGERS, None, 3],
+    "chunk_size": NO_INTEGERS,
+    "ignore_index": ["0", None, 1.5, True, 2**63, -(2**63) - 1, torch.tensor(0), math.nan],
+    "ce_reduction": [*NO_CHOICES, "none"],
+    "reduction": NO_CHOICES,
+}
+# An argument that is wrong beside another one may be answered with the name of the other.
+ALSO_NAMED = {
+    "passes": "logits|hidden",
+    "target": "logits|hidden",
+    "p": "q",
+    "q": "p and q",
+    "logits": "target",
+    "hidden": "weight",
+}
+ARGUMENTS = {
+    function: [
+        *FUNCTIONS[function],
+        *(n for n in function.__kwdefaults__ or {} if n in WRONG and n not in FUNCTIONS[function]),
+        *OPTIONS.get(function, {}),
+    ]
+    for function in FUNCTIONS
+}
+CASES = [
+    (function, name, value)
+    for function, names in ARGUMENTS.items()
+    for name in names
+    for value in WRONG[name]
+]
+
+
+@pytest.mark.parametrize(("function", "name", "value"), CASES)
+def test_wrong_arguments_are_named(function, name, value):
+    """Integer logits, ignore_index 1.5, alpha 1e308 and a bias of another dtype were taken silently."""
+    with pytest.raises(ValueError, match=rf"^({name}|{ALSO_NAMED.get(name, name)}) must .*, got ") as error:
+        call(function, **{name: value})
+    assert "\n" not in str(error.value)
+
+
+def test_the_table_names_every_argument():
+    for function, names in ARGUMENTS.items():
+        code = function.__code__
+        parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        assert set(names) == set(parameters), function.__name__
+
+
+@pytest.mark.parametrize(
+    ("function", "change"),
+    [
+        (linear_rdrop_loss, {"passes": np.int64(2), "chunk_size": np.int32(1), "ignore_index": np.int8(-1)}),
+        (linear_rdrop_loss, {"alpha": np.float32(1), "label_smoothing": Fraction(0)}),
+        (rdrop_loss, {"alpha": 1, "passes": np.uint8(2), "label_smoothing": np.float64(0)}),
+    ],
+)
+def test_what_counts_as_a_number_is_taken(function, change):
+    """passes=np.int64(2) was refused with "an integer >= 2, got 2"."""
+    assert tuple(call(function, **change)) == tuple(call(function))
+
+
+def test_the_largest_alpha_stays_finite():
+    hidden = TENSORS["hidden"].clone().requires_grad_()
+    result = call(linear_rdrop_loss, hidden=hidden, alpha=1e30)
+    assert result.loss.isfinite()
+    assert torch.autograd.grad(result.loss, hidden)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (3, 0)])
+def test_no_positions_are_no_loss(passes, shape):
+    target = torch.zeros(shape, dtype=torch.long)
+    stacked = (passes * shape[0], *shape[1:])
+    hidden = torch.zeros(*stacked, D, requires_grad=True)
+    options = dict(alpha=1.0, passes=passes, label_smoothing=0.1)
+    for result in (
+        linear_rdrop_loss(hidden, TENSORS["weight"], target, **options),
+        rdrop_loss(hidden @ TENSORS["weight"].t(), target, **options),
+    ):
+        assert tuple(result) == (0, 0, 0)
+        assert torch.autograd.grad(result.loss, hidden)[0].shape == hidden.shape
+
+
+def test_a_single_class_is_certain():
+    target = torch.zeros(2, dtype=torch.long)
+    options = dict(alpha=1.0, label_smoothing=0.1)
+    results = [
+        rdrop_loss(torch.randn(4, 1), target, **options),
+        linear_rdrop_loss(torch.randn(4, D), torch.randn(1, D), target, **options),
+    ]
+    torch.testing.assert_close(torch.tensor(results), torch.zeros(2, 3), rtol=0, atol=1e-6)
+
+
+def test_autocast_may_mix_dtypes():
+    """Under autocast fp32 weights meet hidden states of the autocast dtype."""
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = call(linear_rdrop_loss, hidden=TENSORS["hidden"].bfloat16())
+        torch.testing.assert_close(tuple(mixed), tuple(call(linear_rdrop_loss)))
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_no_value_is_read_by_the_host_off_the_cpu(passes):
+    """Tensors without data raise where the host asks for a value; a GPU would have to wait there."""
+    if torch.__version__ < "2.10":
+        pytest.skip("older operators know less of tensors without data")
+    hidden = torch.randn(passes, 2, 2, D, device="meta", requires_grad=True)
+    weight = torch.randn(V, D, device="meta", requires_grad=True)
+    bias = torch.randn(V, device="meta", requires_grad=True)
+    target = torch.zeros(2, 2, dtype=torch.long, device="meta")
+    options = dict(alpha=1.0, passes=passes, label_smoothing=0.1)
+    # Below linear_rdrop_loss, as there is no autocast for these tensors.
+    sums = LinearRDrop.apply(hidden, weight, bias, target, Options(ignore_index=1, ce_scale=1.0, **options))
+    torch.autograd.grad(sums[0], (hidden, weight, bias))
+    logits = torch.randn(passes * 2, 2, V, device="meta", requires_grad=True)
+    result = rdrop_loss(logits, target, reduction="mean", **options)
+    torch.autograd.grad(result.loss, logits)
+    compute_kl_loss(logits, logits * 2)
+    label_smoothed_nll_loss(logits, torch.cat([target] * passes), epsilon=0.1)
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        result.loss.item()
