@@ -6,11 +6,10 @@ import traceback
 import pytest
 import torch
 import torch.multiprocessing as mp
-from conftest import TRANSFORMER, Setup
+from conftest import NO_DROPOUT, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
-NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
 BACKENDS = ["legacy_ddp", "no_c10d", "pytorch_ddp"]
 TIES = [[], ["--share-all-embeddings"]]
 PATHS = {
