@@ -57,7 +57,7 @@ class Passes:
         if self.dropout:
             _check_dropout_rate(model)
         if self.cutoff and not _token_embeddings(model):
-            raise ValueError(f"--rdrop-cutoff: {type(model).__name__} has no token embeddings (embed_tokens)")
+            raise ValueError("--rdrop-cutoff needs a model with token embeddings (embed_tokens)")
         reason = "--rdrop-dropout" if self.dropout else _why_not_repeat(model)
         if self.forward == "auto":
             self.separate = reason is not None

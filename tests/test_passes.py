@@ -41,9 +41,17 @@ def test_separate_forwards_are_one_over_the_repeated_batch(data_bin, flags, path
         torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-4, msg=key)
 
 
-def test_separate_and_concat_expect_the_same_losses(data_bin):
+@pytest.mark.parametrize(
+    ("flags", "extra"),
+    [([], []), (NO_DROPOUT, ["--rdrop-cutoff", "0.2", "--rdrop-passes", "3"])],
+    ids=["dropout", "cutoff"],
+)
+def test_separate_and_concat_expect_the_same_losses(data_bin, flags, extra):
     """The means of loss and KL over 60 seeds differ by less than 4 standard errors."""
-    modes = [Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", mode]) for mode in ("concat", "separate")]
+    modes = [
+        Setup(data_bin, [*TRANSFORMER, *flags], extra=[*extra, "--rdrop-forward", mode])
+        for mode in ("concat", "separate")
+    ]
     sample = modes[0].batch()
     modes[0].model.train()
     logs = []
@@ -59,6 +67,54 @@ def test_separate_and_concat_expect_the_same_losses(data_bin):
         error = ((statistics.variance(a) + statistics.variance(b)) / 60) ** 0.5
         assert abs(statistics.mean(a) - statistics.mean(b)) < 4 * error, key
         assert error < 0.05 * statistics.mean(a), key  # the bound can see a difference
+
+
+def test_lstm_with_unequal_lengths_trains_by_default(data_bin, caplog):
+    """The default repeated the batch, and torch ended the first step: lengths were no longer sorted."""
+    caplog.set_level("INFO")
+    setup = Setup(data_bin, [*LSTM, "--encoder-bidirectional", "--decoder-hidden-size", "64"])
+    sample = setup.uneven_batch()
+    for _ in range(2):
+        _, _, log, _ = setup.train_step(sample)
+        assert log["rdrop_kl_loss"] > 0
+    lines = [line for line in caplog.messages if line.startswith("R-Drop:")]
+    assert len(lines) == 1
+    assert lines[0].endswith("forward separate (the LSTM takes its sentences sorted by length)")
+
+
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_layer_drop_alone_makes_the_passes_differ(data_bin, path):
+    """In one forward all passes dropped the same layers, and the KL was 0."""
+    drop = ["--encoder-layers", "4", "--encoder-layerdrop", "0.5"]
+    setup = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT, *drop], extra=["--rdrop-loss", path])
+    kls = []
+    setup.model.train()
+    sample = setup.batch()
+    for seed in range(5):
+        torch.manual_seed(seed)
+        kls.append(float(setup.criterion(setup.model, sample)[2]["rdrop_kl_loss"]))
+    assert max(kls) > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "extra", "warns"),
+    [
+        (NO_DROPOUT, [], True),
+        ([], ["--rdrop-dropout", "0,0"], True),
+        (NO_DROPOUT, ["--rdrop-passes", "1"], False),
+        (NO_DROPOUT, ["--rdrop-cutoff", "0.1"], False),
+        ([*NO_DROPOUT, "--decoder-layerdrop", "0.1"], [], False),
+        (["--dropout", "0", "--activation-dropout", "0.1"], [], False),
+    ],
+)
+def test_passes_without_noise_are_warned_of_once(data_bin, caplog, flags, extra, warns):
+    """R-Drop without dropout costs double and does nothing; nobody was told."""
+    setup = Setup(data_bin, [*TRANSFORMER, *flags], extra=extra)
+    for _ in range(2):
+        setup.train_step(setup.batch())
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "R-Drop" in r.message]
+    assert len(warnings) == warns
+    assert all("set --dropout above 0" in warning for warning in warnings)
 
 
 def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin):
@@ -144,9 +200,10 @@ def test_rates_need_dropout_and_stored_activations(data_bin):
 
 
 @pytest.mark.parametrize("mode", ["concat", "separate"])
-def test_recomputed_activations_give_the_same_gradient(data_bin, mode):
+@pytest.mark.parametrize("cutoff", ["0", "0.3"])
+def test_recomputed_activations_give_the_same_gradient(data_bin, mode, cutoff):
     stored, recomputed = (
-        Setup(data_bin, [*TRANSFORMER, *more], extra=["--rdrop-forward", mode])
+        Setup(data_bin, [*TRANSFORMER, *more], extra=["--rdrop-forward", mode, "--rdrop-cutoff", cutoff])
         for more in ([], ["--checkpoint-activations"])
     )
     recomputed.model.load_state_dict(stored.model.state_dict())
