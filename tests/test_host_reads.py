@@ -1,5 +1,5 @@
-"""A training step on an accelerator makes the host wait for no tensor. Shown without one: tensors on the device
-"meta" hold no values, and torch raises where the host reads one.
+"""A training step on an accelerator makes the host wait for no tensor. Shown without one: tensors on the
+device "meta" hold no values, and torch raises where the host reads one.
 """
 
 import traceback
