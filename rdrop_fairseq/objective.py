@@ -6,6 +6,7 @@ A new loss is computed in the two methods of :class:`Objective`, by functions of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -32,6 +33,7 @@ class Sums(NamedTuple):
     total: Tensor | None = None
 
 
+@dataclass(frozen=True)
 class Objective:
     """The objective of a model's passes over a batch.
 
@@ -47,25 +49,16 @@ class Objective:
         ValueError: a negative chunk size.
     """
 
-    def __init__(
-        self,
-        *,
-        label_smoothing: float,
-        ce_reduction: CEReduction,
-        ignore_index: int,
-        ignore_prefix_size: int,
-        path: str,
-        chunk_size: int,
-        count_correct: bool,
-    ) -> None:
-        check_non_negative("chunk_size", chunk_size)
-        self.label_smoothing = label_smoothing
-        self.ce_reduction = ce_reduction
-        self.ignore_index = ignore_index
-        self.ignore_prefix_size = ignore_prefix_size
-        self.path = path
-        self.chunk_size = chunk_size or None
-        self.count_correct = count_correct
+    label_smoothing: float
+    ce_reduction: CEReduction
+    ignore_index: int
+    ignore_prefix_size: int
+    path: str
+    chunk_size: int
+    count_correct: bool
+
+    def __post_init__(self) -> None:
+        check_non_negative("chunk_size", self.chunk_size)
 
     def projection(self, model: Any) -> tuple[nn.Linear | None, str]:
         """The layer to fuse the loss with, or None where the plain loss has to serve, and the reason."""
@@ -150,27 +143,34 @@ class Objective:
             label_smoothing=self.label_smoothing,
             ignore_index=self.ignore_index,
             ce_scale=1.0 if self.ce_reduction == "sum" else 1.0 / update.passes,
-            chunk_size=self.chunk_size,
+            chunk_size=self.chunk_size or None,
             max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
         )
-        *first, last = forwards
-        with replaced_forward(layer, lambda hidden: hidden):
-            others = [forward()[0] for forward in first]  # hidden states (B, T, D) of all passes but the last
-
-        def loss_of(hidden: Tensor) -> Tensor:
-            hidden = torch.cat([*others, hidden]) if others else hidden  # (K * B, T, D)
-            return linear_rdrop_sums(hidden, layer.weight, layer.bias, target, options)
-
-        with replaced_forward(layer, loss_of):
-            sums = last()[0]
-        if sums.shape != (4,):
-            raise RuntimeError(
-                f"{type(model).__name__} changes the output of its projection: "
-                "train it with --rdrop-loss plain"
-            )
+        sums = _fused_sums(model, layer, forwards, target, options)
         loss = sums[0].clone()  # fairseq multiplies it in place, which autograd forbids for unbind's views
         nll_loss, kl_loss, n_correct = sums.detach()[1:]
         if not self.count_correct:
             return Sums(loss, nll_loss, kl_loss)
         total = target.ne(self.ignore_index).sum() * update.passes
         return Sums(loss, nll_loss, kl_loss, n_correct, total)
+
+
+def _fused_sums(
+    model: Any, layer: nn.Linear, forwards: Sequence[Callable[[], Any]], target: Tensor, options: Options
+) -> Tensor:
+    """The vector of :class:`.fused.LinearRDrop`, computed where the last forward calls the projection."""
+    *first, last = forwards
+    with replaced_forward(layer, lambda hidden: hidden):
+        others = [forward()[0] for forward in first]  # hidden states (B, T, D) of all passes but the last
+
+    def loss_of(hidden: Tensor) -> Tensor:
+        hidden = torch.cat([*others, hidden]) if others else hidden  # (K * B, T, D)
+        return linear_rdrop_sums(hidden, layer.weight, layer.bias, target, options)
+
+    with replaced_forward(layer, loss_of):
+        sums: Tensor = last()[0]
+    if sums.shape != (4,):
+        raise RuntimeError(
+            f"{type(model).__name__} changes the output of its projection: train it with --rdrop-loss plain"
+        )
+    return sums

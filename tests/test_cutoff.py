@@ -1,7 +1,5 @@
 """Token cutoff: which embeddings are zero, in which pass, on which side."""
 
-import itertools
-
 import pytest
 import torch
 from conftest import MODELS, NO_DROPOUT, TRANSFORMER, Setup
@@ -44,11 +42,11 @@ class Lookups:
     def by_pass(self, passes, batch_size):
         """For each lookup of a forward (source, decoder input): [(tokens, is zero) a pass]."""
         if len(self.forwards) == 1:  # over the repeated batch
-            parts = [[t.split(batch_size) for t in lookup] for lookup in self.forwards[0]]
-            lookups = [list(zip(tokens, embedded, strict=True)) for tokens, embedded in parts]
+            parts = [[part.split(batch_size) for part in lookup] for lookup in self.forwards[0]]
+            lookups = [[(tokens[k], embedded[k]) for k in range(passes)] for tokens, embedded in parts]
         else:
-            lookups = [list(lookup) for lookup in zip(*self.forwards, strict=True)]
-        assert all(len(lookup) == passes for lookup in lookups)
+            assert len(self.forwards) == passes
+            lookups = [[lookups[n] for lookups in self.forwards] for n in range(len(self.forwards[0]))]
         return [[(tokens, embedded.eq(0).all(-1)) for tokens, embedded in lookup] for lookup in lookups]
 
 
@@ -61,8 +59,8 @@ def check_shares(lookups, rate, padding_idx):
             expected = rate if number > 0 else 0.0
             bound = 5 * (expected * (1 - expected) / cut.numel()) ** 0.5
             assert abs(cut.mean().item() - expected) <= bound, number
-        for (_, first), (_, second) in itertools.pairwise(lookup[1:]):
-            assert not first.equal(second)  # drawn anew in every pass
+        for number in range(2, len(lookup)):
+            assert not lookup[number][1].equal(lookup[number - 1][1])  # drawn anew in every pass
 
 
 @pytest.mark.parametrize("forward", FORWARDS)
@@ -78,9 +76,9 @@ def test_share_of_zeros_per_pass_and_side(data_bin, forward, path):
     assert log["rdrop_kl_loss"] > 0
     lookups = seen.by_pass(3, 100)
     assert len(lookups) == 2
-    for lookup, name in zip(lookups, ("src_tokens", "prev_output_tokens"), strict=True):
-        assert all(tokens.equal(sample["net_input"][name]) for tokens, _ in lookup)
-        assert any((tokens == padding_idx).any() for tokens, _ in lookup)
+    for number, name in enumerate(("src_tokens", "prev_output_tokens")):
+        assert all(tokens.equal(sample["net_input"][name]) for tokens, _ in lookups[number])
+        assert (sample["net_input"][name] == padding_idx).any()
     check_shares(lookups, 0.3, padding_idx)
 
 
