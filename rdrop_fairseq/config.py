@@ -15,25 +15,34 @@ class LabelSmoothedCrossEntropyRDropConfig(LabelSmoothedCrossEntropyCriterionCon
     )
     rdrop_passes: int = field(
         default=2,
-        metadata={"help": "number of passes with independent dropout masks, at least 2"},
+        metadata={
+            "help": "number of passes with independent dropout masks; 1: plain training, with the fused loss"
+        },
     )
     rdrop_dropout: List[float] = field(
         default_factory=list,
         metadata={
             "help": "a dropout rate for each pass, as 0.1,0.3: the model's highest rate in that pass, its "
-            "lower ones (attention, activation) by the same factor; needs --rdrop-forward separate"
+            "lower ones (attention, activation) by the same factor"
         },
     )
-    rdrop_forward: ChoiceEnum(["concat", "separate"]) = field(  # type: ignore[valid-type]
-        default="concat",
+    rdrop_cutoff: float = field(
+        default=0.0,
+        metadata={
+            "help": "token cutoff: in every pass but the first, each token embedding of source and decoder "
+            "input is zero with this probability"
+        },
+    )
+    rdrop_forward: ChoiceEnum(["auto", "concat", "separate"]) = field(  # type: ignore[valid-type]
+        default="auto",
         metadata={
             "help": "concat: one forward over the batch repeated once per pass; separate: one forward per "
-            "pass, for batch-dependent layers and inputs that cannot be repeated"
+            "pass; auto: concat, but separate where that is not the same (lstm, LayerDrop, --rdrop-dropout)"
         },
     )
     rdrop_start_update: int = field(
         default=0,
-        metadata={"help": "train with the plain criterion, one pass, for this many updates first"},
+        metadata={"help": "train with one pass, without KL divergence, for this many updates first"},
     )
     rdrop_warmup_updates: int = field(
         default=0,

@@ -7,12 +7,15 @@ the projection's own ``forward``: what the model returns as logits is the vector
 the weight is part of the graph that leaves ``model.forward``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from fairseq.models import BaseFairseqModel, FairseqDecoder
 from fairseq.models.transformer import TransformerModelBase
+from fairseq.modules import AdaptiveSoftmax
 from torch import Tensor, nn
 
 # The get_normalized_probs known to be a plain log-softmax of what the projection returns.
@@ -30,8 +33,6 @@ def find_output_projection(model: Any) -> tuple[nn.Linear | None, str]:
     decoder = getattr(model, "decoder", None)
     if not isinstance(decoder, FairseqDecoder):
         return None, f"{name} has no decoder"
-    if getattr(decoder, "adaptive_softmax", None) is not None:
-        return None, f"{name} has an adaptive softmax"
     if (
         type(model).get_normalized_probs not in _PLAIN_NORMALISATION
         or type(model).get_targets is not BaseFairseqModel.get_targets
@@ -44,6 +45,17 @@ def find_output_projection(model: Any) -> tuple[nn.Linear | None, str]:
         if type(layer) is nn.Linear:
             return layer, f"decoder.{attribute}"
     return None, f"{name} has no plain output projection"
+
+
+def check_no_adaptive_softmax(model: nn.Module) -> None:
+    """Raises ValueError for a model with an adaptive softmax, whose log-probabilities fairseq can evaluate
+    but not train with: it changes in place what their backward pass needs.
+    """
+    if any(isinstance(module, AdaptiveSoftmax) for module in model.modules()):
+        raise ValueError(
+            "fairseq cannot train an adaptive softmax with label smoothing: "
+            "leave out --adaptive-softmax-cutoff"
+        )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, Literal, get_args
 
@@ -73,18 +73,6 @@ def check_chunk_size(value: Any) -> int | None:
 def check_non_negative(name: str, value: int) -> None:
     if value < 0:
         raise ValueError(f"{name} must be >= 0, got {value}")
-
-
-def check_dropout_rates(name: str, rates: Sequence[float], passes: int, forward: str) -> None:
-    """A rate for each pass, which ``forward`` "separate" alone can give it, or none."""
-    if not rates:
-        return
-    if len(rates) != passes:
-        raise ValueError(f"{name} must have one rate per pass ({passes}), got {', '.join(map(str, rates))}")
-    if not all(0.0 <= rate < 1.0 for rate in rates):
-        raise ValueError(f"{name} must have rates in [0, 1), got {', '.join(map(str, rates))}")
-    if forward != "separate":
-        raise ValueError(f"{name} needs --rdrop-forward separate: one forward has one rate")
 
 
 def check_logits(name: str, value: Any) -> None:

@@ -139,6 +139,14 @@ class Setup:
         )
         return next(iterator.next_epoch_itr(shuffle=False))
 
+    def uneven_batch(self, count=8):
+        """A batch with padding on both sides: the iterator puts sentences of one length together."""
+        self.task.load_dataset("train", epoch=1)
+        dataset = self.task.dataset("train")
+        items = [dataset[i] for i in range(count)]
+        assert all(len({len(item[side]) for item in items}) > 1 for side in ("source", "target"))
+        return dataset.collater(items)
+
     def train_step(self, sample, model=None):
         """(loss, sample size, log, gradients by name) at a fixed dropout seed."""
         model = model or self.model
@@ -164,6 +172,9 @@ SMALL = [
 ]
 TRANSFORMER = ["--task", "translation", "--arch", "transformer_iwslt_de_en", *" ".join(SMALL).split()]
 
+NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
+PLAIN = "label_smoothed_cross_entropy"
+
 SMALL_FLAGS = " ".join(SMALL)
 SMALL_LSTM = (
     "--encoder-embed-dim 32 --decoder-embed-dim 32 --decoder-out-embed-dim 32 --encoder-hidden-size 32"
@@ -188,6 +199,16 @@ MODELS = {
         "--share-decoder-input-output-embed",
         False,
     ),
+    "lstm_bidirectional": (
+        f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 64 --encoder-bidirectional",
+        True,
+    ),
+    "fconv": (
+        "--task translation --arch fconv_iwslt_de_en --encoder-embed-dim 32 --decoder-embed-dim 32 "
+        "--decoder-out-embed-dim 32 --encoder-layers [(32,3)] --decoder-layers [(32,3)]",
+        False,
+    ),
+    "transformer_align": (f"--task translation --arch transformer_align {SMALL_FLAGS}", True),
     "transformer_lm": (
         "--task language_modeling --arch transformer_lm --decoder-layers 1 --decoder-embed-dim 32 "
         "--decoder-ffn-embed-dim 64 --decoder-attention-heads 4 --tokens-per-sample 16",

@@ -104,7 +104,7 @@ VARIANTS = {
     "schedule": ["--rdrop-start-update", "1", "--rdrop-warmup-updates", "3"],
     "dropout": [
         *["--dropout", "0.2", "--attention-dropout", "0.1", "--rdrop-passes", "3"],
-        *["--rdrop-forward", "separate", "--rdrop-dropout", "0.1,0.2,0.4"],
+        *["--rdrop-dropout", "0.1,0.2,0.4", "--rdrop-cutoff", "0.1"],
     ],
 }
 
@@ -216,20 +216,46 @@ def test_hydra_train_in_bf16_with_everything_and_resume(data_bin, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "message"),
+    ("flags", "message"),
     [
-        ("--rdrop-alpha", "-1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
-        ("--rdrop-alpha", "nan", "error: --rdrop-alpha must be a finite number >= 0, got nan"),
-        ("--rdrop-ce-reduction", "max", "argument --rdrop-ce-reduction: invalid choice: 'max'"),
-        ("--user-dir", "/not/there", "FileNotFoundError: /not/there"),
+        ("--rdrop-alpha -1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
+        ("--rdrop-alpha nan", "error: --rdrop-alpha must be a finite number >= 0, got nan"),
+        ("--rdrop-alpha 1e308", "error: --rdrop-alpha must be at most 1e+30, got 1e+308"),
+        ("--rdrop-ce-reduction max", "argument --rdrop-ce-reduction: invalid choice: 'max'"),
+        ("--user-dir /not/there", "FileNotFoundError: /not/there"),
+        (
+            "--rdrop-dropout 0.1,0.2 --dropout 0",
+            "error: --rdrop-dropout needs a model with dropout: set --dropout above 0",
+        ),
+        (
+            "--adaptive-softmax-cutoff 10,20",
+            "error: fairseq cannot train an adaptive softmax with label smoothing: "
+            "leave out --adaptive-softmax-cutoff",
+        ),
     ],
 )
-def test_bad_values_end_with_one_line(data_bin, tmp_path, flag, value, message):
-    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, flag, value]
+def test_bad_values_end_with_one_line(data_bin, tmp_path, flags, message):
+    """Those that only the model contradicts too: they were a traceback, and a checkpoint crash.pt."""
+    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, *flags.split()]
     result = run(*command, check=False)
     assert result.returncode != 0
     assert message in result.stdout.strip().splitlines()[-1]
+    if message.startswith("error:"):
+        assert "Traceback" not in result.stdout
     assert not list(tmp_path.glob("*.pt"))
+
+
+def test_one_pass_logs_what_a_plain_run_logs(data_bin, tmp_path):
+    """Ten updates under SGD, with dropout: the same records but for rounding, and no KL."""
+    options = "--optimizer sgd --lr 0.001 --max-update 10 --disable-validation --no-save --report-accuracy"
+    ours = records(train(data_bin, tmp_path / "a", *options.split(), "--rdrop-passes", "1"), "train_inner")
+    command = ["fairseq-train", data_bin, *RECIPE, "--criterion", "label_smoothed_cross_entropy"]
+    plain = records(run(*command, "--save-dir", tmp_path / "b", *options.split()).stdout, "train_inner")
+    assert len(ours) == len(plain) == 10
+    for a, b in zip(ours, plain, strict=True):
+        assert a.keys() == b.keys()  # no rdrop_kl_loss
+        for key in ("loss", "nll_loss", "ppl", "accuracy", "gnorm", "wpb", "bsz"):
+            assert math.isclose(float(a[key]), float(b[key]), rel_tol=2e-3), (key, a, b)
 
 
 def test_meters_of_checkpoints_before_2020_load(tmp_path, monkeypatch):

@@ -1,15 +1,14 @@
 """The criterion inside fairseq's tasks and models."""
 
 import copy
+import re
 
 import pytest
 import torch
-from conftest import MODELS, TRANSFORMER, Setup
+from conftest import MODELS, NO_DROPOUT, PLAIN, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
-NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
-PLAIN = "label_smoothed_cross_entropy"
 
 ADAPTIVE_SOFTMAX = [*TRANSFORMER, "--adaptive-softmax-cutoff", "10,20"]
 
@@ -24,7 +23,7 @@ def test_models(model_data, name):
     )
     sample = auto.batch()
     before = copy.deepcopy(sample)
-    assert (auto.criterion._fused_projection(auto.model) is not None) == can_fuse
+    assert (auto.criterion.objective.projection(auto.model)[0] is not None) == can_fuse
 
     loss, sample_size, log, grads = auto.train_step(sample)
     assert log["rdrop_kl_loss"] > 0
@@ -128,15 +127,13 @@ def test_unreduced_loss_sums_to_the_reduced_one(data_bin):
 @pytest.mark.parametrize(
     ("flag", "value", "message"),
     [
-        ("--rdrop-passes", "1", "--rdrop-passes must be an integer >= 2, got 1"),
+        ("--rdrop-passes", "0", "--rdrop-passes must be an integer >= 1, got 0"),
         ("--rdrop-chunk-size", "-1", "--rdrop-chunk-size must be >= 0, got -1"),
         ("--rdrop-dropout", "0.1", "--rdrop-dropout must have one rate per pass (2), got 0.1"),
         ("--rdrop-dropout", "0.1,1", "--rdrop-dropout must have rates in [0, 1), got 0.1, 1.0"),
-        (
-            "--rdrop-dropout",
-            "0.1,0.2",
-            "--rdrop-dropout needs --rdrop-forward separate: one forward has one rate",
-        ),
+        ("--rdrop-cutoff", "1", "--rdrop-cutoff must be in [0, 1), got 1.0"),
+        ("--rdrop-cutoff", "-0.1", "--rdrop-cutoff must be in [0, 1), got -0.1"),
+        ("--rdrop-cutoff", "nan", "--rdrop-cutoff must be in [0, 1), got nan"),
         ("--rdrop-start-update", "-1", "--rdrop-start-update must be >= 0, got -1"),
         ("--rdrop-warmup-updates", "-1", "--rdrop-warmup-updates must be >= 0, got -1"),
         ("--label-smoothing", "1.5", "--label-smoothing must be in [0, 1), got 1.5"),
@@ -149,10 +146,66 @@ def test_bad_flags_end_with_one_line(data_bin, flag, value, message):
     assert end.value.code == f"error: {message}"
 
 
-def test_fused_is_refused_where_it_cannot_serve(data_bin):
-    ours = Setup(data_bin, ADAPTIVE_SOFTMAX, extra=["--rdrop-loss", "fused"])
-    with pytest.raises(ValueError, match=r"--rdrop-loss fused: .* has an adaptive softmax"):
-        ours.train_step(ours.batch())
+LSTM_SHARED = MODELS["lstm_shared"][0].split()
+RATES = ["--rdrop-dropout", "0.3,0.5"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "extra", "message"),
+    [
+        (
+            LSTM_SHARED,
+            ["--rdrop-loss", "fused"],
+            "--rdrop-loss fused: .* no plain output projection; use auto",
+        ),
+        (
+            LSTM_SHARED,
+            ["--rdrop-forward", "concat"],
+            "--rdrop-forward concat: the LSTM .* sorted by length; use",
+        ),
+        (
+            [*TRANSFORMER, "--decoder-layerdrop", "0.1"],
+            ["--rdrop-forward", "concat"],
+            "concat: LayerDrop drops",
+        ),
+        (
+            [*TRANSFORMER, *NO_DROPOUT],
+            RATES,
+            "--rdrop-dropout needs a model with dropout: set --dropout above 0",
+        ),
+        (
+            [*TRANSFORMER, "--checkpoint-activations"],
+            [*RATES, "--rdrop-start-update", "9"],
+            "--rdrop-dropout cannot be combined with --checkpoint-activations",
+        ),
+        (ADAPTIVE_SOFTMAX, [], "cannot train an adaptive softmax .*: leave out --adaptive-softmax-cutoff"),
+        (ADAPTIVE_SOFTMAX, ["--rdrop-passes", "1"], "cannot train an adaptive softmax"),
+    ],
+)
+def test_what_the_model_cannot_do_ends_the_first_step_with_one_line(data_bin, flags, extra, message):
+    """It was a traceback, and the host's checkpoint crash.pt, in the first step or at the start update."""
+    ours = Setup(data_bin, flags, extra=extra)
+    sample = ours.batch()
+    called = []
+    ours.model.encoder.register_forward_pre_hook(lambda *_: called.append(1))
+    with pytest.raises(SystemExit) as end:
+        ours.train_step(sample)
+    assert re.match(f"error: .*{message}", end.value.code)
+    assert "\n" not in end.value.code
+    assert not called  # nothing was computed
+
+
+def test_flags_that_contradict_each_other_end_with_one_line(data_bin):
+    for extra, message in (
+        ([*RATES, "--rdrop-forward", "concat"], "--rdrop-dropout needs --rdrop-forward separate"),
+        (
+            ["--rdrop-cutoff", "0.1", "--rdrop-passes", "1"],
+            "--rdrop-cutoff needs --rdrop-passes of 2 or more",
+        ),
+    ):
+        with pytest.raises(SystemExit) as end:
+            Setup(data_bin, TRANSFORMER, extra=extra)
+        assert end.value.code.startswith(f"error: {message}")
 
 
 def test_a_tensor_that_is_not_of_the_batch_is_refused(data_bin):
@@ -164,11 +217,13 @@ def test_a_tensor_that_is_not_of_the_batch_is_refused(data_bin):
 
 
 def test_adaptive_softmax_does_what_the_plain_criterion_does(data_bin):
-    """fairseq's adaptive softmax changes in place what its backward needs: it validates, but cannot train."""
+    """fairseq's adaptive softmax changes in place what its backward needs: it validates, but cannot train,
+    which we say in one line."""
     ours, plain = Setup(data_bin, ADAPTIVE_SOFTMAX), Setup(data_bin, ADAPTIVE_SOFTMAX, PLAIN)
     sample = ours.batch()
-    assert ours.criterion._fused_projection(ours.model) is None
+    assert ours.criterion.objective.projection(ours.model)[0] is None
     assert ours.valid_step(sample)[1:] == plain.valid_step(sample, ours.model)[1:]
-    for setup in (ours, plain):
-        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-            setup.train_step(sample, ours.model)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        plain.train_step(sample, ours.model)
+    with pytest.raises(SystemExit, match="cannot train an adaptive softmax"):
+        ours.train_step(sample)

@@ -1,0 +1,176 @@
+"""From a model's outputs to the sums of the R-Drop objective, fused with the projection or plain.
+
+A new loss is computed in the two methods of :class:`Objective`, by functions of functional.py and fused.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .functional import rdrop_loss_from_lprobs
+from .fused import Options, linear_rdrop_sums
+from .projection import check_no_adaptive_softmax, find_output_projection, replaced_forward
+from .schedule import Update
+from .validation import CEReduction, check_non_negative
+
+
+class Sums(NamedTuple):
+    """Sums over the target tokens that count. ``loss`` carries the gradient.
+
+    The NLL is the mean over the passes, the KL that over their pairs, not multiplied by alpha;
+    ``n_correct`` of ``total`` predictions, of all passes, hit the target (None: not counted).
+    """
+
+    loss: Tensor
+    nll_loss: Tensor
+    kl_loss: Tensor
+    n_correct: Tensor | None = None
+    total: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The objective of a model's passes over a batch.
+
+    Args:
+        label_smoothing, ce_reduction: see :func:`.functional.rdrop_loss`.
+        ignore_index: the target of padding.
+        ignore_prefix_size: that many first target positions count for nothing.
+        path: "fused", "plain", or "auto" for fused where the model allows it.
+        chunk_size: of the fused loss, 0 chooses.
+        count_correct: also count the correct predictions.
+
+    Raises:
+        ValueError: a negative chunk size.
+    """
+
+    label_smoothing: float
+    ce_reduction: CEReduction
+    ignore_index: int
+    ignore_prefix_size: int
+    path: str
+    chunk_size: int
+    count_correct: bool
+
+    def __post_init__(self) -> None:
+        check_non_negative("chunk_size", self.chunk_size)
+
+    def projection(self, model: Any) -> tuple[nn.Linear | None, str]:
+        """The layer to fuse the loss with, or None where the plain loss has to serve, and the reason."""
+        if self.path == "plain":
+            return None, "--rdrop-loss plain"
+        return find_output_projection(model)
+
+    def prepare(self, model: Any) -> str:
+        """Returns the loss that serves the model, with the reason, for the log.
+
+        Raises:
+            ValueError: the model cannot be trained so.
+        """
+        check_no_adaptive_softmax(model)
+        layer, reason = self.projection(model)
+        if layer is None and self.path == "fused":
+            raise ValueError(f"--rdrop-loss fused: {reason}; use auto or plain")
+        return f"{'plain' if layer is None else 'fused'} loss ({reason})"
+
+    def __call__(
+        self,
+        model: Any,
+        sample: dict[str, Any],
+        forwards: Sequence[Callable[[], Any]],
+        update: Update,
+        reduce: bool = True,
+    ) -> Sums:
+        """The sums over the outputs of ``forwards``, which make the passes.
+
+        With ``reduce=False`` the losses are not summed: (B, T).
+        """
+        layer = self.projection(model)[0] if reduce else None
+        if layer is None:
+            return self._plain(model, sample, forwards, update, reduce)
+        return self._fused(model, layer, sample, forwards, update)
+
+    def _plain(
+        self,
+        model: Any,
+        sample: dict[str, Any],
+        forwards: Sequence[Callable[[], Any]],
+        update: Update,
+        reduce: bool,
+    ) -> Sums:
+        net_outputs = [forward() for forward in forwards]
+        parts = [model.get_normalized_probs(net_output, log_probs=True) for net_output in net_outputs]
+        lprobs = torch.cat(parts) if len(parts) > 1 else parts[0]  # (K * B, T, V)
+        target = model.get_targets(sample, net_outputs[0])  # (B, T)
+        lprobs = lprobs[:, self.ignore_prefix_size :]
+        target = target[:, self.ignore_prefix_size :]
+        losses = rdrop_loss_from_lprobs(
+            lprobs,
+            target,
+            alpha=update.alpha,
+            passes=update.passes,
+            label_smoothing=self.label_smoothing,
+            ignore_index=self.ignore_index,
+            ce_reduction=self.ce_reduction,
+            reduction="sum" if reduce else "none",
+        )
+        if not self.count_correct:
+            return Sums(*losses)
+        counted = target.ne(self.ignore_index)
+        hits = lprobs.argmax(-1).unflatten(0, (update.passes, -1)).eq(target) & counted
+        return Sums(*losses, hits.sum(), counted.sum() * update.passes)
+
+    def _fused(
+        self,
+        model: Any,
+        layer: nn.Linear,
+        sample: dict[str, Any],
+        forwards: Sequence[Callable[[], Any]],
+        update: Update,
+    ) -> Sums:
+        target = sample["target"]
+        if self.ignore_prefix_size > 0:
+            target = target.clone()
+            target[:, : self.ignore_prefix_size] = self.ignore_index
+        options = Options(
+            alpha=update.alpha,
+            passes=update.passes,
+            label_smoothing=self.label_smoothing,
+            ignore_index=self.ignore_index,
+            ce_scale=1.0 if self.ce_reduction == "sum" else 1.0 / update.passes,
+            chunk_size=self.chunk_size or None,
+            max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
+        )
+        sums = _fused_sums(model, layer, forwards, target, options)
+        loss = sums[0].clone()  # fairseq multiplies it in place, which autograd forbids for unbind's views
+        nll_loss, kl_loss, n_correct = sums.detach()[1:]
+        if not self.count_correct:
+            return Sums(loss, nll_loss, kl_loss)
+        total = target.ne(self.ignore_index).sum() * update.passes
+        return Sums(loss, nll_loss, kl_loss, n_correct, total)
+
+
+def _fused_sums(
+    model: Any, layer: nn.Linear, forwards: Sequence[Callable[[], Any]], target: Tensor, options: Options
+) -> Tensor:
+    """The vector of :class:`.fused.LinearRDrop`, computed where the last forward calls the projection."""
+    *first, last = forwards
+    with replaced_forward(layer, lambda hidden: hidden):
+        others = [forward()[0] for forward in first]  # hidden states (B, T, D) of all passes but the last
+
+    def loss_of(hidden: Tensor) -> Tensor:
+        hidden = torch.cat([*others, hidden]) if others else hidden  # (K * B, T, D)
+        return linear_rdrop_sums(hidden, layer.weight, layer.bias, target, options)
+
+    with replaced_forward(layer, loss_of):
+        sums: Tensor = last()[0]
+    if sums.shape != (4,):
+        raise RuntimeError(
+            f"{type(model).__name__} changes the output of its projection: train it with --rdrop-loss plain"
+        )
+    return sums

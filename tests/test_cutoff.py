@@ -1,0 +1,135 @@
+"""Token cutoff: which embeddings are zero, in which pass, on which side."""
+
+import pytest
+import torch
+from conftest import MODELS, NO_DROPOUT, TRANSFORMER, Setup
+
+pytest.importorskip("fairseq")
+
+from rdrop_fairseq.passes import dropout_rate
+
+TIED = [*TRANSFORMER, *NO_DROPOUT, "--share-all-embeddings"]
+FORWARDS = ["concat", "separate"]
+
+
+class Lookups:
+    """What the model's embeddings returned in its forwards: [[(tokens, embeddings) a lookup] a forward].
+
+    The embedding of padding is made 1, so that a cut of it would show.
+    """
+
+    def __init__(self, model, padding_idx):
+        self.forwards = []
+        tables = {m.embed_tokens for m in model.modules() if hasattr(m, "embed_tokens")}
+        for table in tables:
+            table.weight.data[padding_idx] = 1.0
+        handles = []
+
+        def start(*_):  # hooks run in the order of their registration: these come after the criterion's
+            self.forwards.append([])
+            handles.extend(table.register_forward_hook(self.record) for table in tables)
+
+        def end(*_):
+            while handles:
+                handles.pop().remove()
+
+        model.register_forward_pre_hook(start)
+        model.register_forward_hook(end)
+
+    def record(self, table, inputs, output):
+        self.forwards[-1].append((inputs[0], output.detach().clone()))  # fconv adds positions in place
+
+    def by_pass(self, passes, batch_size):
+        """For each lookup of a forward (source, decoder input): [(tokens, is zero) a pass]."""
+        if len(self.forwards) == 1:  # over the repeated batch
+            parts = [[part.split(batch_size) for part in lookup] for lookup in self.forwards[0]]
+            lookups = [[(tokens[k], embedded[k]) for k in range(passes)] for tokens, embedded in parts]
+        else:
+            assert len(self.forwards) == passes
+            lookups = [[lookups[n] for lookups in self.forwards] for n in range(len(self.forwards[0]))]
+        return [[(tokens, embedded.eq(0).all(-1)) for tokens, embedded in lookup] for lookup in lookups]
+
+
+def check_shares(lookups, rate, padding_idx):
+    """Within 5 standard errors of the rate in every pass but the first, and nowhere else."""
+    for lookup in lookups:
+        for number, (tokens, zero) in enumerate(lookup):
+            assert not zero[tokens == padding_idx].any()
+            cut = zero[tokens != padding_idx].double()
+            expected = rate if number > 0 else 0.0
+            bound = 5 * (expected * (1 - expected) / cut.numel()) ** 0.5
+            assert abs(cut.mean().item() - expected) <= bound, number
+        for number in range(2, len(lookup)):
+            assert not lookup[number][1].equal(lookup[number - 1][1])  # drawn anew in every pass
+
+
+@pytest.mark.parametrize("forward", FORWARDS)
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_share_of_zeros_per_pass_and_side(data_bin, forward, path):
+    """With tied embeddings: one table serves both sides and the projection."""
+    extra = ["--rdrop-cutoff", "0.3", "--rdrop-passes", "3", "--rdrop-forward", forward, "--rdrop-loss", path]
+    setup = Setup(data_bin, TIED, extra=extra)
+    padding_idx = setup.criterion.padding_idx
+    seen = Lookups(setup.model, padding_idx)
+    sample = setup.uneven_batch(100)
+    log = setup.train_step(sample)[2]
+    assert log["rdrop_kl_loss"] > 0
+    lookups = seen.by_pass(3, 100)
+    assert len(lookups) == 2
+    for number, name in enumerate(("src_tokens", "prev_output_tokens")):
+        assert all(tokens.equal(sample["net_input"][name]) for tokens, _ in lookups[number])
+        assert (sample["net_input"][name] == padding_idx).any()
+    check_shares(lookups, 0.3, padding_idx)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model(model_data, name):
+    """Without dropout cutoff alone makes the passes differ; evaluation knows nothing of it."""
+    setup = Setup(model_data, MODELS[name][0].split(), extra=["--rdrop-cutoff", "0.2"])
+    padding_idx = setup.criterion.padding_idx
+    seen = Lookups(setup.model, padding_idx)
+    sample = setup.batch(max_sentences=64)
+    with dropout_rate(setup.model, 0.0):
+        loss, _, log, grads = setup.train_step(sample)
+    assert log["rdrop_kl_loss"] > 0
+    assert loss.isfinite()
+    assert all(grad.isfinite().all() for grad in grads.values())
+    lookups = seen.by_pass(2, sample["target"].size(0))
+    assert len(lookups) == (1 if name == "transformer_lm" else 2)
+    check_shares(lookups, 0.2, padding_idx)
+    seen.forwards.clear()
+    setup.valid_step(sample)
+    assert not any(embedded.eq(0).all(-1).any() for _, embedded in seen.forwards[0])
+    for table in (m.embed_tokens for m in setup.model.modules() if hasattr(m, "embed_tokens")):
+        assert not table._forward_hooks  # a step leaves nothing behind
+
+
+@pytest.mark.parametrize("forward", FORWARDS)
+def test_the_first_pass_and_a_tied_projection_stay_whole(data_bin, forward):
+    """The logits of the first pass are the model's own, though nearly every embedding of the second is 0."""
+    extra = ["--rdrop-cutoff", "0.9", "--rdrop-loss", "plain", "--rdrop-forward", forward]
+    setup = Setup(data_bin, TIED, extra=extra)
+    model, sample = setup.model, setup.uneven_batch()
+    assert model.decoder.output_projection.weight is model.encoder.embed_tokens.weight
+    logits = []
+    model.decoder.output_projection.register_forward_hook(lambda *parts: logits.append(parts[2].detach()))
+    setup.train_step(sample)
+    passes = logits if forward == "separate" else logits[0].chunk(2)
+    expected = model(**sample["net_input"])[0]
+    torch.testing.assert_close(passes[0], expected.detach())
+    assert (passes[1] - expected).abs().amax() > 0.1
+
+
+def test_nothing_changes_at_rate_0(data_bin):
+    """Not even the random numbers that dropout draws."""
+    setups = [Setup(data_bin, TRANSFORMER, extra=extra) for extra in ([], ["--rdrop-cutoff", "0"])]
+    sample = setups[0].batch()
+    expected, got = (setup.train_step(sample, setups[0].model) for setup in setups)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+
+
+def test_model_without_token_embeddings_is_refused():
+    from rdrop_fairseq.passes import Passes
+
+    with pytest.raises(ValueError, match=r"--rdrop-cutoff needs .*embed_tokens"):
+        Passes(2, "auto", cutoff=0.1).prepare(torch.nn.Linear(2, 2))

@@ -1,0 +1,81 @@
+"""--rdrop-passes 1, and the time before --rdrop-start-update: cross entropy by our own loss."""
+
+import pytest
+import torch
+from conftest import NO_DROPOUT, PLAIN, TRANSFORMER, Setup
+
+pytest.importorskip("fairseq")
+
+ONE = ["--rdrop-passes", "1"]
+PATHS = ["fused", "plain"]
+
+
+def sentences_encoded(setup):
+    """Records the size of every batch that the encoder gets."""
+    sizes = []
+    setup.model.encoder.register_forward_pre_hook(
+        lambda module, args, kwargs: sizes.append(len((args + tuple(kwargs.values()))[0])), with_kwargs=True
+    )
+    return sizes
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_one_pass_is_the_plain_criterion(data_bin, path):
+    """Loss, NLL and accuracy to 1e-6, with dropout, whatever alpha; the batch is not repeated."""
+    flags = [*TRANSFORMER, "--dropout", "0.3"]
+    extra = ["--report-accuracy", "--ignore-prefix-size", "1", "--sentence-avg"]
+    ours = Setup(data_bin, flags, extra=[*extra, *ONE, "--rdrop-loss", path, "--rdrop-alpha", "1e30"])
+    sample = ours.uneven_batch()
+    sizes = sentences_encoded(ours)
+    loss, sample_size, log, grads = ours.train_step(sample)
+    assert sizes == [sample["target"].size(0)]
+    expected = Setup(data_bin, flags, PLAIN, extra).train_step(sample, ours.model)
+    torch.testing.assert_close(loss, expected[0], rtol=1e-6, atol=0)
+    assert sample_size == expected[1]
+    assert log.keys() == expected[2].keys()  # no rdrop_kl_loss, no rdrop_alpha
+    for key, value in expected[2].items():
+        torch.testing.assert_close(float(log[key]), float(value), rtol=1e-6, atol=0, msg=key)
+    assert grads.keys() == expected[3].keys()
+    for key, grad in grads.items():
+        torch.testing.assert_close(grad, expected[3][key], rtol=1e-4, atol=1e-5, msg=key)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("ties", [[], ["--share-all-embeddings"]], ids=["untied", "tied"])
+def test_gradient_is_that_of_the_formula(data_bin, path, ties):
+    """The model in float64, against the label-smoothed cross entropy as it is read. (The plain path is
+    exact to float32, in which fairseq's models take their log-softmax.)"""
+    ours = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT, *ties], extra=[*ONE, "--rdrop-loss", path])
+    ours.model.double()
+    sample = ours.uneven_batch()
+    loss, _, log, grads = ours.train_step(sample)
+
+    ours.model.zero_grad()
+    lprobs = ours.model(**sample["net_input"])[0].log_softmax(-1)
+    real = sample["target"] != ours.criterion.padding_idx
+    lprobs, target = lprobs[real], sample["target"][real]
+    eps, num_classes = 0.1, lprobs.size(-1)
+    wanted = torch.full_like(lprobs, eps / (num_classes - 1))  # the target's mass is 1 - eps
+    wanted[torch.arange(len(target)), target] = 1 - eps
+    expected = -(wanted * lprobs).sum()
+    expected.backward()
+    digits = 1e-12 if path == "fused" else 1e-6
+    torch.testing.assert_close(float(loss), float(expected.detach()), rtol=digits, atol=0)
+    nll = -lprobs[torch.arange(len(target)), target].sum()
+    torch.testing.assert_close(float(log["nll_loss"]), float(nll.detach()), rtol=digits, atol=0)
+    for key, parameter in ours.model.named_parameters():
+        torch.testing.assert_close(grads[key], parameter.grad, rtol=10 * digits, atol=10 * digits, msg=key)
+
+
+def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin):
+    """Rates, cutoff and alpha wait: the step is that of --rdrop-passes 1, to the last digit."""
+    rdrop = "--rdrop-dropout 0.5,0.6 --rdrop-cutoff 0.4 --rdrop-alpha 9 --rdrop-warmup-updates 4"
+    early = Setup(data_bin, TRANSFORMER, extra=[*rdrop.split(), "--rdrop-start-update", "5"])
+    sample = early.batch()
+    sizes = sentences_encoded(early)
+    got = early.train_step(sample)
+    assert sizes == [sample["target"].size(0)]
+    expected = Setup(data_bin, TRANSFORMER, extra=ONE).train_step(sample, early.model)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    early.criterion.schedule.num_updates = 5
+    assert early.train_step(sample)[2]["rdrop_kl_loss"] > 0
