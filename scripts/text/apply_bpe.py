@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Split the words of parallel text by subword-nmt's codes; a length filter on the pieces of train."""
+"""Split the words of parallel text by subword-nmt's codes; a length filter on the pieces of train.
 
-import argparse
+Words are what white space of any kind separates, as for fairseq, which reads the pieces.
+"""
+
+import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -10,51 +13,62 @@ from pathlib import Path
 from subword_nmt.apply_bpe import BPE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import Pair, read_lines, read_pairs, replacing_all, write_rows
 from scripts.text.corpus import (
-    LengthFilter,
-    Pair,
-    default_workers,
-    open_text,
+    add_filter_arguments,
+    add_splits_arguments,
+    add_workers_argument,
+    length_filter,
     parallel_map,
-    read_pairs,
-    write_columns,
+    split_files,
 )
 
 
-def make_pieces_function(codes: Path) -> Callable[[str, str], Pair]:
-    with open_text(codes) as file:
-        bpe = BPE(file)
-    return lambda source, target: (bpe.process_line(source), bpe.process_line(target))
+def read_codes(path: Path) -> str:
+    """subword-nmt's own check ends the process, with two lines of its own.
+
+    Raises:
+        InputError: it is not the output of subword-nmt learn-bpe.
+    """
+    lines = read_lines(path)
+    for number, line in enumerate(lines, 1):
+        if len(line.split(" ")) != 2:
+            raise cli.InputError(f"{path} is not of subword-nmt learn-bpe: line {number} is not two pieces")
+    if not lines:
+        raise cli.InputError(f"{path} is empty: no BPE codes")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def make_pieces_function(codes: str) -> Callable[[str, str], Pair]:
+    bpe = BPE(io.StringIO(codes))
+
+    def pieces(line: str) -> str:
+        return str(bpe.process_line(" ".join(line.split())))
+
+    return lambda source, target: (pieces(source), pieces(target))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("codes", type=Path, help="of subword-nmt learn-bpe")
-    parser.add_argument("in_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--langs", nargs=2, required=True, metavar="LANG")
-    parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"], metavar="SPLIT")
-    parser.add_argument(
-        "--max-tokens", type=int, help="drop training pairs with more pieces, or none, on a side"
-    )
-    parser.add_argument(
-        "--ratio", type=float, default=1.5, help="with --max-tokens: longer side by shorter side"
-    )
-    parser.add_argument("--workers", type=int, default=default_workers())
+    parser = cli.Parser(__doc__)
+    parser.add_argument("codes", type=cli.input_file, help="of subword-nmt learn-bpe")
+    add_splits_arguments(parser)
+    add_filter_arguments(parser, "training pairs with more pieces, or none,")
+    add_workers_argument(parser)
     args = parser.parse_args()
+    keep = length_filter(parser, args)
 
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    for split in args.splits:
-        files = [f"{split}.{lang}" for lang in args.langs]
-        pairs = read_pairs(*(args.in_dir / file for file in files))
-        pieces = parallel_map(
-            partial(make_pieces_function, args.codes), pairs, args.workers, f"BPE of {split}"
-        )
-        if args.max_tokens and split == "train":
-            keep = LengthFilter(args.max_tokens, args.ratio)
-            pieces = (pair for pair in pieces if keep(*pair))
-        write_columns(pieces, [args.out_dir / file for file in files])
+    make = partial(make_pieces_function, read_codes(args.codes))
+    inputs, outputs = split_files(args, [args.codes])
+    with replacing_all([path for sides in outputs for path in sides]) as files:
+        for number, split in enumerate(args.splits):
+            pairs = read_pairs(*inputs[number])
+            pieces = parallel_map(make, pairs, args.workers, f"BPE of {split}")
+            if keep and split == "train":
+                pieces = (pair for pair in pieces if keep(*pair))
+            if not write_rows(pieces, files[2 * number : 2 * number + 2]):
+                raise cli.InputError(f"no pairs of {' and '.join(map(str, inputs[number]))} are left")
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)
