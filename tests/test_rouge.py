@@ -1,17 +1,16 @@
 """scripts/scoring/score_rouge.py against the rouge-score library."""
 
 import json
-import sys
-from unittest import mock
 
 import numpy as np
 import pytest
+from bad_input import call_here
 from test_scripts import script
 
 pytest.importorskip("rouge_score")
 from rouge_score import rouge_scorer
 
-from scripts.scoring.score_rouge import METRICS, bootstrap, main
+from scripts.scoring.score_rouge import METRICS, bootstrap
 
 REFERENCES = [
     "Anna walks the dog. Bob stays at home.",
@@ -35,12 +34,8 @@ def write(path, lines):
 
 def call(*arguments):
     """The script in this process; the message that it exits with, or None."""
-    with mock.patch.object(sys, "argv", ["score_rouge.py", *map(str, arguments)]):
-        try:
-            main()
-        except SystemExit as error:
-            return error.code
-    return None
+    result = call_here("scripts/scoring/score_rouge.py", *arguments)
+    return result.err.removesuffix("\n") if result.code else None
 
 
 def score(folder, *options, reference=REFERENCES, system=SYSTEM):
@@ -137,12 +132,13 @@ def test_bad_files_end_with_one_line(tmp_path):
         assert "\n" not in error
 
     fails_with("reference has an empty reference in line 2", b"one\n \nthree\n", b"one\ntwo\nthree\n")
-    fails_with("system has 1 lines, ", b"one\ntwo\n", b"one\n")
+    fails_with("system do not have the same number of lines: 2 and 1", b"one\ntwo\n", b"one\n")
     fails_with("reference is empty", b"", b"")
     fails_with("reference is not UTF-8 at byte 11, line 3", b"one\ntwo\nthr\xe9e\n", b"one\ntwo\nthree\n")
     fails_with("system is not UTF-8 at byte 0, line 1", b"one\n", b"\xff\xfe")
-    fails_with("--resamples must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
+    fails_with("--resamples: must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
     missing = tmp_path / "none"
-    assert call(missing, missing) == f"error: cannot read {missing}: No such file or directory"
+    expected = f"error: argument reference: cannot read {missing}: No such file or directory"
+    assert call(missing, missing).startswith(expected)
     result = script("scoring/score_rouge.py", missing, missing, check=False)
-    assert (result.returncode, result.stdout.count("\n")) == (1, 1)
+    assert (result.returncode, result.stdout.count("\n")) == (2, 1)

@@ -148,7 +148,8 @@ def test_sides_of_different_length_are_refused(texts, tmp_path):
         (tmp_path / file.name).write_text(file.read_text())
     (tmp_path / "hyp.tok").write_text("one line\n")
     output, _ = score(tmp_path, check=False)
-    assert output.strip() == "error: the system has 1 lines, the reference has 60"
+    files = f"{tmp_path / 'ref.txt'} and {tmp_path / 'hyp.tok'}"
+    assert output.strip() == f"error: {files} do not have the same number of lines: 60 and 1"
     (tmp_path / "ref.txt").unlink()
     assert "cannot read" in score(tmp_path, check=False)[0]
 
