@@ -132,16 +132,17 @@ def _close(stream: Any) -> None:
 
 
 def integer(least: int, most: int | None = None) -> Callable[[str], int]:
-    """A type for argparse: an integer of at least ``least``."""
+    """A type for argparse: an integer from ``least`` to ``most``."""
 
     def convert(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             raise InputError(f"must be an integer, got {text!r}") from None
-        if value < least or (most is not None and value > most):
-            bound = f"at least {least}" if most is None else f"from {least} to {most}"
-            raise InputError(f"must be {bound}, got {value}")
+        if value < least:
+            raise InputError(f"must be at least {least}, got {value}")
+        if most is not None and value > most:
+            raise InputError(f"must be at most {most}, got {value}")
         return value
 
     return convert
