@@ -1,8 +1,8 @@
 """Text files, read and written in one way: UTF-8, and a line ends at a line feed and nowhere else.
 
 A corpus has other characters at which Python's ``splitlines`` and universal newlines would break a line: a
-lone carriage return, U+0085, U+2028. They are text, as NUL is. Not text are the CR of a CRLF, and a byte
-order mark at the beginning of a file. A last line without a line feed is a line.
+carriage return, U+0085, U+2028. They are text, as NUL is. Not text are carriage returns at the end of a line
+(CRLF), and a byte order mark at the beginning of a file. A last line without a line feed is a line.
 """
 
 import gzip
@@ -36,7 +36,7 @@ def decode_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
             if not line:
                 return
         try:
-            yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            yield line.rstrip(b"\r\n").decode("utf-8")
         except UnicodeDecodeError as error:
             position = offset + length - len(line) + error.start
             raise InputError(f"{name} is not UTF-8 at byte {position}, line {number}: convert it") from None
