@@ -5,8 +5,9 @@ Words are what white space of any kind separates, as for fairseq, which reads th
 """
 
 import io
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from scripts.text.corpus import (
     parallel_map,
     split_files,
 )
+
+JOINED = re.compile(r"@@(?=\s|$)")  # the sign of a split word, as fairseq's --post-process reads it
 
 
 def read_codes(path: Path) -> str:
@@ -60,14 +63,24 @@ def main() -> None:
 
     make = partial(make_pieces_function, read_codes(args.codes))
     inputs, outputs = split_files(args, [args.codes])
+    joined = 0
+
+    def pairs(split_inputs: list[Path]) -> Iterator[Pair]:
+        nonlocal joined
+        for pair in read_pairs(*split_inputs):
+            joined += any(map(JOINED.search, pair))
+            yield pair
+
     with replacing_all([path for sides in outputs for path in sides]) as files:
         for number, split in enumerate(args.splits):
-            pairs = read_pairs(*inputs[number])
-            pieces = parallel_map(make, pairs, args.workers, f"BPE of {split}")
+            pieces = parallel_map(make, pairs(inputs[number]), args.workers, f"BPE of {split}")
             if keep and split == "train":
                 pieces = (pair for pair in pieces if keep(*pair))
             if not write_rows(pieces, files[2 * number : 2 * number + 2]):
                 raise cli.InputError(f"no pairs of {' and '.join(map(str, inputs[number]))} are left")
+    if joined:
+        message = f"{joined} pairs have words that end in @@: joined to the next when BPE is undone"
+        print(message, file=sys.stderr)
 
 
 if __name__ == "__main__":
