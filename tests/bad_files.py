@@ -32,6 +32,7 @@ def write_files(folder):
         "models/train.de": de,
         "models/train.model": en,
     }
+    files |= {"in/none.de": "", "in/none.en": ""}
     files |= {"made/tok/train.de": hyp, "made/raw/train.en": hyp, "folders/train.de/keep": "mine"}
     files |= {"empty": "", "blank.txt": "\n\n\n", "short": "a\nb\n", "russian": "Собака спит.\n"}
     files |= {"latin1": latin1, "utf16": hyp.encode("utf-16"), "plain.gz": hyp, "cut.gz": compressed[:-12]}

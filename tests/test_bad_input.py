@@ -50,11 +50,12 @@ CASES = [
     (BPE, "codes in out --langs de", "--langs: expected 2 arguments"),
     (BPE, "codes in out --langs de fr", "cannot read in/train.fr: No such file"),
     (BPE, f"codes in out {LANGS} --splits test train test", "--splits: test is named twice"),
-    (BPE, f"codes in out {LANGS} --splits train none", "cannot read in/none.de: No such file"),
+    (BPE, f"codes in out {LANGS} --splits train absent", "cannot read in/absent.de: No such file"),
     (BPE, f"codes in out {LANGS} --splits train short", f"in/short.de and in/short.en {COUNTS}: 3 and 2"),
     (BPE, f"codes in out {LANGS} --splits train bad", f"in/bad.en {NOT_UTF8} 12, line 2"),
     (BPE, f"codes in folders {LANGS}", "cannot write folders/train.de: Is a directory"),
     (BPE, f"codes in out {LANGS} --max-tokens 1 --splits train", "in/train.de and in/train.en are left"),
+    (BPE, f"codes in out {LANGS} --splits train none", "no pairs of in/none.de and in/none.en are left"),
     # numbers
     (BPE, f"codes in out {LANGS} --workers 0", "--workers: must be at least 1, got 0"),
     (BPE, f"codes in out {LANGS} --workers -1", "--workers: must be at least 1, got -1"),

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from bad_files import write_files
 from bad_input import Result, assert_one_line, assert_refused, call, call_here, contents
 from conftest import ROOT
-from test_bad_input import BLEU, BPE, LANGS, MARKED, MOSES, PIECES, ROUGE, SCORED
+from test_bad_input import BLEU, BPE, HELP, LANGS, MARKED, MOSES, PIECES, ROUGE, SCORED, TOKENISE
 
 
 @pytest.fixture
@@ -49,6 +50,8 @@ STREAMS = [
     (MARKED, "segments test.sgm", ">&-", "standard output is closed"),
     (MARKED, "segments test.sgm", ">/dev/full", "standard input or output: No space left on device"),
     (MARKED, "lines ref", ">>ref", "ref is the file that standard output or standard error goes to"),
+    (MARKED, "--help", ">/dev/full", "standard input or output: No space left on device"),
+    (MOSES, "tokenize en", "<hyp >>hyp", "standard input is the file that standard output"),
     (MOSES, "tokenize en", "<&-", "standard input is closed"),
     (MOSES, "tokenize en", "<hyp >&-", "standard output is closed"),
     (MOSES, "tokenize en", "<hyp >/dev/full", "standard input or output: No space left on device"),
@@ -66,6 +69,36 @@ def test_streams_that_are_closed_or_full(folder, script, arguments, redirect, me
     result = call(script, *arguments.split(), cwd=folder, redirect=redirect)
     assert_one_line(result, message)
     assert not (folder / "out").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        (BPE, f"codes in out {LANGS}"),
+        (TOKENISE, f"out train {LANGS} --pair in/train.de in/train.en"),
+        (PIECES, f"in out {LANGS} --vocab-size 60"),
+        (HELP, "help out --heldout 5"),
+        (BLEU, f"{SCORED} --json out/scores.json"),
+    ],
+)
+def test_a_disk_that_takes_no_more(folder, monkeypatch, script, arguments):
+    """What had been written stayed, half a file under the name of a whole one."""
+    (folder / "out").mkdir()
+    (folder / "out/train.de").write_text("the user's\n")
+    assert call_here(script, "--help").code == 0  # the imports write, too
+
+    def call_limited(*command):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        try:
+            return call_here(*command)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    before = contents(folder)
+    monkeypatch.chdir(folder)
+    assert_one_line(call_limited(script, *arguments.split()), "cannot write out/", code=1)
+    assert contents(folder) == before
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(folder):

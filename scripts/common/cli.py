@@ -14,7 +14,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 CLOSED_PIPE = 128 + signal.SIGPIPE  # what a shell reports of a program whose reader went away
 
@@ -33,6 +33,11 @@ class Parser(argparse.ArgumentParser):
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(description=description, formatter_class=formatter, **kwargs)
 
+    def print_help(self, file: Any = None) -> None:
+        (file or sys.stdout).write(
+            self.format_help()
+        )  # argparse's own keeps the error of a full disk to itself
+
     def error(self, message: str) -> NoReturn:
         sys.exit(_report(f"{message} (--help lists the arguments)", 2))
 
@@ -49,32 +54,34 @@ class Distinct(argparse.Action):
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Calls ``main`` and exits: 0; after one line of error 1 or, interrupted, 130; 141 for a closed pipe."""
-    code: int | str | None
     with _standard_streams(), _exit_when_terminated():
+        if sys.stdout is None:
+            sys.exit(_report("standard output is closed"))
+        code = _exit_code(main) or _exit_code(sys.stdout.flush)  # a full disk is told now, or never
         try:
-            if sys.stdout is None:
-                raise InputError("standard output is closed")
-            main()
-            sys.stdout.flush()  # a full disk is told now, or never
-            code = 0
-        except SystemExit as exit_:
-            code = exit_.code
-            if isinstance(code, str):
-                code = _report(code.removeprefix("error: "))
-        except KeyboardInterrupt:
-            code = _report("interrupted", 128 + signal.SIGINT)
-        except BrokenPipeError:
-            code = CLOSED_PIPE
-        except InputError as error:
-            code = _report(str(error))
-        except UnicodeError as error:
-            code = _report(f"not UTF-8: {error}")
-        except OSError as error:
-            code = CLOSED_PIPE if error.errno == errno.EPIPE else _report(os_error(error))
-        except MemoryError:
-            code = _report("not enough memory")
-        _close(sys.stdout)
+            sys.stdout.flush()
+        except (OSError, ValueError):  # Python flushes once more at its exit, and would complain again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _exit_code(function: Callable[[], None]) -> int | str | None:
+    try:
+        function()
+        return 0
+    except SystemExit as exit_:
+        code = exit_.code
+        return _report(code.removeprefix("error: ")) if isinstance(code, str) else code
+    except KeyboardInterrupt:
+        return _report("interrupted", 128 + signal.SIGINT)
+    except InputError as error:
+        return _report(str(error))
+    except UnicodeError as error:
+        return _report(f"not UTF-8: {error}")
+    except OSError as error:
+        return CLOSED_PIPE if error.errno == errno.EPIPE else _report(os_error(error))
+    except MemoryError:
+        return _report("not enough memory")
 
 
 @contextlib.contextmanager
@@ -122,15 +129,6 @@ def _report(message: str, code: int = 1) -> int:
     return code
 
 
-def _close(stream: Any) -> None:
-    """Python closes it once more at exit, and would complain of the same error again."""
-    try:
-        if stream is not None:
-            stream.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def integer(least: int, most: int | None = None) -> Callable[[str], int]:
     """A type for argparse: an integer from ``least`` to ``most``."""
 
@@ -175,6 +173,17 @@ def input_file(name: str | Path) -> Path:
         raise InputError(f"cannot read {name}: {os.strerror(errno.EACCES)}")
     _check_not_standard(name, status)
     return Path(name)
+
+
+def standard_input() -> BinaryIO:
+    """
+    Raises:
+        InputError: it is closed, or the file that standard output goes to.
+    """
+    if sys.stdin is None:
+        raise InputError("standard input is closed")
+    _check_not_standard("standard input", os.fstat(0))
+    return sys.stdin.buffer
 
 
 def input_folder(name: str | Path) -> Path:

@@ -1,15 +1,16 @@
 """Parallel text: the files of its splits, a filter on lengths, a map over worker processes."""
 
 import argparse
+import contextlib
 import itertools
+import multiprocessing
 import os
 import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +95,23 @@ def prepare_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         cli.output_file(path)
 
 
-_function: Callable[..., Any]  # a worker's own
+def _start(*arguments: Any) -> multiprocessing.Process:
+    process = multiprocessing.Process(target=_work, args=arguments, daemon=True)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # in the worker: the parent's to answer
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return process
 
 
-def _start(make_function: Callable[[], Callable[..., Any]]) -> None:
-    global _function
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+def _work(make_function: Callable[[], Callable[..., Any]], connection: Connection) -> None:
+    """A worker: chunks in, their results out, until the connection is closed."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _function = make_function()
-
-
-def _run(chunk: list[Any]) -> list[Any]:
-    return [_function(*item) for item in chunk]
+    function = make_function()
+    with contextlib.suppress(EOFError):
+        while True:
+            connection.send([function(*item) for item in connection.recv()])
 
 
 def parallel_map(
@@ -116,7 +122,8 @@ def parallel_map(
 ) -> Iterator[Any]:
     """``make_function()(*item)`` of every item, in order, with a progress display of what takes long.
 
-    Every worker makes its function once. Few chunks are in memory at any time, however long ``items`` is.
+    Every worker makes its function once, and has one chunk at a time: few are in memory, however long
+    ``items`` is. The workers have no lock and no queue in common, so the death of one can't stop the others.
 
     Raises:
         InputError: a worker died; or make_function raised it.
@@ -125,24 +132,29 @@ def parallel_map(
     cores = len(os.sched_getaffinity(0))
     workers = min(workers or cores, cores)
     items = iter(items)
-    waiting: deque[Future[list[Any]]] = deque()
     interval = 1 if sys.stderr.isatty() else 30
-    bar = tqdm(desc=name, unit=" lines", unit_scale=True, mininterval=interval, delay=interval)
-    pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(make_function,))
-    try:
-        while True:
-            chunk = list(itertools.islice(items, CHUNK))
-            if chunk:
-                waiting.append(pool.submit(_run, chunk))
-            if waiting and (not chunk or len(waiting) > 4 * workers):
-                results = waiting.popleft().result()
+    processes: list[multiprocessing.Process] = []
+    waiting: deque[Connection] = deque()  # in the order of the chunks that the workers have
+    with tqdm(desc=name, unit=" lines", unit_scale=True, mininterval=interval, delay=interval) as bar:
+        try:
+            while (chunk := list(itertools.islice(items, CHUNK))) or waiting:
+                results: list[Any] = []
+                if chunk and len(waiting) < workers:
+                    connection, other_end = multiprocessing.Pipe()
+                    processes.append(_start(make_function, other_end))
+                    other_end.close()  # or a dead worker would not be noticed
+                else:
+                    connection = waiting.popleft()
+                    results = connection.recv()
+                if chunk:
+                    connection.send(chunk)
+                    waiting.append(connection)
                 bar.update(len(results))
                 yield from results
-            elif not chunk:
-                return
-    except BrokenProcessPool:
-        message = f"{name}: a worker process was killed, perhaps for its memory: try fewer --workers"
-        raise cli.InputError(message) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-        bar.close()
+        except (EOFError, ConnectionError):
+            message = f"{name}: a worker process was killed, perhaps for its memory: try fewer --workers"
+            raise cli.InputError(message) from None
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()

@@ -62,9 +62,7 @@ def main() -> None:
             parser.error("detokenize takes none of the tokeniser's options")
         detokeniser = MosesDetokenizer(args.lang)
         function = lambda line: str(detokeniser.detokenize(line.split()))  # noqa: E731
-    if sys.stdin is None:
-        raise cli.InputError("standard input is closed")
-    for line in decode_lines(sys.stdin.buffer, "standard input"):
+    for line in decode_lines(cli.standard_input(), "standard input"):
         print(function(line))
 
 

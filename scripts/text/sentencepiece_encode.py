@@ -73,6 +73,8 @@ def main() -> None:
         for number, sides in enumerate(inputs):
             columns = [list(clean_lines(path)) for path in sides]
             check_counts({path: len(lines) for path, lines in zip(sides, columns, strict=True)})
+            if not columns[0]:
+                raise cli.InputError(f"{' and '.join(map(str, sides))} are empty")
             pieces = (map(" ".join, model.encode(lines, out_type=str)) for lines in columns)
             write_rows(zip(*pieces, strict=True), files[2 * number : 2 * number + 2])
             marked += sum(SPACE in line for lines in columns for line in lines)
