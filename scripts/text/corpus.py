@@ -107,7 +107,6 @@ def _start(*arguments: Any) -> multiprocessing.Process:
 
 def _work(make_function: Callable[[], Callable[..., Any]], connection: Connection) -> None:
     """A worker: chunks in, their results out, until the connection is closed."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     function = make_function()
     with contextlib.suppress(EOFError):
         while True:
@@ -156,5 +155,5 @@ def parallel_map(
             raise cli.InputError(message) from None
         finally:
             for process in processes:
-                process.terminate()
+                process.kill()  # it has nothing to lose, and one that has just begun may miss a SIGTERM
                 process.join()
