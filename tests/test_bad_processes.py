@@ -146,7 +146,7 @@ def test_any_name_of_a_file(folder, monkeypatch):
 class Waiting:
     """apply_bpe.py in the midst of its work: after two chunks of pairs, it waits for more."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *before):
         self.folder = folder
         (folder / "in/train.de").write_text("the dog\n" * 3000)
         (folder / "in/train.en").unlink()
@@ -155,7 +155,17 @@ class Waiting:
         for name in ("train.de", "train.de.part"):
             (folder / "out" / name).write_text("the user's\n")
         self.before = contents(folder / "out")
-        command = [sys.executable, ROOT / BPE, "codes", "in", "out", *LANGS.split(), "--workers", "100000"]
+        command = [
+            *before,
+            sys.executable,
+            ROOT / BPE,
+            "codes",
+            "in",
+            "out",
+            *LANGS.split(),
+            "--workers",
+            "100000",
+        ]
         self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
         self.pipe = (folder / "in/train.en").open("w")
         self.pipe.write("the dog\n" * 2500)
@@ -214,3 +224,13 @@ def test_an_interrupt_leaves_no_file_and_no_process(folder, number, code):
     result = waiting.end()
     assert (result.code, result.err) == (code, "error: interrupted\n" if number == signal.SIGINT else "")
     assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_nohup_is_respected(folder):
+    waiting = Waiting(folder, "nohup")
+    os.kill(waiting.process.pid, signal.SIGHUP)
+    waiting.pipe.close()
+    assert (
+        "in/train.de and in/train.en do not have the same number of lines: 3000 and 2500" in waiting.end().err
+    )

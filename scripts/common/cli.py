@@ -105,13 +105,15 @@ def _exit_when_terminated() -> Iterator[None]:
     def leave(number: int, _: Any) -> NoReturn:
         sys.exit(128 + number)
 
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, leave) for number in signals]
+    # nohup has one of them ignored
+    signals = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_DFL]
+    for number in signals:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def os_error(error: OSError) -> str:
