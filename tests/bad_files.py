@@ -19,6 +19,8 @@ def write_files(folder):
     }
     files |= {f"help/{lang}/page.html": page(lang) for lang in ("de", "en-US", "en-GB")}
     files |= {"codes": "#version: 0.2\nt h\nth e</w>\n", "ref": hyp.replace("dog", "hound"), "hyp": hyp}
+    files |= {"in/header": "#version: 0.2\n\n", "in/version": "#version: 2x\na b\n"}
+    files |= {"in/one_piece": "#version: 0.2\na b\na \n"}
     files |= {"test.sgm": segment, "cut.sgm": segment + segment[:20], "nested.sgm": segment[:-8] + segment}
     files |= {
         "in/short.de": "a\nb\nc\n",

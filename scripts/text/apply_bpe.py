@@ -27,6 +27,8 @@ from scripts.text.corpus import (
 
 JOINED = re.compile(r"@@(?=\s|$)")  # the sign of a split word, as fairseq's --post-process reads it
 
+VERSIONS = ("#version: 0.1", "#version: 0.2")
+
 
 def read_codes(path: Path) -> str:
     """subword-nmt's own check ends the process, with two lines of its own.
@@ -35,11 +37,17 @@ def read_codes(path: Path) -> str:
         InputError: it is not the output of subword-nmt learn-bpe.
     """
     lines = read_lines(path)
+    while lines and not lines[-1]:
+        lines.pop()
+    header = bool(lines) and lines[0].startswith("#version:")
+    if len(lines) == header:
+        raise cli.InputError(f"{path} has no BPE codes")
     for number, line in enumerate(lines, 1):
-        if len(line.split(" ")) != 2:
-            raise cli.InputError(f"{path} is not of subword-nmt learn-bpe: line {number} is not two pieces")
-    if not lines:
-        raise cli.InputError(f"{path} is empty: no BPE codes")
+        good = line in VERSIONS if header and number == 1 else len(line.strip(" ").split(" ")) == 2
+        if not good:
+            raise cli.InputError(
+                f"{path} is not of subword-nmt learn-bpe: line {number} is no pair of pieces"
+            )
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -59,7 +59,7 @@ def learn(paths: list[Path], vocab_size: int) -> bytes:
 def main() -> None:
     parser = cli.Parser(__doc__)
     add_splits_arguments(parser)
-    parser.add_argument("--vocab-size", type=cli.integer(1), default=4000)
+    parser.add_argument("--vocab-size", type=cli.integer(1, 1_000_000), default=4000)
     args = parser.parse_args()
 
     model_file = args.out_dir / "sentencepiece.model"
