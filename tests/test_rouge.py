@@ -1,17 +1,16 @@
 """scripts/scoring/score_rouge.py against the rouge-score library."""
 
 import json
-import sys
-from unittest import mock
 
 import numpy as np
 import pytest
+from bad_input import call_here
 from test_scripts import script
 
 pytest.importorskip("rouge_score")
 from rouge_score import rouge_scorer
 
-from scripts.scoring.score_rouge import METRICS, bootstrap, main
+from scripts.scoring.score_rouge import METRICS, bootstrap
 
 REFERENCES = [
     "Anna walks the dog. Bob stays at home.",
@@ -35,12 +34,8 @@ def write(path, lines):
 
 def call(*arguments):
     """The script in this process; the message that it exits with, or None."""
-    with mock.patch.object(sys, "argv", ["score_rouge.py", *map(str, arguments)]):
-        try:
-            main()
-        except SystemExit as error:
-            return error.code
-    return None
+    result = call_here("scripts/scoring/score_rouge.py", *arguments)
+    return result.err.removesuffix("\n") if result.code else None
 
 
 def score(folder, *options, reference=REFERENCES, system=SYSTEM):
@@ -137,12 +132,80 @@ def test_bad_files_end_with_one_line(tmp_path):
         assert "\n" not in error
 
     fails_with("reference has an empty reference in line 2", b"one\n \nthree\n", b"one\ntwo\nthree\n")
-    fails_with("system has 1 lines, ", b"one\ntwo\n", b"one\n")
+    fails_with("system do not have the same number of lines: 2 and 1", b"one\ntwo\n", b"one\n")
     fails_with("reference is empty", b"", b"")
     fails_with("reference is not UTF-8 at byte 11, line 3", b"one\ntwo\nthr\xe9e\n", b"one\ntwo\nthree\n")
     fails_with("system is not UTF-8 at byte 0, line 1", b"one\n", b"\xff\xfe")
-    fails_with("--resamples must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
+    fails_with("--resamples: must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
     missing = tmp_path / "none"
-    assert call(missing, missing) == f"error: cannot read {missing}: No such file or directory"
+    expected = f"error: argument reference: cannot read {missing}: No such file or directory"
+    assert call(missing, missing).startswith(expected)
     result = script("scoring/score_rouge.py", missing, missing, check=False)
-    assert (result.returncode, result.stdout.count("\n")) == (1, 1)
+    assert (result.returncode, result.stdout.count("\n")) == (2, 1)
+
+
+OTHER_SCRIPTS = {
+    "Russian": "Собака спит. Кошка сидит дома.",
+    "German": "Für Übung. Ärger über Größe und Maß.",
+    "Greek": "Ο σκύλος κοιμάται. Η γάτα είναι σπίτι.",  # noqa: RUF001
+    "Arabic": "الكلب نائم. القطة في البيت؟",
+    "Hindi": "कुत्ता सो रहा है। बिल्ली घर पर है।",
+    "Korean": "개가 잔다. 고양이는 집에 있다.",
+    "Chinese": "狗在睡觉。猫在家里！",  # noqa: RUF001
+    "Japanese": "犬は寝ています。猫は家にいます。",
+    "Thai": "หมานอนหลับอยู่ แมวอยู่ที่บ้าน",
+}
+
+
+def one_line(message, folder, *options, reference, system):
+    files = write(folder / "reference", reference), write(folder / "system", system)
+    assert message in call(*files, *options)
+
+
+@pytest.mark.parametrize("language", OTHER_SCRIPTS)
+def test_identical_texts_score_100_in_any_script(tmp_path, language):
+    """rouge-score's tokeniser keeps a-z and 0-9: identical Russian texts scored 0.00, without a word."""
+    text = OTHER_SCRIPTS[language]
+    one_line("choose --tokenizer unicode", tmp_path, reference=[text], system=[text])
+    result = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[text])
+    assert [result["system"][metric]["f"] for metric in METRICS] == [100] * 4
+    assert "|tok:unicode|stem:no|" in result["signature"]
+    words = text.split()
+    changed = " ".join([*words[:-1], "other"]) if len(words) > 2 else text[:-2] + "other"
+    part = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[changed])["system"]
+    assert all(0 < part[metric]["f"] < 100 for metric in METRICS)
+    half = text[: len(text) // 2]
+    cut = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[half])["system"]["rouge1"]
+    assert 20 < cut["recall"] < 80 < cut["precision"] + 30
+
+
+def test_words_of_any_script():
+    from scripts.scoring.rouge_words import UnicodeTokenizer
+
+    tokenize = UnicodeTokenizer().tokenize
+    assert tokenize("Für die 2. Größe: it's x_y!") == ["für", "die", "2", "grösse", "it", "s", "x", "y"]
+    assert tokenize("cafe\u0301 CAFÉ") == ["café", "café"]
+    assert tokenize("हिन्दी में") == ["हिन्दी", "में"]
+    assert tokenize("GPT模型2個です。ไทย") == ["gpt", "模", "型", "2", "個", "で", "す", "ไ", "ท", "ย"]
+    assert tokenize("ที่ นั่น") == ["ที่", "นั่", "น"]
+
+
+def test_sentences_of_other_scripts():
+    """ROUGE-Lsum took a text without Latin full stops for one sentence."""
+    from scripts.scoring.score_rouge import split_sentences
+
+    for text, count in (("狗在睡觉。猫在家里！", 3), ("कुत्ता सो है। बिल्ली है।", 2), ("A 3.5 b. C? D!", 3)):  # noqa: RUF001
+        assert len(split_sentences(text, "unicode").split("\n")) == count
+    assert split_sentences("狗。猫。") == "狗。猫。"
+
+
+def test_the_default_is_kept_for_english_and_where_it_is_asked_for(tmp_path):
+    """A trace of other letters, as in names, is nothing to stop for."""
+    english = score(tmp_path)
+    assert score(tmp_path, "--tokenizer", "rouge-score") == english
+    assert "|tok:rouge-score|stem:yes|" in english["signature"]
+    german = ["Für den Hund."]
+    asked = score(tmp_path, "--tokenizer", "rouge-score", reference=german, system=["Fur den Hund."])
+    assert asked["system"]["rouge1"]["f"] < 100
+    message = "reference: 10.0% of the letters are none of a-z"
+    one_line(message, tmp_path, reference=german, system=german)

@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 import torch
+from bad_input import call_here
 from conftest import SCRIPTS, run, sentences
 
 
@@ -55,17 +56,10 @@ def score(folder, *arguments, baseline=False, check=True):
         a for n in ("hyp", "ref") for a in (f"--{n}", folder / f"{n}.txt", f"--{n}-tok", folder / f"{n}.tok")
     ]
     out = folder / "scores.json"
-    result = run(
-        sys.executable,
-        SCRIPTS / "scoring" / "score_translation.py",
-        *files,
-        *pair,
-        *arguments,
-        "--json",
-        out,
-        check=check,
-    )
-    return result.stdout, json.loads(out.read_text())["scores"] if check else None
+    script = "scripts/scoring/score_translation.py"
+    result = call_here(script, *files, *pair, *arguments, "--json", out)
+    assert not check or result.code == 0, result.err
+    return result.out + result.err, json.loads(out.read_text())["scores"] if check else None
 
 
 def lines(path):
@@ -128,6 +122,29 @@ def test_compound_splitting(texts, tmp_path):
     assert score(tmp_path, "--split-compounds")[1][0]["score"] == scores[0]["score"]
 
 
+def test_tokenised_rows_are_those_of_fairseq(texts, tmp_path):
+    """fairseq-score on the tokens, and after compound_split_bleu.sh, which the authors' 37.25 comes from.
+
+    The README said that the row without the split counts as the papers do.
+    """
+    split = r"s{(\S)-(\S)}{$1 ##AT##-##AT## $2}g"  # of that script
+    for name in ("hyp", "ref"):
+        (tmp_path / name).write_text(run("perl", "-ple", split, texts / f"{name}.tok").stdout)
+    table, scores = score(texts, "--split-compounds", "both")
+    for row, folder, suffix, title in (
+        (0, texts, ".tok", "BLEU, tokenised"),
+        (1, tmp_path, "", "BLEU, tokenised, compounds split"),
+    ):
+        out = run("fairseq-score", "--sys", folder / f"hyp{suffix}", "--ref", folder / f"ref{suffix}").stdout
+        assert scores[row]["name"] == title
+        assert float(re.search(r"BLEU4 = ([\d.]+)", out)[1]) == round(scores[row]["score"], 2)
+        assert f"{title}  " in table.splitlines()[row + 1]
+    assert scores[0]["score"] != scores[1]["score"]
+    for choice, row in (("no", 0), ("yes", 1)):
+        chosen = score(texts, "--split-compounds", choice)[1]
+        assert [chosen[0], *chosen[1:]] == [scores[row], *scores[2:]]
+
+
 def test_significance_is_that_of_the_command_line(texts):
     table, scores = score(texts, "--samples", "200", baseline=True)
     assert "baseline" in table.splitlines()[0]
@@ -148,7 +165,8 @@ def test_sides_of_different_length_are_refused(texts, tmp_path):
         (tmp_path / file.name).write_text(file.read_text())
     (tmp_path / "hyp.tok").write_text("one line\n")
     output, _ = score(tmp_path, check=False)
-    assert output.strip() == "error: the system has 1 lines, the reference has 60"
+    files = f"{tmp_path / 'ref.txt'} and {tmp_path / 'hyp.tok'}"
+    assert output.strip() == f"error: {files} do not have the same number of lines: 60 and 1"
     (tmp_path / "ref.txt").unlink()
     assert "cannot read" in score(tmp_path, check=False)[0]
 

@@ -6,10 +6,9 @@ is, with the interval and p-value of a paired bootstrap (the p-value as in sacre
 scores 0; an empty reference is an error.
 """
 
-import argparse
-import json
 import re
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,33 +17,36 @@ import numpy as np
 import numpy.typing as npt
 from rouge_score.rouge_scorer import RougeScorer
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import check_outputs, read_columns, write_json
+from scripts.scoring.rouge_words import UnicodeTokenizer, check_letters
+
 METRICS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "rougeLsum": "ROUGE-Lsum"}
 Array = npt.NDArray[np.float64]
 
 
-def read_lines(path: Path) -> list[str]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        sys.exit(f"error: cannot read {path}: {error.strerror}")
-    try:
-        lines = raw.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        sys.exit(f"error: {path} is not UTF-8 at byte {error.start}, line {line}")
-    return [line.strip() for line in (lines[:-1] if lines[-1] == "" else lines)]
+# A full stop that is no Latin one needs no space after it, but for Arabic's and Devanagari's.
+SENTENCE_END = {
+    "rouge-score": r"(?<=[.!?]) +",
+    "unicode": r"(?<=[.!?\u061f\u06d4\u0964]) +|(?<=[\u3002\uff01\uff1f])",
+}
 
 
-def split_sentences(text: str) -> str:
+def split_sentences(text: str, tokenizer: str = "rouge-score") -> str:
     """One sentence a line, as ROUGE-Lsum wants it. rouge-score's own splitter downloads a model."""
-    return re.sub(r"(?<=[.!?]) +", "\n", text)
+    return re.sub(SENTENCE_END[tokenizer], "\n", text)
 
 
-def score_lines(references: list[str], hypotheses: list[str], *, stemmer: bool, sentences: str) -> Array:
+def score_lines(
+    references: list[str], hypotheses: list[str], *, tokenizer: str, stemmer: bool, sentences: str
+) -> Array:
     """(lines, metrics, [precision, recall, F]), in percent."""
-    scorer = RougeScorer(list(METRICS), use_stemmer=stemmer)
+    words = UnicodeTokenizer() if tokenizer == "unicode" else None
+    scorer = RougeScorer(list(METRICS), use_stemmer=stemmer, tokenizer=words)
     if sentences == "punctuation":
-        references, hypotheses = (list(map(split_sentences, texts)) for texts in (references, hypotheses))
+        split = partial(split_sentences, tokenizer=tokenizer)
+        references, hypotheses = (list(map(split, texts)) for texts in (references, hypotheses))
     scores = [scorer.score(*pair) for pair in zip(references, hypotheses, strict=True)]
     return 100 * np.array([[score[metric] for metric in METRICS] for score in scores])
 
@@ -108,13 +110,19 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = cli.Parser(__doc__)
+    parser.add_argument("reference", type=cli.input_file)
+    parser.add_argument("hypothesis", type=cli.input_file)
+    parser.add_argument(
+        "--baseline", type=cli.input_file, help="another system's hypotheses, to compare with"
     )
-    parser.add_argument("reference", type=Path)
-    parser.add_argument("hypothesis", type=Path)
-    parser.add_argument("--baseline", type=Path, help="another system's hypotheses, to compare with")
-    parser.add_argument("--json", type=Path, help="write the result here too")
+    parser.add_argument("--json", type=cli.output_file, help="write the result here too")
+    parser.add_argument(
+        "--tokenizer",
+        choices=list(SENTENCE_END),
+        help="rouge-score (the default): a-z and 0-9, for English; unicode: words of any script, single "
+        "characters of Chinese, Japanese and Thai, no stemmer",
+    )
     parser.add_argument("--no-stemmer", action="store_true", help="compare words, not their Porter stems")
     parser.add_argument(
         "--sentences",
@@ -122,39 +130,45 @@ def main() -> None:
         default="punctuation",
         help="for ROUGE-Lsum: split after . ! ? or not at all (then it is ROUGE-L)",
     )
-    parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--resamples", type=cli.integer(1, 1_000_000), default=1000)
+    parser.add_argument("--seed", type=cli.integer(0), default=1)
     args = parser.parse_args()
-    if args.resamples < 1:
-        sys.exit(f"error: --resamples must be at least 1, got {args.resamples}")
 
-    references = read_lines(args.reference)
-    if not references:
-        sys.exit(f"error: {args.reference} is empty")
-    if "" in references:
-        sys.exit(f"error: {args.reference} has an empty reference in line {references.index('') + 1}")
-    stem = "no" if args.no_stemmer else "yes"
-    signature = (
-        f"rouge-score {version('rouge-score')}|stem:{stem}|sentences:{args.sentences}|n:{len(references)}"
+    files = {"system": args.hypothesis} | ({"baseline": args.baseline} if args.baseline else {})
+    check_outputs([args.json] if args.json else [], [args.reference, *files.values()])
+    references, *systems = (
+        [line.strip() for line in column] for column in read_columns(args.reference, *files.values())
     )
-    result: dict[str, Any] = {"signature": f"{signature}|bootstrap:{args.resamples}|seed:{args.seed}"}
+    if not references:
+        raise cli.InputError(f"{args.reference} is empty")
+    if "" in references:
+        raise cli.InputError(f"{args.reference} has an empty reference in line {references.index('') + 1}")
+    if args.tokenizer is None:
+        check_letters(args.reference, references)
+    tokenizer = args.tokenizer or "rouge-score"
+    stemmer = not args.no_stemmer and tokenizer == "rouge-score"
+    signature = [
+        f"rouge-score {version('rouge-score')}",
+        f"tok:{tokenizer}",
+        f"stem:{'yes' if stemmer else 'no'}",
+    ]
+    signature += [f"sentences:{args.sentences}", f"n:{len(references)}"]
+    signature += [f"bootstrap:{args.resamples}", f"seed:{args.seed}"]
+    result: dict[str, Any] = {"signature": "|".join(signature)}
     f_scores = []
-    for name, path in (("system", args.hypothesis), ("baseline", args.baseline)):
-        if path is None:
-            continue
-        texts = read_lines(path)
-        if len(texts) != len(references):
-            sys.exit(f"error: {path} has {len(texts)} lines, {args.reference} {len(references)}")
-        scores = score_lines(references, texts, stemmer=not args.no_stemmer, sentences=args.sentences)
+    for (name, path), texts in zip(files.items(), systems, strict=True):
+        scores = score_lines(
+            references, texts, tokenizer=tokenizer, stemmer=stemmer, sentences=args.sentences
+        )
         f_scores.append(scores[:, :, 2])
         result[name] = summary(path, texts, scores, bootstrap(f_scores[-1], args.resamples, args.seed))
     if len(f_scores) == 2:
         difference = f_scores[0] - f_scores[1]
         result["difference"] = comparison(difference, bootstrap(difference, args.resamples, args.seed))
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(args.json, result)
     print(table(result))
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """One table of a translation's scores: tokenised BLEU, and sacreBLEU's BLEU, chrF and TER of the plain text.
 
-Tokenised BLEU is multi-bleu's: comparable to papers that give that, on the same tokens only. With --baseline,
-each score has the p-value of sacreBLEU's paired bootstrap test against the second system.
+Tokenised BLEU is multi-bleu's, which is fairseq-score's: comparable to papers that give that, on the same
+tokens only. Some of them split compounds at hyphens first (the authors of R-Drop, with fairseq's
+compound_split_bleu.sh), some do not: --split-compounds both gives both rows. With --baseline, each score has
+the p-value of sacreBLEU's paired bootstrap test against the second system.
 """
 
 import argparse
-import json
+import contextlib
+import logging
+import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +22,10 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest, Result
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import check_outputs, read_columns, write_json
 
 Systems = list[tuple[str, Sequence[str]]]  # the system and, perhaps, the baseline
 HYPHEN = re.compile(r"(\S)-(\S)")
@@ -33,18 +41,12 @@ class Score:
 
 
 def split_compounds(tokens: str) -> str:
-    """``a-b`` becomes three tokens, as in the papers on WMT14 since GNMT.
+    """``a-b`` becomes three tokens, as in the papers on WMT14 since GNMT and in compound_split_bleu.sh.
 
     Moses' ``a @-@ b`` is undone first: the score does not depend on whether the tokeniser split at dashes.
+    (Of such tokens the script makes five, ``a @ ##AT##-##AT## @ b``; of others, the same as this.)
     """
     return HYPHEN.sub(r"\1 ##AT##-##AT## \2", tokens.replace(" @-@ ", "-"))
-
-
-def read_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except OSError as error:
-        sys.exit(f"error: cannot read {path}: {error.strerror}")
 
 
 def compute(
@@ -72,35 +74,52 @@ def compute(
     return scores
 
 
-def score_all(args: argparse.Namespace) -> list[Score]:
-    files = [("system", args.hyp, args.hyp_tok)]
-    if args.baseline:
-        files.append(("baseline", *args.baseline))
-    plain: Systems = [(name, read_lines(hyp)) for name, hyp, _ in files]
-    tokenised: Systems = [(name, read_lines(hyp_tok)) for name, _, hyp_tok in files]
-    references, references_tok = read_lines(args.ref), read_lines(args.ref_tok)
-    for name, lines in [*plain, *tokenised, ("tokenised reference", references_tok)]:
-        if len(lines) != len(references):
-            sys.exit(f"error: the {name} has {len(lines)} lines, the reference has {len(references)}")
-    title = "BLEU, tokenised"
-    if args.split_compounds:
-        title += ", compounds split"
-        tokenised = [(name, [split_compounds(line) for line in lines]) for name, lines in tokenised]
-        references_tok = [split_compounds(line) for line in references_tok]
+@contextlib.contextmanager
+def errors_of(tokeniser: str) -> Iterator[None]:
+    """sacreBLEU's tokenisers need packages, or download a model, when they are made."""
+    logger = logging.getLogger("sacrebleu")
+    level = logger.level
+    try:
+        logger.setLevel(logging.CRITICAL)
+        yield
+    except (ImportError, OSError, RuntimeError, SystemExit) as error:
+        raise cli.InputError(f"--tokenize {tokeniser} is not to be had here: {error}") from None
+    finally:
+        logger.setLevel(level)
+
+
+def tokenised_scores(systems: Systems, references: list[str], args: argparse.Namespace) -> Iterator[Score]:
     # multi-bleu has no smoothing
     multi_bleu = BLEU(lowercase=args.lowercase, tokenize="none", smooth_method="none", force=True)
+    if args.split_compounds != "yes":
+        yield from compute(systems, references, {"BLEU, tokenised": multi_bleu}, args.samples)
+    if args.split_compounds != "no":
+        systems = [(name, list(map(split_compounds, lines))) for name, lines in systems]
+        references = list(map(split_compounds, references))
+        yield from compute(
+            systems, references, {"BLEU, tokenised, compounds split": multi_bleu}, args.samples
+        )
+
+
+def score_all(args: argparse.Namespace) -> list[Score]:
+    with errors_of(args.tokenize):
+        bleu = BLEU(lowercase=args.lowercase, tokenize=args.tokenize)
+    files = [args.ref, args.ref_tok, args.hyp, args.hyp_tok, *(args.baseline or [])]
+    references, references_tok, *outputs = read_columns(*files)
+    for path, lines in zip(files, (references, references_tok), strict=False):
+        if not any(line.strip() for line in lines):
+            raise cli.InputError(f"{path} has no text: there is nothing to score against")
+    names = ["system", "baseline"]
+    plain: Systems = list(zip(names, outputs[::2], strict=False))
+    tokenised: Systems = list(zip(names, outputs[1::2], strict=False))
+    metrics = {
+        "BLEU, sacreBLEU": bleu,
+        "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase),
+        "TER, sacreBLEU": TER(),
+    }
     return [
-        *compute(tokenised, references_tok, {title: multi_bleu}, args.samples),
-        *compute(
-            plain,
-            references,
-            {
-                "BLEU, sacreBLEU": BLEU(lowercase=args.lowercase, tokenize=args.tokenize),
-                "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase),
-                "TER, sacreBLEU": TER(),
-            },
-            args.samples,
-        ),
+        *tokenised_scores(tokenised, references_tok, args),
+        *compute(plain, references, metrics, args.samples),
     ]
 
 
@@ -117,29 +136,47 @@ def table(scores: list[Score]) -> str:
     return "\n".join([*lines, "", *(f"{score.name:{width}}   {score.signature}" for score in scores)])
 
 
+def check_seed() -> None:
+    seed = os.environ.get("SACREBLEU_SEED", "1")
+    if seed.lower() != "none" and not seed.isdecimal():
+        raise cli.InputError(f"SACREBLEU_SEED must be a number or none, got {seed}")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hyp", type=Path, required=True, help="the system's output, detokenised")
-    parser.add_argument("--hyp-tok", type=Path, required=True, help="the system's output, tokenised")
-    parser.add_argument("--ref", type=Path, required=True, help="the reference as it came")
+    parser = cli.Parser(__doc__)
+    file = cli.input_file
+    parser.add_argument("--hyp", type=file, required=True, help="the system's output, detokenised")
+    parser.add_argument("--hyp-tok", type=file, required=True, help="the system's output, tokenised")
+    parser.add_argument("--ref", type=file, required=True, help="the reference as it came")
     parser.add_argument(
-        "--ref-tok", type=Path, required=True, help="the reference, tokenised as the output is"
+        "--ref-tok", type=file, required=True, help="the reference, tokenised as the output is"
     )
     parser.add_argument(
-        "--baseline", type=Path, nargs=2, metavar=("HYP", "HYP_TOK"), help="of a second system"
+        "--baseline", type=file, nargs=2, metavar=("HYP", "HYP_TOK"), help="of a second system"
     )
     parser.add_argument("--lowercase", action="store_true", help="case does not count in BLEU and chrF")
-    parser.add_argument("--split-compounds", action="store_true", help="at hyphens, in tokenised BLEU")
+    parser.add_argument(
+        "--split-compounds",
+        nargs="?",
+        choices=["no", "yes", "both"],
+        const="yes",
+        default="no",
+        help="at hyphens, in tokenised BLEU (%(default)s; without a word: yes); both: a row of each",
+    )
     parser.add_argument("--tokenize", choices=list(BLEU.TOKENIZERS), default=BLEU.TOKENIZER_DEFAULT)
-    parser.add_argument("--samples", type=int, default=1000, help="of the bootstrap test (%(default)s)")
-    parser.add_argument("--json", type=Path, help="the same as JSON")
+    parser.add_argument(
+        "--samples", type=cli.integer(1, 1_000_000), default=1000, help="of the bootstrap test (%(default)s)"
+    )
+    parser.add_argument("--json", type=cli.output_file, help="the same as JSON")
     args = parser.parse_args()
+    inputs = [args.hyp, args.hyp_tok, args.ref, args.ref_tok, *(args.baseline or [])]
+    check_outputs([args.json] if args.json else [], inputs)
+    check_seed()
     scores = score_all(args)
-    print(table(scores))
     if args.json:
-        text = json.dumps({"scores": [asdict(score) for score in scores]}, indent=1, ensure_ascii=False)
-        args.json.write_text(f"{text}\n", encoding="utf-8")
+        write_json(args.json, {"scores": [asdict(score) for score in scores]})
+    print(table(scores))
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

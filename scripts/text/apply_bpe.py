@@ -1,60 +1,95 @@
 #!/usr/bin/env python3
-"""Split the words of parallel text by subword-nmt's codes; a length filter on the pieces of train."""
+"""Split the words of parallel text by subword-nmt's codes; a length filter on the pieces of train.
 
-import argparse
+Words are what white space of any kind separates, as for fairseq, which reads the pieces.
+"""
+
+import io
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from subword_nmt.apply_bpe import BPE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import Pair, read_lines, read_pairs, replacing_all, write_rows
 from scripts.text.corpus import (
-    LengthFilter,
-    Pair,
-    default_workers,
-    open_text,
+    add_filter_arguments,
+    add_splits_arguments,
+    add_workers_argument,
+    length_filter,
     parallel_map,
-    read_pairs,
-    write_columns,
+    split_files,
 )
 
+JOINED = re.compile(r"@@(?=\s|$)")  # the sign of a split word, as fairseq's --post-process reads it
 
-def make_pieces_function(codes: Path) -> Callable[[str, str], Pair]:
-    with open_text(codes) as file:
-        bpe = BPE(file)
-    return lambda source, target: (bpe.process_line(source), bpe.process_line(target))
+VERSIONS = ("#version: 0.1", "#version: 0.2")
+
+
+def read_codes(path: Path) -> str:
+    """subword-nmt's own check ends the process, with two lines of its own.
+
+    Raises:
+        InputError: it is not the output of subword-nmt learn-bpe.
+    """
+    lines = read_lines(path)
+    while lines and not lines[-1]:
+        lines.pop()
+    header = bool(lines) and lines[0].startswith("#version:")
+    if len(lines) == header:
+        raise cli.InputError(f"{path} has no BPE codes")
+    for number, line in enumerate(lines, 1):
+        good = line in VERSIONS if header and number == 1 else len(line.strip(" ").split(" ")) == 2
+        if not good:
+            raise cli.InputError(
+                f"{path} is not of subword-nmt learn-bpe: line {number} is no pair of pieces"
+            )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def make_pieces_function(codes: str) -> Callable[[str, str], Pair]:
+    bpe = BPE(io.StringIO(codes))
+
+    def pieces(line: str) -> str:
+        return str(bpe.process_line(" ".join(line.split())))
+
+    return lambda source, target: (pieces(source), pieces(target))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("codes", type=Path, help="of subword-nmt learn-bpe")
-    parser.add_argument("in_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--langs", nargs=2, required=True, metavar="LANG")
-    parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"], metavar="SPLIT")
-    parser.add_argument(
-        "--max-tokens", type=int, help="drop training pairs with more pieces, or none, on a side"
-    )
-    parser.add_argument(
-        "--ratio", type=float, default=1.5, help="with --max-tokens: longer side by shorter side"
-    )
-    parser.add_argument("--workers", type=int, default=default_workers())
+    parser = cli.Parser(__doc__)
+    parser.add_argument("codes", type=cli.input_file, help="of subword-nmt learn-bpe")
+    add_splits_arguments(parser)
+    add_filter_arguments(parser, "training pairs with more pieces, or none,")
+    add_workers_argument(parser)
     args = parser.parse_args()
+    keep = length_filter(parser, args)
 
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    for split in args.splits:
-        files = [f"{split}.{lang}" for lang in args.langs]
-        pairs = read_pairs(*(args.in_dir / file for file in files))
-        pieces = parallel_map(
-            partial(make_pieces_function, args.codes), pairs, args.workers, f"BPE of {split}"
-        )
-        if args.max_tokens and split == "train":
-            keep = LengthFilter(args.max_tokens, args.ratio)
-            pieces = (pair for pair in pieces if keep(*pair))
-        write_columns(pieces, [args.out_dir / file for file in files])
+    make = partial(make_pieces_function, read_codes(args.codes))
+    inputs, outputs = split_files(args, [args.codes])
+    joined = 0
+
+    def pairs(split_inputs: list[Path]) -> Iterator[Pair]:
+        nonlocal joined
+        for pair in read_pairs(*split_inputs):
+            joined += any(map(JOINED.search, pair))
+            yield pair
+
+    with replacing_all([path for sides in outputs for path in sides]) as files:
+        for number, split in enumerate(args.splits):
+            pieces = parallel_map(make, pairs(inputs[number]), args.workers, f"BPE of {split}")
+            if keep and split == "train":
+                pieces = (pair for pair in pieces if keep(*pair))
+            if not write_rows(pieces, files[2 * number : 2 * number + 2]):
+                raise cli.InputError(f"no pairs of {' and '.join(map(str, inputs[number]))} are left")
+    if joined:
+        message = f"{joined} pairs have words that end in @@: joined to the next when BPE is undone"
+        print(message, file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -7,13 +7,17 @@ languages, have 3 to 100 tokens (words and punctuation marks) on both sides and 
 (source / target) of 0.5 to 2.2, once per target paragraph.
 """
 
-import argparse
 import random
 import re
 import sys
 from pathlib import Path
 
-from lxml import html
+from lxml import etree, html
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import Pair, read_lines, replacing_all, write_rows
+from scripts.text.corpus import prepare_outputs
 
 MIN_TOKENS, MAX_TOKENS = 3, 100
 MIN_RATIO, MAX_RATIO = 0.5, 2.2
@@ -21,8 +25,12 @@ TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def paragraphs(page: Path) -> dict[str, str]:
-    """Text of every paragraph and heading of an HTML page by its id."""
-    tree = html.parse(str(page), html.HTMLParser(encoding="utf-8"))
+    """Text of every paragraph and heading of an HTML page by its id; an empty page has none."""
+    text = "\n".join(read_lines(page)).encode()
+    try:
+        tree = html.document_fromstring(text, html.HTMLParser(encoding="utf-8"))
+    except etree.ParserError:
+        return {}
     nodes = tree.xpath("//*[starts-with(@id, 'par_id') or starts-with(@id, 'hd_id')]")
     return {node.get("id"): " ".join(node.text_content().split()) for node in nodes}
 
@@ -37,7 +45,7 @@ def is_good(source: str, target: str) -> bool:
     )
 
 
-def read_pairs(source_dir: Path, target_dir: Path) -> list[tuple[str, str]]:
+def read_pairs(source_dir: Path, target_dir: Path) -> list[Pair]:
     """(source, target) in the order of the pages, without repeated targets."""
     pairs: dict[str, str] = {}
     for target_page in sorted(target_dir.rglob("*.html")):
@@ -52,40 +60,42 @@ def read_pairs(source_dir: Path, target_dir: Path) -> list[tuple[str, str]]:
     return [(source_text, target_text) for target_text, source_text in pairs.items()]
 
 
-def write_split(pairs: list[tuple[str, str]], name: str, out_dir: Path, langs: tuple[str, str]) -> None:
-    for side, lang in enumerate(langs):
-        path = out_dir / f"{name}.{lang}"
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(pair[side] + "\n" for pair in pairs), encoding="utf-8")
-        part.replace(path)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("help_dir", type=Path, help="folder with a folder of pages per language")
-    parser.add_argument("out_dir", type=Path, help="where to write {train,valid,test}.{de,en}")
+    parser = cli.Parser(__doc__)
+    parser.add_argument("help_dir", type=cli.input_folder, help="folder with a folder of pages per language")
+    parser.add_argument("out_dir", type=cli.output_folder, help="where to write {train,valid,test}.{de,en}")
     parser.add_argument("--source", default="de", help="folder of the source language")
     parser.add_argument("--target", default="en-US", help="folder of the target language")
-    parser.add_argument("--heldout", type=int, default=1000, help="pairs in each of valid and test")
-    parser.add_argument("--seed", type=int, default=1, help="of the split")
+    parser.add_argument(
+        "--heldout", type=cli.integer(1), default=1000, help="pairs in each of valid and test"
+    )
+    parser.add_argument("--seed", type=cli.integer(0), default=1, help="of the split")
     args = parser.parse_args()
 
-    for lang in (args.source, args.target):
-        if not (args.help_dir / lang).is_dir():
-            sys.exit(f"error: {args.help_dir / lang} is not a folder of help pages")
-    pairs = read_pairs(args.help_dir / args.source, args.help_dir / args.target)
+    folders = [args.help_dir / lang for lang in (args.source, args.target)]
+    langs = [lang.split("-")[0] for lang in (args.source, args.target)]
+    if langs[0] == langs[1]:
+        parser.error(
+            f"--source and --target: {args.source} and {args.target} are both written as .{langs[0]}"
+        )
+    for folder in folders:
+        if not folder.is_dir():
+            raise cli.InputError(f"{folder} is not a folder of help pages")
+    pairs = read_pairs(*folders)
     n = args.heldout
     if len(pairs) <= 2 * n:
-        sys.exit(f"error: {args.help_dir} has {len(pairs)} pairs, more than {2 * n} are needed")
+        raise cli.InputError(
+            f"{args.help_dir} has {len(pairs)} pairs, more than {2 * n} are needed (--heldout)"
+        )
     random.Random(args.seed).shuffle(pairs)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    langs = (args.source.split("-")[0], args.target.split("-")[0])
-    for name, part in (("test", pairs[:n]), ("valid", pairs[n : 2 * n]), ("train", pairs[2 * n :])):
-        write_split(part, name, args.out_dir, langs)
+    splits = {"test": pairs[:n], "valid": pairs[n : 2 * n], "train": pairs[2 * n :]}
+    paths = [args.out_dir / f"{split}.{lang}" for split in splits for lang in langs]
+    prepare_outputs(paths, [])
+    with replacing_all(paths) as files:
+        for number, split in enumerate(splits.values()):
+            write_rows(split, files[2 * number : 2 * number + 2])
     print(f"{len(pairs)} pairs: {len(pairs) - 2 * n} train, {n} valid, {n} test")
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

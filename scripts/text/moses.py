@@ -6,8 +6,13 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import decode_lines
 
 
 @dataclass(frozen=True)
@@ -45,19 +50,20 @@ def printable(line: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = cli.Parser(__doc__)
     parser.add_argument("action", choices=["tokenize", "detokenize"])
     parser.add_argument("lang")
     add_tokeniser_arguments(parser)
     args = parser.parse_args()
-    function: Callable[[str], str] = Tokeniser(args.lang, tokeniser_options(args))
+    options = tokeniser_options(args)
+    function: Callable[[str], str] = Tokeniser(args.lang, options)
     if args.action == "detokenize":
+        if options != TokeniserOptions():
+            parser.error("detokenize takes none of the tokeniser's options")
         detokeniser = MosesDetokenizer(args.lang)
         function = lambda line: str(detokeniser.detokenize(line.split()))  # noqa: E731
-
-    sys.stdin.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    for line in sys.stdin:
-        print(function(line.rstrip("\n")))
+    for line in decode_lines(cli.standard_input(), "standard input"):
+        print(function(line))
 
 
 def add_tokeniser_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,4 +78,4 @@ def tokeniser_options(args: argparse.Namespace) -> TokeniserOptions:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

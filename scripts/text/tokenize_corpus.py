@@ -4,14 +4,23 @@
 Writes OUT_DIR/tok/NAME.LANG and, with --keep-raw, the text of the same pairs in OUT_DIR/raw/NAME.LANG.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from scripts.text.corpus import LengthFilter, Pair, default_workers, parallel_map, read_pairs, write_columns
+from scripts.common import cli
+from scripts.common.lines import Pair, read_pairs, replacing_all, write_rows
+from scripts.text.corpus import (
+    LengthFilter,
+    add_filter_arguments,
+    add_langs_argument,
+    add_workers_argument,
+    length_filter,
+    parallel_map,
+    prepare_outputs,
+)
 from scripts.text.moses import Tokeniser, TokeniserOptions, add_tokeniser_arguments, tokeniser_options
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
@@ -30,27 +39,25 @@ def make_row_function(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out_dir", type=Path)
+    parser = cli.Parser(__doc__)
+    parser.add_argument("out_dir", type=cli.output_folder)
     parser.add_argument("name", help="train, valid, test, ...")
-    parser.add_argument("--langs", nargs=2, required=True, metavar="LANG")
+    add_langs_argument(parser)
     parser.add_argument(
         "--pair",
         nargs=2,
-        type=Path,
+        type=cli.input_file,
         action="append",
         required=True,
         metavar="FILE",
         help="repeatable, may be .gz",
     )
     add_tokeniser_arguments(parser)
-    parser.add_argument("--max-tokens", type=int, help="drop pairs with more tokens, or none, on a side")
-    parser.add_argument(
-        "--ratio", type=float, default=1.5, help="with --max-tokens: longer side by shorter side"
-    )
+    add_filter_arguments(parser, "pairs with more tokens, or none,")
     parser.add_argument("--keep-raw", action="store_true")
-    parser.add_argument("--workers", type=int, default=default_workers())
+    add_workers_argument(parser)
     args = parser.parse_args()
+    keep = length_filter(parser, args)
 
     read = 0
 
@@ -61,20 +68,17 @@ def main() -> None:
                 read += 1
                 yield pair
 
-    keep = LengthFilter(args.max_tokens, args.ratio) if args.max_tokens else None
+    kinds = ("tok", "raw") if args.keep_raw else ("tok",)
+    paths = [args.out_dir / kind / f"{args.name}.{lang}" for kind in kinds for lang in args.langs]
+    prepare_outputs(paths, [path for files in args.pair for path in files])
     make = partial(make_row_function, args.langs, tokeniser_options(args), keep)
     rows = parallel_map(make, pairs(), args.workers, f"tokenising {args.name}")
-    width = 4 if args.keep_raw else 2
-    paths = [args.out_dir / kind / f"{args.name}.{lang}" for kind in ("tok", "raw") for lang in args.langs][
-        :width
-    ]
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    kept = write_columns((row[:width] for row in rows if row), paths)
+    with replacing_all(paths) as files:
+        kept = write_rows((row[: len(paths)] for row in rows if row), files)
+        if not kept:
+            raise cli.InputError(f"no pairs of {args.pair[0][0]} and {args.pair[0][1]} are left")
     print(f"{args.name}: {kept} of {read} pairs kept")
-    if not kept:
-        sys.exit(f"error: no pairs of {args.pair[0][0]} and {args.pair[0][1]} are left")
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -1,0 +1,236 @@
+"""Streams, signals, locales and names that the scripts of scripts/text and scripts/scoring meet."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bad_files import write_files
+from bad_input import Result, assert_one_line, assert_refused, call, call_here, contents
+from conftest import ROOT
+from test_bad_input import BLEU, BPE, HELP, LANGS, MARKED, MOSES, PIECES, ROUGE, SCORED, TOKENISE
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_files(tmp_path)
+
+
+def sacrebleu_without(tmp_path):
+    """An environment in which nothing can be downloaded."""
+    return {"SACREBLEU": str(tmp_path / "sacrebleu"), "https_proxy": "http://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize("tokeniser", ["ja-mecab", "ko-mecab", "spm", "flores101", "flores200", "spBLEU-1K"])
+def test_a_tokeniser_that_is_not_there(folder, tmp_path_factory, tokeniser):
+    """RuntimeError and URLError were shown with their tracebacks."""
+    for package in {"ja-mecab": ["ipadic"], "ko-mecab": ["mecab_ko"]}.get(tokeniser, []):
+        if importlib.util.find_spec(package):
+            pytest.skip(f"{package} is there")
+    environment = sacrebleu_without(tmp_path_factory.mktemp("sacrebleu"))
+    arguments = [*SCORED.split(), "--tokenize", tokeniser]
+    message = f"--tokenize {tokeniser} is not to be had here: "
+    assert_refused(BLEU, arguments, message, folder, caller=call, code=1, **environment)
+
+
+def test_the_seed_of_sacrebleus_bootstrap(folder):
+    arguments = [*SCORED.split(), "--baseline", "hyp", "hyp"]
+    message = "SACREBLEU_SEED must be a number or none, got -x"
+    assert_refused(BLEU, arguments, message, folder, caller=call, code=1, SACREBLEU_SEED="-x")
+
+
+STREAMS = [
+    (MARKED, "segments test.sgm", ">&-", "standard output is closed"),
+    (MARKED, "segments test.sgm", ">/dev/full", "standard input or output: No space left on device"),
+    (MARKED, "lines ref", ">>ref", "ref is the file that standard output or standard error goes to"),
+    (MARKED, "--help", ">/dev/full", "standard input or output: No space left on device"),
+    (MOSES, "tokenize en", "<hyp >>hyp", "standard input is the file that standard output"),
+    (MOSES, "tokenize en", "<&-", "standard input is closed"),
+    (MOSES, "tokenize en", "<hyp >&-", "standard output is closed"),
+    (MOSES, "tokenize en", "<hyp >/dev/full", "standard input or output: No space left on device"),
+    (MOSES, "tokenize en", "<utf16", "standard input is not UTF-8 at byte 0, line 1"),
+    (MOSES, "detokenize de", "<latin1 >out", "standard input is not UTF-8 at byte 12, line 2"),
+    (BLEU, SCORED, "<&- >/dev/full", "standard input or output: No space left on device"),
+    (BLEU, f"{SCORED} --json written", ">>written", "written is the file that standard output"),
+    (BPE, f"codes in out {LANGS} --splits train", ">&-", "standard output is closed"),
+]
+
+
+@pytest.mark.parametrize(("script", "arguments", "redirect", "message"), STREAMS)
+def test_streams_that_are_closed_or_full(folder, script, arguments, redirect, message):
+    """Closed, a stream left its number to the next file; full, Python complained once more at its exit."""
+    result = call(script, *arguments.split(), cwd=folder, redirect=redirect)
+    assert_one_line(result, message)
+    assert not (folder / "out").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        (BPE, f"codes in out {LANGS}"),
+        (TOKENISE, f"out train {LANGS} --pair in/train.de in/train.en"),
+        (PIECES, f"in out {LANGS} --vocab-size 60"),
+        (HELP, "help out --heldout 5"),
+        (BLEU, f"{SCORED} --json out/scores.json"),
+    ],
+)
+def test_a_disk_that_takes_no_more(folder, monkeypatch, script, arguments):
+    """What had been written stayed, half a file under the name of a whole one."""
+    (folder / "out").mkdir()
+    (folder / "out/train.de").write_text("the user's\n")
+    assert call_here(script, "--help").code == 0  # the imports write, too
+
+    def call_limited(*command):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        try:
+            return call_here(*command)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    before = contents(folder)
+    monkeypatch.chdir(folder)
+    assert_one_line(call_limited(script, *arguments.split()), "cannot write out/", code=1)
+    assert contents(folder) == before
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(folder):
+    (folder / "long").write_text("A dog sees the cat.\n" * 20000)
+    for script, arguments in ((MARKED, ["lines", "long"]), (MOSES, ["detokenize", "en"])):
+        result = call(script, *arguments, cwd=folder, redirect="<long | head -n 1")
+        assert (result.code, result.err) == (141, ""), script
+        assert result.out == "A dog sees the cat.\n"
+
+
+def test_a_closed_standard_error_takes_no_line_of_the_output(folder):
+    """SentencePiece and tqdm write to number 2, which was the model's file."""
+    arguments = [*"in out --vocab-size 60 --splits train".split(), *LANGS.split()]
+    assert call(PIECES, *arguments, cwd=folder, redirect="2>&-").code == 0
+    assert call(PIECES, *arguments[:1], "out2", *arguments[2:], cwd=folder).code == 0
+    assert (folder / "out/sentencepiece.model").read_bytes() == (
+        folder / "out2/sentencepiece.model"
+    ).read_bytes()
+    assert call(BPE, "codes", "in", "out3", *LANGS.split(), cwd=folder, redirect="2>&-").code == 0
+
+
+def test_any_locale(folder):
+    """A text of other letters, and a file's name, in a locale that has none."""
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (folder / "größe").write_text("Größe\u2028 ist.\n", encoding="utf-8")
+    assert call(MARKED, "lines", "größe", cwd=folder, **ascii_only).out == "Größe\u2028 ist.\n"
+    assert call(MOSES, "tokenize", "de", cwd=folder, redirect="<größe", **ascii_only).out == "Größe ist .\n"
+    result = call(MARKED, "lines", "kein größe", cwd=folder, **ascii_only)
+    assert_one_line(result, "cannot read kein gr\\udcc3", code=2)
+
+
+def test_any_name_of_a_file(folder, monkeypatch):
+    """SentencePiece took a comma in the folder's name for the end of the file's."""
+    monkeypatch.chdir(folder)
+    for name in (" a 'b' \"c\", $d", "-e\nf", os.fsdecode(b"\xff")):
+        (folder / name).symlink_to("in")
+        arguments = [f"./{name}", f"out {name}", *LANGS.split()]
+        assert call_here(PIECES, *arguments, "--vocab-size", "60").code == 0, name
+        assert call_here(BPE, "codes", *arguments).code == 0, name
+        assert call_here(ROUGE, f"--json={name}.json", "--", f"{name}/test.en", "in/test.en").code == 0, name
+        assert json.loads((folder / f"{name}.json").read_bytes())["system"]["rouge1"]["f"] == 100
+    assert_one_line(call_here(MARKED, "segments", "-x\ny"), "arguments are required: files")
+
+
+class Waiting:
+    """apply_bpe.py in the midst of its work: after two chunks of pairs, it waits for more."""
+
+    def __init__(self, folder, *before):
+        self.folder = folder
+        (folder / "in/train.de").write_text("the dog\n" * 3000)
+        (folder / "in/train.en").unlink()
+        os.mkfifo(folder / "in/train.en")
+        (folder / "out").mkdir()
+        for name in ("train.de", "train.de.part"):
+            (folder / "out" / name).write_text("the user's\n")
+        self.before = contents(folder / "out")
+        command = [
+            *before,
+            sys.executable,
+            ROOT / BPE,
+            "codes",
+            "in",
+            "out",
+            *LANGS.split(),
+            "--workers",
+            "100000",
+        ]
+        self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        self.pipe = (folder / "in/train.en").open("w")
+        self.pipe.write("the dog\n" * 2500)
+        self.pipe.flush()
+        deadline = time.time() + 60
+        while not self.children() or len(list((folder / "out").iterdir())) < 5:
+            assert time.time() < deadline
+            time.sleep(0.01)
+
+    def children(self):
+        return [
+            int(status.parent.name)
+            for status in Path("/proc").glob("[0-9]*/stat")
+            if parent_of(status) == self.process.pid
+        ]
+
+    def end(self):
+        _, err = self.process.communicate(timeout=60)
+        self.pipe.close()
+        assert contents(self.folder / "out") == self.before
+        return Result(self.process.returncode, "", err)
+
+
+def parent_of(status):
+    try:
+        return int(status.read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has ended
+        return None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_a_killed_worker(folder):
+    """BrokenProcessPool, with a traceback."""
+    waiting = Waiting(folder)
+    for child in waiting.children():
+        os.kill(child, signal.SIGKILL)
+    with contextlib.suppress(BrokenPipeError):
+        waiting.pipe.write("the dog\n" * 500)
+        waiting.pipe.close()
+    assert_one_line(waiting.end(), "a worker process was killed, perhaps for its memory", code=1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_an_interrupt_leaves_no_file_and_no_process(folder, number, code):
+    """Interrupted, every worker showed a traceback; terminated, workers and half-written files stayed."""
+    waiting = Waiting(folder)
+    children = waiting.children()
+    assert 1 <= len(children) <= len(os.sched_getaffinity(0)) < 100000
+    if number == signal.SIGINT:  # as a terminal does
+        for child in children:
+            os.kill(child, number)
+    os.kill(waiting.process.pid, number)
+    result = waiting.end()
+    assert (result.code, result.err) == (code, "error: interrupted\n" if number == signal.SIGINT else "")
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_nohup_is_respected(folder):
+    waiting = Waiting(folder, "nohup")
+    os.kill(waiting.process.pid, signal.SIGHUP)
+    waiting.pipe.close()
+    assert (
+        "in/train.de and in/train.en do not have the same number of lines: 3000 and 2500" in waiting.end().err
+    )
