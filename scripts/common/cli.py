@@ -10,16 +10,20 @@ import errno
 import math
 import os
 import signal
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 CLOSED_PIPE = 128 + signal.SIGPIPE  # what a shell reports of a program whose reader went away
 
 
-class InputError(Exception):
-    """What the user gave can't be used; the text says what and why, in a line."""
+class InputError(argparse.ArgumentTypeError):
+    """What the user gave can't be used; the text says what and why, in a line.
+
+    Raised by an argument's type, argparse adds the argument's name.
+    """
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,42 +34,81 @@ class Parser(argparse.ArgumentParser):
         super().__init__(description=description, formatter_class=formatter, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (--help lists the arguments)\n")
+        sys.exit(_report(f"{message} (--help lists the arguments)", 2))
+
+
+class Distinct(argparse.Action):
+    """An action for argparse: a list in which nothing stands twice."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise argparse.ArgumentError(self, f"{twice} is named twice")
+        setattr(namespace, self.dest, values)
 
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Calls ``main`` and exits: 0; after one line of error 1 or, interrupted, 130; 141 for a closed pipe."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # whatever the locale, text is UTF-8; a lone surrogate shows as an escape
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     code: int | str | None
-    try:
-        main()
-        if sys.stdout is not None:
+    with _standard_streams(), _exit_when_terminated():
+        try:
+            if sys.stdout is None:
+                raise InputError("standard output is closed")
+            main()
             sys.stdout.flush()  # a full disk is told now, or never
-        code = 0
-    except SystemExit as exit_:
-        code = exit_.code
-        if isinstance(code, str):
-            code = _report(code.removeprefix("error: "))
-    except KeyboardInterrupt:
-        code = _report("interrupted", 130)
-    except BrokenPipeError:
-        code = CLOSED_PIPE
-    except InputError as error:
-        code = _report(str(error))
-    except UnicodeError as error:
-        code = _report(f"not UTF-8: {error}")
-    except OSError as error:
-        code = CLOSED_PIPE if error.errno == errno.EPIPE else _report(os_error(error))
-    except MemoryError:
-        code = _report("not enough memory")
-    _close(sys.stdout)
+            code = 0
+        except SystemExit as exit_:
+            code = exit_.code
+            if isinstance(code, str):
+                code = _report(code.removeprefix("error: "))
+        except KeyboardInterrupt:
+            code = _report("interrupted", 128 + signal.SIGINT)
+        except BrokenPipeError:
+            code = CLOSED_PIPE
+        except InputError as error:
+            code = _report(str(error))
+        except UnicodeError as error:
+            code = _report(f"not UTF-8: {error}")
+        except OSError as error:
+            code = CLOSED_PIPE if error.errno == errno.EPIPE else _report(os_error(error))
+        except MemoryError:
+            code = _report("not enough memory")
+        _close(sys.stdout)
     sys.exit(code)
 
 
+@contextlib.contextmanager
+def _standard_streams() -> Iterator[None]:
+    """UTF-8 whatever the locale, a lone surrogate as an escape; none of their numbers left to a file."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if stream is None:  # or the next file to be opened would get what a library writes to number 2
+            os.open(os.devnull, os.O_RDWR)
+        elif stream is not sys.stdin:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    with contextlib.ExitStack() as stack:
+        if sys.stderr is None:
+            stack.enter_context(contextlib.redirect_stderr(stack.enter_context(open(os.devnull, "w"))))
+        yield
+
+
+@contextlib.contextmanager
+def _exit_when_terminated() -> Iterator[None]:
+    """A terminated script leaves as after an error: no half-written files, no processes of its own."""
+
+    def leave(number: int, _: Any) -> NoReturn:
+        sys.exit(128 + number)
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, leave) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
 def os_error(error: OSError) -> str:
-    """``cannot read or write FILE: Permission denied``"""
+    """``FILE: Permission denied``"""
     reason = error.strerror or str(error) or type(error).__name__
     names = [
         os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
@@ -74,7 +117,7 @@ def os_error(error: OSError) -> str:
 
 
 def _report(message: str, code: int = 1) -> int:
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError):
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return code
 
@@ -95,10 +138,10 @@ def integer(least: int, most: int | None = None) -> Callable[[str], int]:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be an integer, got {text!r}") from None
+            raise InputError(f"must be an integer, got {text!r}") from None
         if value < least or (most is not None and value > most):
             bound = f"at least {least}" if most is None else f"from {least} to {most}"
-            raise argparse.ArgumentTypeError(f"must be {bound}, got {value}")
+            raise InputError(f"must be {bound}, got {value}")
         return value
 
     return convert
@@ -114,40 +157,76 @@ def number(least: float, most: float = math.inf) -> Callable[[str], float]:
             value = math.nan
         if not (math.isfinite(value) and least <= value <= most):
             bound = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
-            raise argparse.ArgumentTypeError(f"must be a number {bound}, got {text!r}")
+            raise InputError(f"must be a number {bound}, got {text!r}")
         return value
 
     return convert
 
 
-def input_file(text: str) -> Path:
-    """A type for argparse: a file, or pipe, that can be read."""
-    path = Path(text)
-    if path.is_dir() or not path.exists():
-        raise argparse.ArgumentTypeError(
-            f"{text} is {'a folder' if path.is_dir() else 'not there'}, not a file"
-        )
-    if not os.access(path, os.R_OK):
-        raise argparse.ArgumentTypeError(f"{text} cannot be read: permission denied")
-    return path
+def input_file(name: str | Path) -> Path:
+    """A type for argparse: a file, or pipe, that can be read; not the one that standard output goes to."""
+    status = _status(name, "read")
+    if status is None:
+        raise InputError(f"cannot read {name}: {os.strerror(errno.ENOENT)}")
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"cannot read {name}: {os.strerror(errno.EISDIR)}")
+    if not os.access(name, os.R_OK):
+        raise InputError(f"cannot read {name}: {os.strerror(errno.EACCES)}")
+    _check_not_standard(name, status)
+    return Path(name)
 
 
-def input_folder(text: str) -> Path:
+def input_folder(name: str | Path) -> Path:
     """A type for argparse: a folder that is there."""
-    path = Path(text)
+    path = Path(name)
     if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+        raise InputError(f"{name} is not a folder")
     return path
 
 
-def output_file(text: str) -> Path:
-    """A type for argparse: a file that can be written; its folder is there."""
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a folder, not a file")
-    folder = path.parent
-    if not folder.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} cannot be written: {folder} is not a folder")
-    if not os.access(path if path.exists() and not path.is_file() else folder, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text} cannot be written: permission denied")
-    return path
+def output_file(name: str | Path) -> Path:
+    """A type for argparse: a file, device or pipe that can be written; its folder is there."""
+    status = _status(name, "write")
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise InputError(f"cannot write {name}: {os.strerror(errno.EISDIR)}")
+    if status is not None:
+        _check_not_standard(name, status)
+    folder = Path(os.path.realpath(name)).parent
+    needed = [] if status is None else [name]
+    if status is None or stat.S_ISREG(status.st_mode):
+        if not folder.is_dir():
+            raise InputError(f"cannot write {name}: {folder} is not a folder")
+        needed.append(folder)
+    if not all(os.access(path, os.W_OK) for path in needed):
+        raise InputError(f"cannot write {name}: {os.strerror(errno.EACCES)}")
+    return Path(name)
+
+
+def output_folder(name: str | Path) -> Path:
+    """A type for argparse: a folder that can be written in, or made."""
+    if _status(name, "write") is None:
+        existing = next(p for p in Path(os.path.abspath(name)).parents if p.exists())
+    else:
+        existing = Path(name)
+    if not existing.is_dir():
+        raise InputError(f"cannot write in {name}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write in {name}: {os.strerror(errno.EACCES)}")
+    return Path(name)
+
+
+def _status(name: str | Path, action: str) -> os.stat_result | None:
+    """None: there is no such file."""
+    try:
+        return os.stat(name)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"cannot {action} {name}: {error.strerror}") from None
+
+
+def _check_not_standard(name: str | Path, status: os.stat_result) -> None:
+    """A file that standard output goes to as well grows while it is read, or is lost when replaced."""
+    for number in (1, 2):
+        if stat.S_ISREG(status.st_mode) and os.path.samestat(status, os.fstat(number)):
+            raise InputError(f"{name} is the file that standard output or standard error goes to")

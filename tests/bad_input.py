@@ -1,0 +1,91 @@
+"""What every Python script owes to whatever it is given: one line of error, nothing lost, nothing left."""
+
+import contextlib
+import io
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+from conftest import ROOT
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def call_here(script, *arguments, stdin=b""):
+    """The script in this process, where the imports are done: twenty times as fast as in one of its own."""
+    streams = [io.TextIOWrapper(io.BytesIO(content)) for content in (stdin, b"", b"")]
+    path = ROOT / script
+    with contextlib.ExitStack() as stack:
+        for name, stream in zip(("stdin", "stdout", "stderr"), streams, strict=True):
+            stack.enter_context(mock.patch.object(sys, name, stream))
+        stack.enter_context(mock.patch.object(sys, "argv", [str(path), *map(str, arguments)]))
+        stack.enter_context(mock.patch.object(sys, "path", list(sys.path)))
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as exit_:
+            code = exit_.code
+        else:
+            raise AssertionError(f"{script} does not end by cli.run")
+    texts = []
+    for stream in streams[1:]:
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode("utf-8"))
+    return Result(code, *texts)
+
+
+def call(script, *arguments, cwd=None, stdin=subprocess.DEVNULL, redirect="", **env):
+    """The script in a process of its own; ``redirect`` is the shell's (``>&-``, ``| head -n 1``)."""
+    command = ["bash", "-o", "pipefail", "-c", f'"$0" "$@" {redirect}', sys.executable, str(ROOT / script)]
+    result = subprocess.run(
+        [*command, *map(str, arguments)],
+        cwd=cwd,
+        stdin=stdin,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        timeout=120,
+        check=False,
+    )
+    return Result(result.returncode, result.stdout.decode("utf-8"), result.stderr.decode("utf-8"))
+
+
+def contents(folder):
+    """{file: what is in it, or where it leads}"""
+    found = {}
+    for path in Path(folder).rglob("*"):
+        if path.is_symlink():
+            found[path] = os.readlink(path)
+        elif path.is_file():
+            found[path] = path.read_bytes()
+    return found
+
+
+def assert_one_line(result, message, code=None):
+    """``error: ...`` and nothing else; ``code``: 2 for an argument that argparse refuses, 1 otherwise."""
+    assert result.code in ((1, 2) if code is None else (code,)), result
+    assert result.err.startswith("error: "), result.err
+    assert result.err.count("\n") == 1, result.err
+    assert result.err.endswith("\n")
+    assert message in result.err, result.err
+
+
+def assert_refused(script, arguments, message, folder, caller=call_here, code=None, **options):
+    """Called in ``folder``, the script ends with that one line, prints no result and changes no file."""
+    before = contents(folder)
+    with contextlib.ExitStack() as stack:
+        if caller is call_here:
+            stack.callback(os.chdir, Path.cwd())
+            os.chdir(folder)
+        else:
+            options["cwd"] = folder
+        result = caller(script, *arguments, **options)
+    assert_one_line(result, message, code)
+    assert result.out == ""
+    assert contents(folder) == before
