@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from fairseq.hub_utils import GeneratorHubInterface, from_pretrained
@@ -109,17 +109,18 @@ def keep_whole_lines(path: Path) -> int:
     return len(lengths)
 
 
-def write_summaries(lines: list[str], done: int, out: IO[str], args: argparse.Namespace) -> None:
+def write_summaries(lines: list[str], done: int, args: argparse.Namespace) -> None:
     """Of the lines that are not done yet; after each chunk, the file has whole lines."""
     hub = load(args)
     encode = Encoder(hub, args.max_tokens)
     names = ("beam", "lenpen", "max_len_b", "min_len", "no_repeat_ngram_size")
     decoding = {name: getattr(args, name) for name in names}
-    for start in range(done, len(lines), args.chunk):
-        sources = [encode(text) for text in lines[start : start + args.chunk]]
-        out.writelines(f"{summary}\n" for summary in summarize(hub, sources, **decoding))
-        out.flush()
-        print(f"{start + len(sources)}/{len(lines)}", file=sys.stderr)
+    with args.out.open("a", encoding="utf-8", newline="\n") as out:
+        for start in range(done, len(lines), args.chunk):
+            sources = [encode(text) for text in lines[start : start + args.chunk]]
+            out.writelines(f"{summary}\n" for summary in summarize(hub, sources, **decoding))
+            out.flush()
+            print(f"{start + len(sources)}/{len(lines)}", file=sys.stderr)
     if encode.cut:
         count = f"{encode.cut} of {len(lines) - done} documents"
         print(f"{count} were longer than {encode.longest} tokens and were cut", file=sys.stderr)
@@ -162,8 +163,7 @@ def main() -> None:
     if done > len(lines):
         raise InputError(f"{args.out} has {done} lines, more than {args.source} ({len(lines)}): delete it")
     if done < len(lines):
-        with args.out.open("a", encoding="utf-8", newline="\n") as out:
-            write_summaries(lines, done, out, args)
+        write_summaries(lines, done, args)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import math
 import os
+import re
 import signal
 import stat
 import sys
@@ -72,6 +73,10 @@ def run(main: Callable[[], None]) -> NoReturn:
         except OSError as error:
             code = CLOSED_PIPE if error.errno == errno.EPIPE else _report(os_error(error))
         except MemoryError:
+            code = _report("not enough memory")
+        except RuntimeError as error:  # torch's, which has no other name for it on a CPU
+            if not re.search("can't allocate memory|out of memory|size calculation overflowed", str(error)):
+                raise
             code = _report("not enough memory")
         _close(sys.stdout)
     sys.exit(code)

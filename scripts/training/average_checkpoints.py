@@ -44,9 +44,10 @@ def choose(folder: Path, which: str, count: int, metric: str | None = None) -> l
     if count == 1 and metric is None and only.is_file():
         return [only]
     if which == "best":
-        found = _best(files, metric)
-        if len(found) >= count:
-            return found[:count]
+        metric, figures = _best(files, metric)
+        if len(figures) >= count:
+            highest = higher_is_better(next(iter(figures)), metric)
+            return sorted(figures, key=lambda path: figures[path], reverse=highest)[:count]
     else:
         for pattern in (EPOCH, UPDATE):
             numbers = {path: int(m.group(1)) for path in files if (m := pattern.fullmatch(path.name))}
@@ -57,8 +58,8 @@ def choose(folder: Path, which: str, count: int, metric: str | None = None) -> l
     )
 
 
-def _best(files: list[Path], metric: str | None) -> list[Path]:
-    """The checkpoints of --keep-best-checkpoints by one metric, the best first; none of NaN or infinity."""
+def _best(files: list[Path], metric: str | None) -> tuple[str, dict[Path, float]]:
+    """The metric, and the figures of the checkpoints that are best by it; NaN and infinity are left out."""
     figures: dict[str, dict[Path, float]] = {}
     for path in files:
         if match := BEST.fullmatch(path.name):
@@ -71,12 +72,8 @@ def _best(files: list[Path], metric: str | None) -> list[Path]:
         raise InputError(
             f"--metric {metric}: the best checkpoints are by {', '.join(figures) or 'no metric'}"
         )
-    for name, of_metric in figures.items():
-        finite = [path for path, figure in of_metric.items() if math.isfinite(figure)]
-        if finite and metric in (None, name):
-            sign = -1 if higher_is_better(finite[0], name) else 1
-            return sorted(finite, key=lambda path: sign * of_metric[path])
-    return []
+    metric = metric or next(iter(figures), "")
+    return metric, {path: f for path, f in figures.get(metric, {}).items() if math.isfinite(f)}
 
 
 def _figure(text: str) -> float:
