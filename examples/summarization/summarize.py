@@ -105,7 +105,8 @@ def keep_whole_lines(path: Path) -> int:
     if not path.is_file():
         return 0
     lengths = [len(line) for line in iter_raw(path) if line.endswith(b"\n")]
-    os.truncate(path, sum(lengths))
+    if sum(lengths) < path.stat().st_size:
+        os.truncate(path, sum(lengths))
     return len(lengths)
 
 
