@@ -101,7 +101,7 @@ def test_the_multi30k_setting_is_that_of_the_recipe():
     )
     for name, value in recipe.model.items():
         if name != "_name":
-            assert trainer.cfg.model[name] == value, name
+            assert getattr(trainer.cfg.model, name) == value, name
     assert trainer.cfg.dataset.max_tokens == recipe.dataset.max_tokens
     assert trainer.cfg.criterion.label_smoothing == recipe.criterion.label_smoothing
 
