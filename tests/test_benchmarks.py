@@ -7,6 +7,7 @@ import pytest
 import reference
 import torch
 import torch.nn.functional as F
+from bad_input import call_here
 from conftest import SCRIPTS, run
 from omegaconf import OmegaConf
 
@@ -70,6 +71,15 @@ def test_benchmark_loss_and_its_plot(tmp_path):
     assert all(float(row["median_ms"]) > 0 and row["commit"] and row["torch"] for row in rows(table))
     run(sys.executable, SCRIPTS / "benchmarks" / "plot_benchmark.py", table, "--tokens", "20", "-o", plot)
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_benchmark_loss_of_one_pass(tmp_path):
+    """The fused label-smoothed cross entropy, beside fairseq's."""
+    table = tmp_path / "loss.csv"
+    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 --dim 8 --passes 1".split()
+    assert call_here("scripts/benchmarks/benchmark_loss.py", *sizes, "--out", table).code == 0
+    names = [row["contestant"] for row in rows(table)]
+    assert names == ["matrix products", "fairseq plain, one pass", "rdrop_loss", "linear_rdrop_loss"]
 
 
 def test_benchmark_step(tmp_path):

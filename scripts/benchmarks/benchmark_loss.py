@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=size, nargs="+", default=[1024], help="target tokens of one pass")
     parser.add_argument("--vocab", type=cli.integer(3), nargs="+", default=[10000])
     parser.add_argument("--dim", type=size, default=512)
-    parser.add_argument("--passes", type=cli.integer(2), default=2)
+    parser.add_argument("--passes", type=cli.integer(1), default=2)
     parser.add_argument("--chunk-size", type=size, nargs="+", default=[], help="further chunk sizes to time")
     parser.add_argument("--max-gib", type=cli.number(0), default=16, help="memory that a contestant may take")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
