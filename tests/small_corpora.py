@@ -45,13 +45,19 @@ def write_samsum(folder):
 
 
 def write_tar(path, files):
+    path.write_bytes(tar_bytes(files))
+
+
+def tar_bytes(files):
     """files: {name in the archive: text or bytes}"""
-    with tarfile.open(path, "w:gz") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in files.items():
             content = content if isinstance(content, bytes) else content.encode()
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def write_cnn_dm(folder, counts=(40, 6, 7)):

@@ -7,10 +7,12 @@ import pytest
 import reference
 import torch
 import torch.nn.functional as F
+from bad_input import call_here
 from conftest import SCRIPTS, run
+from omegaconf import OmegaConf
 
 from rdrop_fairseq import linear_rdrop_loss
-from scripts.benchmarks import bench
+from scripts.benchmarks import bench, benchmark_step
 
 PAD = 1
 OPTIONS = {"alpha": 5.0, "label_smoothing": 0.1, "ignore_index": PAD}
@@ -62,7 +64,7 @@ def rows(path):
 
 def test_benchmark_loss_and_its_plot(tmp_path):
     table, plot = tmp_path / "loss.csv", tmp_path / "loss.png"
-    sizes = "--device cpu --repeats 2 --tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
+    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
     run(sys.executable, SCRIPTS / "benchmarks" / "benchmark_loss.py", *sizes, "--out", table)
     names = {row["contestant"] for row in rows(table)}
     assert {"matrix products", "authors' formula", "fairseq in-tree", "linear_rdrop_loss, chunk 7"} <= names
@@ -71,13 +73,65 @@ def test_benchmark_loss_and_its_plot(tmp_path):
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_benchmark_loss_of_one_pass(tmp_path):
+    """The fused label-smoothed cross entropy, beside fairseq's."""
+    table = tmp_path / "loss.csv"
+    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 --dim 8 --passes 1".split()
+    assert call_here("scripts/benchmarks/benchmark_loss.py", *sizes, "--out", table).code == 0
+    names = [row["contestant"] for row in rows(table)]
+    assert names == ["matrix products", "fairseq plain, one pass", "rdrop_loss", "linear_rdrop_loss"]
+
+
 def test_benchmark_step(tmp_path):
-    """K passes cost K times the operations of plain training, and nothing for pads."""
+    """K passes cost K times the operations of plain training, and nothing for pads; one round is enough."""
     table = tmp_path / "step.csv"
-    sizes = "--device cpu --repeats 2 --layers 1 --dim 16 --vocab 60 --tokens 100 --passes 3".split()
-    run(sys.executable, SCRIPTS / "benchmarks" / "benchmark_step.py", *sizes, "--out", table)
-    ratios = {row["criterion"]: float(row["gflop_over_plain"]) for row in rows(table)}
-    assert ratios["ours, before --rdrop-start-update"] == 1
-    assert ratios["ours, plain loss"] == pytest.approx(2, abs=0.01)
-    assert 1.5 < ratios["ours, fused loss"] == ratios["ours, fused loss, separate forwards"] < 2
-    assert ratios["ours, fused loss"] < ratios["ours, fused loss, 3 passes"] < 3
+    sizes = "--settings small multi30k --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
+    flags = f"--device cpu --repeats 1 {sizes} --all --passes 3".split()
+    run(sys.executable, SCRIPTS / "benchmarks" / "benchmark_step.py", *flags, "--out", table)
+    assert len(rows(table)) == 2 * 8
+    for setting in ("small", "multi30k"):
+        found = {row["criterion"]: row for row in rows(table) if row["setting"] == setting}
+        assert list(found)[:4] == list(benchmark_step.CRITERIONS)
+        assert all(float(row["median_ms"]) > 0 and float(row["peak_mib"]) > 0 for row in found.values())
+        ratios = {name: float(row["gflop_over_plain"]) for name, row in found.items()}
+        assert ratios["ours, before --rdrop-start-update"] == ratios["ours, fused loss, 1 pass"] < 1
+        assert ratios["ours, plain loss"] == pytest.approx(2, abs=0.01)
+        assert ratios["fairseq in-tree R-Drop"] == pytest.approx(2, abs=0.01)
+        assert 1.5 < ratios["ours, fused loss"] == ratios["ours, fused loss, separate forwards"] < 2
+        assert ratios["ours, fused loss"] < ratios["ours, fused loss, 3 passes"] < 3
+
+
+def test_the_multi30k_setting_is_that_of_the_recipe():
+    """An update's undisturbed time is read from it, for trainings by that recipe."""
+    config = SCRIPTS.parent / "examples" / "translation" / "config" / "multi30k.yaml"
+    recipe = OmegaConf.load(config)
+    setting = benchmark_step.SETTINGS["multi30k"]
+    trainer = benchmark_step.make_trainer(
+        benchmark_step.CRITERIONS["plain"], setting, benchmark_step.make_dictionary(60), "cpu", fp16=False
+    )
+    for name, value in recipe.model.items():
+        if name != "_name":
+            assert getattr(trainer.cfg.model, name) == value, name
+    assert trainer.cfg.dataset.max_tokens == recipe.dataset.max_tokens
+    assert trainer.cfg.criterion.label_smoothing == recipe.criterion.label_smoothing
+
+
+def test_the_batch_of_a_setting_is_one_of_fairseqs():
+    """Of Multi30k's 537 batches an epoch, the mean has 54 sentences and 882 target tokens."""
+    setting = benchmark_step.SETTINGS["multi30k"]
+    dictionary = benchmark_step.make_dictionary(setting.vocab)
+    assert len(dictionary) == 6044 + 4
+    batch = benchmark_step.make_batch(setting, dictionary)
+    assert batch["nsentences"] == pytest.approx(54, abs=4)
+    assert batch["ntokens"] == pytest.approx(882, abs=40)
+    source, target = batch["net_input"]["src_tokens"], batch["target"]
+    assert max(source.numel(), target.numel()) <= setting.max_tokens
+    assert 0 < target.eq(dictionary.pad()).sum() == target.numel() - batch["ntokens"]
+
+
+def test_a_machine_without_git_or_with_one_round(monkeypatch):
+    """The rows were lost at the end, in a traceback."""
+    monkeypatch.setenv("PATH", "")
+    assert bench.provenance("cpu")["commit"] == "unknown"
+    assert bench.summary([3.0]) == {"median_ms": 3.0, "p20_ms": 3.0, "p80_ms": 3.0}
+    assert bench.summary([1.0, 2.0, 4.0]) == {"median_ms": 2.0, "p20_ms": 1.4, "p80_ms": 3.2}

@@ -1,14 +1,12 @@
-"""Scores against the sacreBLEU command line and a multi-bleu of our own; the mean of checkpoints."""
+"""Scores against the sacreBLEU command line and a multi-bleu of our own."""
 
 import json
 import math
 import re
-import subprocess
 import sys
 from collections import Counter
 
 import pytest
-import torch
 from bad_input import call_here
 from conftest import SCRIPTS, run, sentences
 
@@ -169,88 +167,6 @@ def test_sides_of_different_length_are_refused(texts, tmp_path):
     assert output.strip() == f"error: {files} do not have the same number of lines: 60 and 1"
     (tmp_path / "ref.txt").unlink()
     assert "cannot read" in score(tmp_path, check=False)[0]
-
-
-def save_checkpoint(folder, name, seed):
-    """Parameters in fp32 and fp16, tied ones, an integer; and what else fairseq stores."""
-    generator = torch.Generator().manual_seed(seed)
-    embedding = torch.randn(5, 3, generator=generator)
-    model = {
-        "encoder.embed_tokens.weight": embedding,
-        "decoder.embed_tokens.weight": embedding,
-        "decoder.output_projection.weight": embedding,
-        "decoder.bias": torch.randn(7, generator=generator).half(),
-        "decoder.version": torch.tensor([3]),
-    }
-    torch.save({"model": model, "args": None, "last_optimizer_state": {"state": embedding}}, folder / name)
-    return model
-
-
-def average(folder, which="last", count=10):
-    """(names of the checkpoints, averaged checkpoint)"""
-    from scripts.training import average_checkpoints
-
-    paths = average_checkpoints.choose(folder, which, count)
-    return [path.name for path in paths], average_checkpoints.average(paths)
-
-
-def test_average_of_the_last_is_the_mean(tmp_path):
-    models = [save_checkpoint(tmp_path, f"checkpoint{n}.pt", n) for n in (8, 9, 10)]
-    save_checkpoint(tmp_path, "checkpoint_last.pt", 11)
-    save_checkpoint(tmp_path, "checkpoint_9_950.pt", 12)
-    out = tmp_path / "averaged.pt"
-    command = [sys.executable, SCRIPTS / "training" / "average_checkpoints.py", tmp_path, out, "--count", "3"]
-    result = run(*command, stderr=subprocess.DEVNULL)  # fairseq's import has something to say there
-    assert result.stdout.split() == ["averaged:", "checkpoint10.pt", "checkpoint9.pt", "checkpoint8.pt"]
-    state = torch.load(out)
-    assert state.keys() == {"model", "args"}
-    for name, tensor in state["model"].items():
-        tensors = [model[name] for model in models]
-        assert tensor.dtype == tensors[0].dtype
-        if tensor.is_floating_point():
-            expected = torch.stack([t.double() for t in tensors]).mean(0).to(tensor.dtype)
-            assert torch.equal(tensor, expected), name
-        else:
-            assert torch.equal(tensor, tensors[0])
-    tied = [
-        state["model"][f"{part}.weight"].data_ptr()
-        for part in ("encoder.embed_tokens", "decoder.embed_tokens")
-    ]
-    assert tied[0] == tied[1]
-    assert not list(tmp_path.glob("*.part"))
-
-
-def test_average_of_the_best(tmp_path):
-    for seed, figure in enumerate(("9.5000", "31.2000", "30.1000")):
-        save_checkpoint(tmp_path, f"checkpoint.best_bleu_{figure}.pt", seed)
-    save_checkpoint(tmp_path, "checkpoint3.pt", 4)
-    names, _ = average(tmp_path, "best", 2)
-    assert names == ["checkpoint.best_bleu_31.2000.pt", "checkpoint.best_bleu_30.1000.pt"]
-
-
-def test_average_by_updates_and_of_one(tmp_path):
-    for update in (90, 100, 110):
-        save_checkpoint(tmp_path, f"checkpoint_1_{update}.pt", update)
-    assert average(tmp_path, count=2)[0] == ["checkpoint_1_110.pt", "checkpoint_1_100.pt"]
-    best = save_checkpoint(tmp_path, "checkpoint_best.pt", 1)
-    names, state = average(tmp_path, "best", 1)
-    assert names == ["checkpoint_best.pt"]
-    assert torch.equal(state["model"]["decoder.bias"], best["decoder.bias"])
-
-
-def test_average_names_what_is_wrong(tmp_path):
-    def fails(message, count=2):
-        with pytest.raises(SystemExit, match=message):
-            average(tmp_path, count=count)
-
-    fails("fewer than 10 checkpoints to average", count=10)
-    save_checkpoint(tmp_path, "checkpoint1.pt", 1)
-    torch.save({"model": {"other": torch.zeros(1)}}, tmp_path / "checkpoint2.pt")
-    fails("checkpoint1.pt has other parameters than .*checkpoint2.pt")
-    torch.save({"no": "model"}, tmp_path / "checkpoint2.pt")
-    fails("checkpoint2.pt is not a checkpoint of fairseq")
-    (tmp_path / "checkpoint2.pt").write_bytes(b"not a checkpoint")
-    fails("cannot read .*checkpoint2.pt")
 
 
 def test_a_system_does_not_differ_from_itself():

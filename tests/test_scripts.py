@@ -4,7 +4,6 @@ import json
 import os
 import sys
 
-import pytest
 import torch
 from conftest import SCRIPTS, run
 
@@ -59,85 +58,6 @@ def test_libreoffice_corpus_names_what_is_missing(tmp_path):
     assert result.returncode == 1
     assert "has 1 pairs, more than 2000 are needed" in result.stdout
     assert not (tmp_path / "out").exists()
-
-
-TRAIN_LOGS = {
-    "simple": """\
-2026-01-01 | INFO | train_inner | epoch 001:     25 / 397 loss=11.8, rdrop_kl_loss=0.1, num_updates=25
-2026-01-01 | INFO | train_inner | epoch 001:     50 / 397 loss=9.9, rdrop_kl_loss=0.03, num_updates=50
-2026-01-01 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.7 | bleu 0.5 | num_updates 50
-2026-01-01 | INFO | train_inner | epoch 001:     50 / 397 loss=9.8, rdrop_kl_loss=3e-02, num_updates=50
-""",
-    "json": """\
-2026-01-01 | INFO | train_inner | {"loss": "11.8", "rdrop_kl_loss": "0.1", "num_updates": "25"}
-2026-01-01 | INFO | train_inner | {"loss": "9.8", "rdrop_kl_loss": "0.03", "num_updates": "50"}
-2026-01-01 | INFO | valid | {"epoch": 1, "valid_loss": "9.7", "valid_bleu": "0.5", "valid_num_updates": "50"}
-""",
-}
-
-
-@pytest.mark.parametrize("log_format", TRAIN_LOGS)
-def test_plot_training_reads_both_formats(tmp_path, log_format):
-    from scripts.training.plot_training import read_log
-
-    log = tmp_path / "train.log"
-    log.write_text(TRAIN_LOGS[log_format])
-    curves = read_log(log)
-    assert curves["train_inner"]["loss"] == {25: 11.8, 50: 9.8}
-    assert curves["train_inner"]["rdrop_kl_loss"] == {25: 0.1, 50: 0.03}
-    assert curves["valid"]["bleu"] == {50: 0.5}
-    script("training/plot_training.py", log, "-o", tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_plot_training_x_axis(tmp_path):
-    """A validation between two lines of training is placed between them, by epoch and by wall-clock."""
-    from scripts.training.plot_training import read_log, x_axis
-
-    log = tmp_path / "train.log"
-    simple = "2026-01-01 | INFO | train_inner | epoch 002:     {0} / 100 loss=9, num_updates={1}, wall={2}\n"
-    valid = "2026-01-01 | INFO | valid | epoch 002 | valid on 'valid' subset | loss 9.7 | num_updates 125\n"
-    as_json = '| INFO | train_inner | {{"epoch": 2, "update": {0}, "num_updates": "{1}", "wall": "{2}"}}\n'
-    hydra = simple.replace("2026-01-01 | INFO | train_inner | ", "[2026-01-01][train_inner][INFO] - ")
-    for text in (
-        simple.format(20, 120, 3600) + valid + simple.format(30, 130, 7200),
-        as_json.format(1.2, 120, 3600) + as_json.format(1.3, 130, 7200),
-        hydra.format(20, 120, 3600) + hydra.format(30, 130, 7200),
-    ):
-        log.write_text(text)
-        curves = read_log(log)
-        assert [x_axis(curves, x)(120) for x in ("update", "epoch", "time")] == [120, 1.2, 1]
-        assert [x_axis(curves, x)(125) for x in ("update", "epoch", "time")] == [125, 1.25, 1.5]
-        assert x_axis(curves, "epoch")(140) == 1.3
-
-
-def test_plot_training_adds_the_wall_clock_of_a_resumed_run(tmp_path):
-    from scripts.training.plot_training import read_log
-
-    log = tmp_path / "train.log"
-    line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
-    log.write_text("".join(line.format(*pair) for pair in ((10, 50), (20, 100), (20, 7), (30, 60))))
-    assert read_log(log)["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
-
-
-def test_plot_training_of_several_runs(tmp_path):
-    logs = [tmp_path / name / "train.log" for name in TRAIN_LOGS]
-    for log, text in zip(logs, TRAIN_LOGS.values(), strict=True):
-        log.parent.mkdir()
-        log.write_text(text)
-    script("training/plot_training.py", *logs, "-o", tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    result = script("training/plot_training.py", *logs, "--x", "time", check=False)
-    assert result.returncode == 1
-    assert "no log line has what --x time needs" in result.stdout
-
-
-def test_plot_training_names_a_log_that_is_none(tmp_path):
-    (tmp_path / "empty.log").write_text("nothing\n")
-    for name, message in (("empty.log", "has no train_inner lines"), ("absent.log", "is not a file")):
-        result = script("training/plot_training.py", tmp_path / name, check=False)
-        assert result.returncode == 1
-        assert message in result.stdout
 
 
 def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):

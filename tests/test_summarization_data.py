@@ -98,11 +98,32 @@ def test_samsum_json(tmp_path):
     read_corpus.write(read_corpus.read_samsum(tmp_path), tmp_path / "raw")
     assert lines(tmp_path / "raw")["val"] == [("Ann: hi Bob: hi", "They greet.")]
     (tmp_path / "val.json").write_text('[{"dialog": "hi"}]')
-    assert "has another structure than samsum's: KeyError('dialogue')" in read(
+    assert "has another structure than samsum's: item 1 has no 'dialogue' and 'summary'" in read(
         "samsum", tmp_path, tmp_path / "x"
     )
     (tmp_path / "val.json").write_text('[{"dialogue": "hi')
     assert f"{tmp_path / 'val.json'} is damaged" in read("samsum", tmp_path, tmp_path / "x")
+
+
+def test_lines_of_samsum_as_they_come(tmp_path):
+    """The last line without its end was lost."""
+    write_samsum(tmp_path)
+    for side in ("dialogue", "summary"):
+        (tmp_path / f"valid.{side}.gz").write_bytes(
+            gzip.compress("one\rline\ntwo\u2028lines\r\nthree".encode())
+        )
+    read_corpus.write(read_corpus.read_samsum(tmp_path), tmp_path / "raw")
+    assert [source for source, _ in lines(tmp_path / "raw")["val"]] == ["one line", "two lines", "three"]
+
+
+def test_xsum_text_with_the_mark_in_its_body(tmp_path):
+    """What followed it was lost."""
+    write_xsum(tmp_path, counts=(1, 1, 1))
+    archive = tmp_path / "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
+    text = "[SN]URL[SN]u[SN]TITLE[SN]t[SN]FIRST-SENTENCE[SN]A summary.[SN]RESTBODY[SN]The [SN] in it."
+    write_tar(archive, {f"{n}0000.summary": text for n in range(3)})
+    read_corpus.write(read_corpus.read_xsum(tmp_path), tmp_path / "raw")
+    assert lines(tmp_path / "raw")["train"] == [("The [SN] in it.", "A summary.")]
 
 
 def test_bad_texts_are_named(tmp_path):
@@ -111,12 +132,13 @@ def test_bad_texts_are_named(tmp_path):
     for content, message in (
         (good[:-20], "valid.summary.gz is damaged"),
         (b"no gzip file", "valid.summary.gz is damaged"),
-        (gzip.compress(b"caf\xe9\n"), "valid.summary.gz is not UTF-8 at byte 3"),
-        (gzip.compress(b"one\n"), "valid.dialogue.gz has 11 lines, valid.summary.gz 1"),
+        (gzip.compress(b"caf\xe9\n"), "valid.summary.gz is not UTF-8 at byte 3, line 1"),
+        (gzip.compress(b"one\n"), "valid.summary.gz do not have the same number of lines: 11 and 1"),
         (gzip.compress(b"\n" * 11), "the corpus has no text for val"),
     ):
         (tmp_path / "valid.summary.gz").write_bytes(content)
         assert message in read("samsum", tmp_path, tmp_path / "raw")
+        assert not (tmp_path / "raw").exists()
 
 
 def test_bad_archives_are_named(tmp_path):

@@ -7,10 +7,9 @@ costs what R-Drop costs; R-Drop. Reported are accuracies after the last epoch, m
 over the seeds, and the mean difference from cross entropy in test accuracy with its standard error.
 """
 
-import argparse
-import json
 import platform
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,21 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from rdrop_fairseq import rdrop_loss
+from rdrop_fairseq.validation import MAX_ALPHA
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import write_json
+
+CLASSES, IMAGES, TEST_SIZE = 10, 1797, 600
 Split = tuple[Tensor, Tensor]  # images (N, 64) in [0, 1], labels (N)
 
 
-def make_splits(seed: int, train_size: int, test_size: int = 600) -> dict[str, Split]:
+def make_splits(seed: int, train_size: int) -> dict[str, Split]:
     digits = load_digits()
     x = torch.tensor(digits.data / 16, dtype=torch.float32)
     y = torch.tensor(digits.target)
-    rest, test = train_test_split(range(len(y)), test_size=test_size, stratify=y, random_state=seed)
+    rest, test = train_test_split(range(len(y)), test_size=TEST_SIZE, stratify=y, random_state=seed)
     train, valid = train_test_split(rest, train_size=train_size, stratify=y[rest], random_state=seed)
     return {name: (x[i], y[i]) for name, i in (("train", train), ("valid", valid), ("test", test))}
 
@@ -39,7 +44,7 @@ def make_model(hidden: int, dropout: float) -> nn.Module:
     return nn.Sequential(
         *[nn.Linear(64, hidden), nn.ReLU(), nn.Dropout(dropout)],
         *[nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout)],
-        nn.Linear(hidden, 10),
+        nn.Linear(hidden, CLASSES),
     )
 
 
@@ -71,20 +76,25 @@ def accuracy(model: nn.Module, data: Split) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = cli.Parser(__doc__)
+    size = cli.integer(1)
+    parser.add_argument(
+        "--alpha",
+        type=cli.number(0, MAX_ALPHA),
+        default=3.0,
+        help="weight of the KL, cross entropies averaged",
     )
-    parser.add_argument("--alpha", type=float, default=3.0, help="weight of the KL, cross entropies averaged")
-    parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--train-size", type=int, default=200)
-    parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    parser.add_argument("--passes", type=cli.integer(2), default=2)
+    parser.add_argument("--dropout", type=cli.number(0, 0.99), default=0.1)
+    parser.add_argument("--hidden", type=size, default=256)
+    # A split has an image of each class at least.
+    parser.add_argument("--train-size", type=cli.integer(CLASSES, IMAGES - TEST_SIZE - CLASSES), default=200)
+    parser.add_argument("--epochs", type=size, default=200)
+    parser.add_argument(
+        "--seeds", type=cli.integer(2), default=10, help="at least 2, for a standard deviation"
+    )
+    parser.add_argument("--out", type=cli.output_file, help="JSON file for the results")
     args = parser.parse_args()
-    if args.seeds < 2:
-        parser.error("--seeds must be at least 2, to give a standard deviation")
 
     systems: dict[str, tuple[int, float | None]] = {
         "cross entropy": (args.epochs, None),
@@ -113,11 +123,8 @@ def main() -> None:
     if args.out:
         versions = {"python": platform.python_version(), "torch": torch.__version__}
         settings = {key: value for key, value in vars(args).items() if key != "out"}
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        part = args.out.with_name(args.out.name + ".part")
-        part.write_text(json.dumps({"settings": settings, "versions": versions, "systems": rows}, indent=1))
-        part.replace(args.out)
+        write_json(args.out, {"settings": settings, "versions": versions, "systems": rows})
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -5,7 +5,6 @@ One document and one summary per line, untokenised, white space collapsed. Pairs
 out; everything else that is not as expected ends with an error and no output.
 """
 
-import argparse
 import gzip
 import hashlib
 import json
@@ -16,6 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.cli import InputError
+from scripts.common.lines import iter_lines, read_pairs, replacing_all
 
 SPLITS = ("train", "val", "test")
 Triple = tuple[str, str, str]  # split, source, target
@@ -28,31 +32,30 @@ XSUM_BUTTONS = {
 END_OF_SENTENCE = (".", "!", "?", "'", "`", '"', "\u2019", "\u201d", ")")
 
 
-class CorpusError(Exception):
-    """The corpus is not what it should be; the message is for the user."""
-
-
-def decode(raw: bytes, name: str) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{name} is not UTF-8 at byte {error.start}") from None
-
-
-def damaged(path: Path, error: Exception) -> CorpusError:
-    return CorpusError(f"{path} is damaged ({error}): delete it and start again")
-
-
 def tar_texts(path: Path, suffix: str) -> Iterator[tuple[str, str]]:
-    """(name without folder and suffix, text) of the archive's files that end in suffix."""
+    """(name without folder and suffix, text) of the archive's files that end in suffix.
+
+    Raises:
+        InputError: the archive can't be read, or one of its texts is not UTF-8; names it.
+    """
+    cli.input_file(path)
     try:
         with tarfile.open(path, "r:gz") as archive:  # "r|gz" takes the end of a truncated file for its end
             for member in archive:
-                file = archive.extractfile(member) if member.name.endswith(suffix) else None
-                if file is not None:
-                    yield Path(member.name).stem, decode(file.read(), f"{path}: {member.name}")
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+                if not member.isfile() or not member.name.endswith(suffix):
+                    continue
+                file = archive.extractfile(member)
+                raw = b"" if file is None else file.read()
+                try:
+                    yield Path(member.name).stem, raw.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise InputError(f"{path}: {member.name} is not UTF-8 at byte {error.start}") from None
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise damaged(path, error) from None
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is damaged ({error}): delete it and start again")
 
 
 def with_period(line: str) -> str:
@@ -77,7 +80,7 @@ def read_cnn_dm(folder: Path) -> Iterator[Triple]:
     split_of = {}
     for split in SPLITS:
         path = folder / f"all_{split}.txt"
-        for url in decode(path.read_bytes(), str(path)).split():
+        for url in filter(None, map(str.strip, iter_lines(path))):
             split_of[hashlib.sha1(url.encode()).hexdigest()] = split
     for archive in ("cnn_stories.tgz", "dailymail_stories.tgz"):
         for name, text in tar_texts(folder / archive, ".story"):
@@ -88,16 +91,21 @@ def read_cnn_dm(folder: Path) -> Iterator[Triple]:
 
 def read_xsum(folder: Path) -> Iterator[Triple]:
     """Each file has [SN]URL[SN], [SN]TITLE[SN], [SN]FIRST-SENTENCE[SN] (the summary) and [SN]RESTBODY[SN]."""
-    splits = read_json(folder / "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json")
-    names = {"train": "train", "validation": "val", "test": "test"}
-    split_of = {article: names[split] for split, articles in splits.items() for article in articles}
+    path = folder / "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
+    splits = read_json(path)
+    split_of: dict[str, str] = {}
+    for split, name in (("train", "train"), ("validation", "val"), ("test", "test")):
+        articles = splits.get(split) if isinstance(splits, dict) else None
+        if not isinstance(articles, list) or not all(isinstance(article, str) for article in articles):
+            raise InputError(f"{path} has another structure than xsum's: no list of names for {split}")
+        split_of |= dict.fromkeys(articles, name)
     archive = folder / "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
     for name, text in tar_texts(archive, ".summary"):
         if name not in split_of:
             continue
-        parts = text.split("[SN]")
-        if parts[5:9:2] != ["FIRST-SENTENCE", "RESTBODY"]:
-            raise CorpusError(f"{archive}: {name}.summary has no [SN]FIRST-SENTENCE[SN] and [SN]RESTBODY[SN]")
+        parts = text.split("[SN]", 8)
+        if len(parts) < 9 or parts[5:9:2] != ["FIRST-SENTENCE", "RESTBODY"]:
+            raise InputError(f"{archive}: {name}.summary has no [SN]FIRST-SENTENCE[SN] and [SN]RESTBODY[SN]")
         body = [line for line in parts[8].split("\n") if line.strip() not in XSUM_BUTTONS]
         yield split_of.pop(name), "\n".join(body), parts[6]
     missing(split_of, archive.name)
@@ -105,83 +113,91 @@ def read_xsum(folder: Path) -> Iterator[Triple]:
 
 def read_samsum(folder: Path) -> Iterator[Triple]:
     """The distribution's {train,val,test}.json, or {train,valid,test}.{dialogue,summary}.gz."""
-    if (folder / "train.json").exists():
-        for split in SPLITS:
-            for item in read_json(folder / f"{split}.json"):
-                yield split, item["dialogue"], item["summary"]
-        return
     for split, name in zip(SPLITS, ("train", "valid", "test"), strict=True):
-        sources, targets = (gzip_lines(folder / f"{name}.{side}.gz") for side in ("dialogue", "summary"))
-        if len(sources) != len(targets):
-            raise CorpusError(
-                f"{name}.dialogue.gz has {len(sources)} lines, {name}.summary.gz {len(targets)}"
-            )
-        for source, target in zip(sources, targets, strict=True):
+        if (folder / "train.json").exists():
+            pairs = samsum_json(folder / f"{split}.json")
+        else:
+            pairs = read_pairs(*(folder / f"{name}.{side}.gz" for side in ("dialogue", "summary")))
+        for source, target in pairs:
             yield split, source, target
 
 
-def gzip_lines(path: Path) -> list[str]:
-    try:
-        return decode(gzip.decompress(path.read_bytes()), str(path)).split("\n")[:-1]
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise damaged(path, error) from None
+def samsum_json(path: Path) -> Iterator[tuple[str, str]]:
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise InputError(f"{path} has another structure than samsum's: no list")
+    for number, item in enumerate(items, 1):
+        source, target = (item.get(k) if isinstance(item, dict) else None for k in ("dialogue", "summary"))
+        if not isinstance(source, str) or not isinstance(target, str):
+            raise InputError(
+                f"{path} has another structure than samsum's: item {number} has no 'dialogue' and 'summary'"
+            )
+        yield source, target
 
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(decode(path.read_bytes(), str(path)))
-    except json.JSONDecodeError as error:
+        return json.loads("\n".join(iter_lines(path)))
+    except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
 
 
 def missing(split_of: dict[str, str], archive: str) -> None:
     if split_of:
-        raise CorpusError(
+        raise InputError(
             f"{archive}: {len(split_of)} texts are not there, one of them {next(iter(split_of))}"
         )
 
 
 def write(triples: Iterator[Triple], out: Path) -> None:
+    """All files of ``out``, or, after an error, none of them, nor the folder if it was not there."""
+    new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    files = {
-        split: [(out / f"{split}.{side}").open("w", encoding="utf-8") for side in ("source", "target")]
-        for split in SPLITS
-    }
-    written: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
-    for split, *texts in triples:
-        lines = [" ".join(text.split()) for text in texts]
-        if not all(lines):
-            left_out[split] += 1
-            continue
-        written[split] += 1
-        for file, line in zip(files[split], lines, strict=True):
-            file.write(f"{line}\n")
-    for split in SPLITS:
-        for file in files[split]:
-            file.close()
-        if not written[split]:
-            raise CorpusError(f"the corpus has no text for {split}")
+    try:
+        written, left_out = write_files(triples, out)
+    except BaseException:
+        if new:
+            out.rmdir()
+        raise
     for split in SPLITS:
         print(f"{split}: {written[split]} pairs, {left_out[split]} with an empty side left out")
 
 
+def write_files(triples: Iterator[Triple], out: Path) -> tuple[Counter[str], Counter[str]]:
+    """Returns the pairs written, and those left out for an empty side, of each split."""
+    written: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
+    names = [(split, side) for split in SPLITS for side in ("source", "target")]
+    with replacing_all([out / f"{split}.{side}" for split, side in names]) as files:
+        file_of = dict(zip(names, files, strict=True))
+        for split, *texts in triples:
+            lines = [" ".join(text.split()) for text in texts]
+            if not all(lines):
+                left_out[split] += 1
+                continue
+            written[split] += 1
+            for side, line in zip(("source", "target"), lines, strict=True):
+                try:
+                    file_of[split, side].write(f"{line}\n")
+                except UnicodeEncodeError as error:  # JSON can hold half of a surrogate pair
+                    raise InputError(
+                        f"{split}, pair {written[split]}: the {side} is no text: {error}"
+                    ) from None
+        for split in SPLITS:
+            if not written[split]:
+                raise InputError(f"the corpus has no text for {split}")
+    return written, left_out
+
+
 def main() -> None:
     readers = {"cnn_dm": read_cnn_dm, "xsum": read_xsum, "samsum": read_samsum}
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.Parser(__doc__)
     parser.add_argument("corpus", choices=readers)
-    parser.add_argument("folder", type=Path, help="folder of the downloaded files")
-    parser.add_argument("out", type=Path)
+    parser.add_argument("folder", type=cli.input_folder, help="folder of the downloaded files")
+    parser.add_argument("out", type=cli.output_folder)
     args = parser.parse_args()
-    try:
-        write(readers[args.corpus](args.folder), args.out)
-    except (CorpusError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
-    except (KeyError, TypeError, AttributeError) as error:
-        sys.exit(f"error: a JSON file in {args.folder} has another structure than {args.corpus}'s: {error!r}")
+    write(readers[args.corpus](args.folder), args.out)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

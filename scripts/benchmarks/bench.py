@@ -1,9 +1,10 @@
 """Shared by the benchmarks: timing in turn, peak memory, one CSV with what is needed to repeat a row."""
 
-import argparse
 import csv
 import datetime
+import os
 import platform
+import shutil
 import statistics
 import subprocess
 import time
@@ -14,14 +15,34 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from scripts.common import cli
+from scripts.common.lines import read_lines, replacing
+
 ROOT = Path(__file__).resolve().parents[2]
 Contestants = dict[str, Callable[[], Any]]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--repeats", type=int, default=9, help="timed rounds, after one that is not timed")
-    parser.add_argument("--out", type=Path, help="CSV to write; the table is printed in any case")
+def add_arguments(parser: cli.Parser) -> None:
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", type=device, default=default, help="cpu or cuda")
+    parser.add_argument("--repeats", type=cli.integer(1), default=9, help="timed rounds, after one not timed")
+    parser.add_argument("--out", type=cli.output_file, help="CSV to write; the table is printed in any case")
+
+
+def device(name: str) -> str:
+    """A type for argparse: a device that is there."""
+    if name not in ("cpu", "cuda"):
+        raise cli.InputError(f"must be cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise cli.InputError("torch finds no GPU")
+    return name
+
+
+def check_compiler() -> None:
+    """Raises InputError where torch.compile would fail."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise cli.InputError(f"torch.compile needs a C++ compiler: {compiler} is not there")
 
 
 def synchronize(device: str) -> None:
@@ -75,38 +96,46 @@ def gflop(function: Callable[[], Any]) -> float:
 
 def summary(milliseconds: list[float]) -> dict[str, float]:
     """Median, 20th and 80th percentile."""
-    fifths = statistics.quantiles(milliseconds, n=5, method="inclusive")
+    # Twice the value of a single round: the percentiles need two.
+    fifths = statistics.quantiles(
+        milliseconds * (2 if len(milliseconds) == 1 else 1), n=5, method="inclusive"
+    )
     median = statistics.median(milliseconds)
     return {"median_ms": round(median, 2), "p20_ms": round(fifths[0], 2), "p80_ms": round(fifths[3], 2)}
 
 
 def provenance(device: str) -> dict[str, str]:
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:  # a machine without git, an unpacked archive
+        commit = ""
     if device == "cuda":
         name = torch.cuda.get_device_name()
     else:
-        cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-        models = [line.split(":")[1].strip() for line in cpuinfo.splitlines() if "model name" in line]
+        cpuinfo = Path("/proc/cpuinfo")
+        lines = read_lines(cpuinfo) if cpuinfo.exists() else []
+        models = [line.split(":")[1].strip() for line in lines if "model name" in line]
         name = f"{models[0] if models else platform.processor()}, {torch.get_num_threads()} threads"
     return {
         "device": name,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "commit": commit,
+        "commit": commit or "unknown",
         "date": datetime.date.today().isoformat(),
     }
 
 
-def report(rows: Iterable[dict[str, Any]], out: Path | None) -> None:
-    """Writes the CSV: ``out.part`` first, then the name."""
-    rows = list(rows)
-    if out is None:
-        return
-    part = out.with_name(out.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    part.replace(out)
+def report(rows: Iterable[dict[str, Any]], device: str, out: Path | None) -> None:
+    """Prints each row when it is there, and writes all, with what is needed to repeat them, as CSV."""
+    where = provenance(device)
+    print(where)
+    table = []
+    for row in rows:
+        print("  ".join(f"{key}={value}" for key, value in row.items()), flush=True)
+        table.append(row | where)
+    if out is not None:
+        with replacing(out) as file:
+            writer = csv.DictWriter(file, fieldnames=list(table[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table)

@@ -11,6 +11,7 @@ more than --max-gib is left out.
 import argparse
 import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from rdrop_fairseq import fused, linear_rdrop_loss, rdrop_loss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.benchmarks import bench
+from scripts.common import cli
 from tests import reference
 
 ALPHA, EPSILON, PAD = 5.0, 0.1, 1
@@ -103,25 +105,9 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace, compiled
     return contestants
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    bench.add_arguments(parser)
-    parser.add_argument("--tokens", type=int, nargs="+", default=[1024], help="target tokens of one pass")
-    parser.add_argument("--vocab", type=int, nargs="+", default=[10000])
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--chunk-size", type=int, nargs="+", default=[], help="further chunk sizes to time")
-    parser.add_argument("--max-gib", type=float, default=16, help="memory that a contestant may take")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
-    parser.add_argument("--compile", action="store_true", help="also under torch.compile")
-    args = parser.parse_args()
-
+def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each contestant at each size."""
     compiled = torch.compile(fused.losses_and_grad_) if args.compile else None
-    where = bench.provenance(args.device)
-    print(where)
-    rows = []
     for vocab in args.vocab:
         for tokens in args.tokens:
             contestants = make_contestants(tokens, vocab, args, compiled)
@@ -138,10 +124,26 @@ def main() -> None:
                 row |= {"dtype": args.dtype, **bench.summary(timings[name])}
                 row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
                 row["time_over_ours"] = round(row["median_ms"] / ours, 2)
-                print("  ".join(f"{key}={value}" for key, value in row.items()), flush=True)
-                rows.append(row | where)
-    bench.report(rows, args.out)
+                yield row
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    bench.add_arguments(parser)
+    size = cli.integer(1)
+    parser.add_argument("--tokens", type=size, nargs="+", default=[1024], help="target tokens of one pass")
+    parser.add_argument("--vocab", type=cli.integer(3), nargs="+", default=[10000])
+    parser.add_argument("--dim", type=size, default=512)
+    parser.add_argument("--passes", type=cli.integer(1), default=2)
+    parser.add_argument("--chunk-size", type=size, nargs="+", default=[], help="further chunk sizes to time")
+    parser.add_argument("--max-gib", type=cli.number(0), default=16, help="memory that a contestant may take")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    parser.add_argument("--compile", action="store_true", help="also under torch.compile")
+    args = parser.parse_args()
+    if args.compile:
+        bench.check_compiler()
+    bench.report(measure(args), args.device, args.out)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -1,22 +1,28 @@
 #!/usr/bin/env python3
-"""Time of a whole fairseq training step (forward, backward, clipping, Adam) under each criterion.
+"""Time, operations and peak memory of a whole fairseq training step (forward, backward, clipping, Adam).
 
-A transformer on random sentences. Contestants: label_smoothed_cross_entropy;
-label_smoothed_cross_entropy_with_rdrop; label_smoothed_cross_entropy_rdrop with the plain and the fused
-loss, with separate forwards, and with more passes. Beside the time: the operations of the matrix products,
-whose ratio to plain training is what R-Drop costs on any machine.
+Contestants, on the same batch of random sentences: label_smoothed_cross_entropy ("plain"); the fused loss
+with one pass, which is plain training at another price; label_smoothed_cross_entropy_with_rdrop; and
+label_smoothed_cross_entropy_rdrop with the fused loss. --all adds the plain loss, separate forwards and the
+phase before --rdrop-start-update; --passes more passes. Operations are those of the matrix products: their
+ratio to plain training is what a criterion costs on any machine.
+
+A setting is a model and a batch: "multi30k" is that of examples/translation. --layers and the like change it.
 """
 
 import argparse
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from fairseq import options
-from fairseq.data import Dictionary
+from fairseq.data import Dictionary, LanguagePairDataset
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
@@ -25,15 +31,41 @@ import rdrop_fairseq  # noqa: F401  (registers the criterion)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.benchmarks import bench
+from scripts.common import cli
 
-OURS = "label_smoothed_cross_entropy_rdrop"
+PLAIN, OURS = "label_smoothed_cross_entropy", "label_smoothed_cross_entropy_rdrop"
 CRITERIONS = {
-    "plain": ["label_smoothed_cross_entropy"],
+    "plain": [PLAIN],
+    "ours, fused loss, 1 pass": [OURS, "--rdrop-passes", "1"],
     "fairseq in-tree R-Drop": ["label_smoothed_cross_entropy_with_rdrop", "--rdrop-alpha", "5"],
-    "ours, plain loss": [OURS, "--rdrop-loss", "plain"],
     "ours, fused loss": [OURS],
-    "ours, before --rdrop-start-update": [OURS, "--rdrop-start-update", "1000000"],
+}
+MORE_CRITERIONS = {
+    "ours, plain loss": [OURS, "--rdrop-loss", "plain"],
     "ours, fused loss, separate forwards": [OURS, "--rdrop-forward", "separate"],
+    "ours, before --rdrop-start-update": [OURS, "--rdrop-start-update", "1000000"],
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    layers: int  # of the encoder, and of the decoder
+    dim: int
+    ffn: int
+    vocab: int  # with fairseq's four symbols
+    heads: int = 4
+    pre_norm: int = 0
+    dropout: float = 0.1
+    max_tokens: int = 2048  # of a batch, pads included, as fairseq counts
+    length: int = 25  # median length of a sentence
+
+
+SETTINGS = {
+    "small": Setting(layers=4, dim=128, ffn=256, vocab=6000),
+    "medium": Setting(layers=3, dim=256, ffn=1024, vocab=10000),
+    "multi30k": Setting(
+        layers=3, dim=256, ffn=1024, vocab=6048, pre_norm=1, dropout=0.3, max_tokens=1024, length=15
+    ),
 }
 
 
@@ -44,22 +76,24 @@ def make_dictionary(size: int) -> Dictionary:
     return dictionary
 
 
-def make_trainer(criterion: list[str], args: argparse.Namespace) -> Any:
-    sides = ("encoder", "decoder")
+def make_trainer(
+    criterion: list[str], setting: Setting, dictionary: Dictionary, device: str, fp16: bool
+) -> Any:
     sizes = {
-        "layers": args.layers,
-        "embed-dim": args.dim,
-        "ffn-embed-dim": 4 * args.dim,
-        "attention-heads": 4,
+        "layers": setting.layers,
+        "embed-dim": setting.dim,
+        "ffn-embed-dim": setting.ffn,
+        "attention-heads": setting.heads,
     }
-    model = [f"--{side}-{key}={value}" for side in sides for key, value in sizes.items()]
-    flags = ["data", "--task=translation", "--arch=transformer", "--share-all-embeddings", *model]
-    flags += ["--dropout=0.1", "--optimizer=adam", "--lr=1e-4", "--clip-norm=1.0", "--max-tokens=4096"]
-    flags += ["--label-smoothing=0.1", "--criterion", *criterion]
-    flags += [f"--{name}" for name, on in (("fp16", args.fp16), ("cpu", args.device == "cpu")) if on]
-    parsed = options.parse_args_and_arch(options.get_training_parser(), flags)
+    flags = ["data", "--task=translation", "--arch=transformer", "--share-all-embeddings"]
+    for side in ("encoder", "decoder"):
+        flags += [f"--{side}-{name}={size}" for name, size in sizes.items()]
+        flags += [f"--{side}-normalize-before"] * setting.pre_norm
+    flags += [f"--dropout={setting.dropout}", f"--max-tokens={setting.max_tokens}"]
+    flags += ["--optimizer=adam", "--lr=1e-4", "--clip-norm=1.0", "--label-smoothing=0.1"]
+    flags += [f"--{name}" for name, on in (("fp16", fp16), ("cpu", device == "cpu")) if on]
+    parsed = options.parse_args_and_arch(options.get_training_parser(), [*flags, "--criterion", *criterion])
     cfg = convert_namespace_to_omegaconf(parsed)
-    dictionary = make_dictionary(args.vocab)
     task = TranslationTask(cfg.task, dictionary, dictionary)
     torch.manual_seed(1)
     trainer = Trainer(cfg, task, task.build_model(cfg.model), task.build_criterion(cfg.criterion))
@@ -67,65 +101,99 @@ def make_trainer(criterion: list[str], args: argparse.Namespace) -> Any:
     return trainer
 
 
-def make_batch(args: argparse.Namespace) -> dict[str, Any]:
-    """Sentences of 15 to 35 tokens, padded, about args.tokens target tokens in all."""
+def make_batch(setting: Setting, dictionary: Dictionary) -> dict[str, Any]:
+    """The most typical of the batches, in sentences and tokens, that fairseq makes of a corpus like Multi30k.
+
+    Lengths are log-normal with the spread of Multi30k's, and a translation's goes with its source's.
+    """
     generator = torch.Generator().manual_seed(0)
-    lengths = torch.randint(15, 36, (args.tokens // 25,), generator=generator).sort(descending=True)[0]
-    mask = torch.arange(int(lengths[0])) < lengths.unsqueeze(1)
-    text = torch.randint(4, args.vocab, mask.shape, generator=generator)
-    target = text.masked_fill(~mask, 1)
-    start = torch.full_like(target[:, :1], 2)
-    source = target.flip(1)  # padded on the left, as fairseq does
-    net_input = {"src_tokens": source, "src_lengths": lengths}
-    net_input["prev_output_tokens"] = torch.cat([start, target[:, :-1]], dim=1)
-    return {"net_input": net_input, "target": target, "ntokens": int(lengths.sum()), "id": lengths}
+    source = 0.3 * torch.randn(29000, generator=generator)
+    target = source + 0.17 * torch.randn(29000, generator=generator)
+    longest = min(setting.max_tokens, 1000)  # fairseq's positions are 1,024
+    sizes = [(setting.length * side.exp()).round().long().clamp(2, longest) for side in (source, target)]
 
+    def texts(lengths: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        shape = (int(lengths.sum()),)
+        words = torch.randint(dictionary.nspecial, len(dictionary), shape, generator=generator)
+        words[lengths.cumsum(0) - 1] = dictionary.eos()
+        result: tuple[torch.Tensor, ...] = words.split(lengths.tolist())
+        return result
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    sides = [part for side in sizes for part in (texts(side), side.numpy(), dictionary)]
+    data = LanguagePairDataset(*sides, shuffle=False)
+    batches = data.batch_by_size(
+        data.ordered_indices(), max_tokens=setting.max_tokens, required_batch_size_multiple=8
     )
-    bench.add_arguments(parser)
-    parser.add_argument("--tokens", type=int, default=1600, help="target tokens of a batch")
-    parser.add_argument("--vocab", type=int, default=4000)
-    parser.add_argument("--dim", type=int, default=256)
-    parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--passes", type=int, nargs="+", default=[], help="further numbers of passes")
-    parser.add_argument("--fp16", action="store_true", help="as fairseq-train --fp16; needs a GPU")
-    args = parser.parse_args()
-    logging.disable(logging.INFO)
-    warnings.simplefilter("ignore")  # hydra's, for each trainer
+    counts = np.array([(len(batch), data.tgt_sizes[batch].sum()) for batch in batches])
+    typical = batches[np.abs(counts / counts.mean(0) - 1).sum(1).argmin()]
+    batch: dict[str, Any] = data.collater([data[i] for i in typical])
+    return batch
 
-    batch = make_batch(args)
+
+def measure(setting: Setting, name: str, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each contestant."""
+    dictionary = make_dictionary(setting.vocab)
+    batch = make_batch(setting, dictionary)
 
     def step(trainer: Any) -> None:
         sample = {**batch, "net_input": dict(batch["net_input"])}  # the in-tree criterion changes it
         trainer.train_step([sample])
 
-    more = {f"ours, fused loss, {k} passes": [OURS, "--rdrop-passes", str(k)] for k in args.passes}
-    trainers = {name: make_trainer(flags, args) for name, flags in (CRITERIONS | more).items()}
-    contestants: bench.Contestants = {
-        name: (lambda trainer=trainer: step(trainer))  # type: ignore[misc]
-        for name, trainer in trainers.items()
-    }
+    criterions = CRITERIONS | (MORE_CRITERIONS if args.all else {})
+    criterions |= {f"ours, fused loss, {k} passes": [OURS, "--rdrop-passes", str(k)] for k in args.passes}
+    contestants: bench.Contestants = {}
+    for criterion, flags in criterions.items():
+        trainer = make_trainer(flags, setting, dictionary, args.device, args.fp16)
+        contestants[criterion] = lambda trainer=trainer: step(trainer)  # type: ignore[misc]
     timings = bench.times(contestants, args.repeats, args.device)
-    where = bench.provenance(args.device)
-    print(where)
-    plain = bench.summary(timings["plain"])["median_ms"]
-    plain_gflop = bench.gflop(contestants["plain"])
-    rows = []
-    for name, function in contestants.items():
-        row: dict[str, Any] = {"criterion": name, "layers": args.layers, "dim": args.dim}
-        row |= {"vocab": args.vocab, "tokens": batch["ntokens"], "dtype": "fp16" if args.fp16 else "fp32"}
-        row |= bench.summary(timings[name])
-        row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
-        row["time_over_plain"] = round(row["median_ms"] / plain, 2)
-        gflop = bench.gflop(function)
-        row |= {"gflop": round(gflop, 1), "gflop_over_plain": round(gflop / plain_gflop, 2)}
-        print("  ".join(f"{key}={value}" for key, value in row.items()))
-        rows.append(row | where)
-    bench.report(rows, args.out)
+    plain: dict[str, float] = {}
+    for criterion, function in contestants.items():
+        costs = {
+            "time": bench.summary(timings[criterion])["median_ms"],
+            "peak": bench.peak_mib(function, args.device),
+            "gflop": bench.gflop(function),
+        }
+        plain = plain or costs
+        row: dict[str, Any] = {"criterion": criterion, "setting": name, **asdict(setting)}
+        row |= {
+            "sentences": batch["nsentences"],
+            "tokens": batch["ntokens"],
+            "dtype": "fp16" if args.fp16 else "fp32",
+        }
+        row |= bench.summary(timings[criterion])
+        row |= {"peak_mib": round(costs["peak"], 1), "gflop": round(costs["gflop"], 2)}
+        yield row | {f"{cost}_over_plain": round(costs[cost] / plain[cost], 3) for cost in costs}
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    bench.add_arguments(parser)
+    parser.add_argument("--settings", choices=list(SETTINGS), nargs="+", default=["small", "medium"])
+    types = {"vocab": cli.integer(5), "pre_norm": cli.integer(0, 1), "dropout": cli.number(0, 0.99)}
+    types |= {"dim": cli.integer(4), "max_tokens": cli.integer(32), "length": cli.integer(2)}
+    for field in fields(Setting):
+        flag = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(
+            flag, type=types.get(field.name, cli.integer(1)), help="in place of the settings'"
+        )
+    parser.add_argument("--all", action="store_true", help="all contestants")
+    parser.add_argument(
+        "--passes", type=cli.integer(2), nargs="+", default=[], help="further numbers of passes"
+    )
+    parser.add_argument("--fp16", action="store_true", help="as fairseq-train --fp16; needs a GPU")
+    args = parser.parse_args()
+    if args.fp16 and args.device == "cpu":
+        parser.error("--fp16 needs a GPU")
+    given = {f.name: value for f in fields(Setting) if (value := getattr(args, f.name)) is not None}
+    settings = {name: replace(SETTINGS[name], **given) for name in args.settings}
+    for setting in settings.values():
+        if setting.dim % setting.heads:
+            parser.error(f"--dim {setting.dim} is no multiple of --heads {setting.heads}")
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore")  # hydra's, for each trainer
+    rows = (row for name, setting in settings.items() for row in measure(setting, name, args))
+    bench.report(rows, args.device, args.out)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

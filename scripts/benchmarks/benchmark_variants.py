@@ -19,6 +19,7 @@ from rdrop_fairseq import fused, linear_rdrop_loss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.benchmarks import bench
+from scripts.common import cli
 
 MIB = 2**20
 
@@ -59,17 +60,8 @@ def replaced(name: str, value: Any) -> Iterator[None]:
         setattr(fused, name, kept)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    bench.add_arguments(parser)
-    parser.add_argument("--tokens", type=int, default=1024, help="target tokens of one pass")
-    parser.add_argument("--vocab", type=int, default=10000)
-    parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--chunk-mib", type=int, nargs="+", default=[2, 4, 8, 32, 64])
-    args = parser.parse_args()
-
+def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each variant."""
     device = args.device
     torch.manual_seed(0)
     hidden = torch.randn(2 * args.tokens, args.dim, device=device, requires_grad=True)
@@ -103,18 +95,26 @@ def main() -> None:
     with replaced(elementwise, losses_and_grad_by_log_softmax_):
         torch.testing.assert_close(loss().detach(), expected)
     timings = bench.times(contestants, args.repeats, device)
-    where = bench.provenance(device)
-    print(where)
     first = bench.summary(timings["as it is"])["median_ms"]
-    rows = []
     for name in contestants:
         row = {"variant": name, "tokens": args.tokens, "vocab": args.vocab, "dim": args.dim}
         row |= bench.summary(timings[name])
         row["time_over_first"] = round(row["median_ms"] / first, 3)
-        print("  ".join(f"{key}={value}" for key, value in row.items()))
-        rows.append(row | where)
-    bench.report(rows, args.out)
+        yield row
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    bench.add_arguments(parser)
+    size = cli.integer(1)
+    parser.add_argument("--tokens", type=size, default=1024, help="target tokens of one pass")
+    parser.add_argument("--vocab", type=size, default=10000)
+    parser.add_argument("--dim", type=size, default=512)
+    parser.add_argument("--chunk-mib", type=size, nargs="+", default=[2, 4, 8, 32, 64])
+    args = parser.parse_args()
+    bench.check_compiler()
+    bench.report(measure(args), args.device, args.out)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

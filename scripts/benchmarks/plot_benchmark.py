@@ -1,40 +1,58 @@
 #!/usr/bin/env python3
 """Plot the CSV of benchmark_loss.py: time over the matrix products, and peak memory, by vocabulary size."""
 
-import argparse
 import csv
+import math
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.cli import InputError
+from scripts.common.lines import check_outputs, iter_lines
+from scripts.common.picture import panels, picture_file, save
 
 BASELINE = "matrix products"
+SAME = ("passes", "dim", "dtype", "device")  # in all rows of a picture
+COLUMNS = ("contestant", "tokens", "vocab", "median_ms", "peak_mib", *SAME)
+
+Curves = dict[str, dict[int, tuple[float, float]]]  # {contestant: {vocabulary: (milliseconds, MiB)}}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("csv", type=Path)
-    parser.add_argument(
-        "--tokens", type=int, default=2048, help="target tokens of one pass; rows with others"
-    )
-    parser.add_argument("-o", "--out", type=Path, default=Path("benchmark.png"))
-    args = parser.parse_args()
-    if not args.csv.is_file():
-        sys.exit(f"error: {args.csv} is not a file")
-    with args.csv.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["tokens"] == str(args.tokens)]
-    curves: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
-    for row in rows:
-        curves[row["contestant"]][int(row["vocab"])] = float(row["median_ms"]), float(row["peak_mib"])
-    products = curves.pop(BASELINE, {})
-    if not products:
-        sys.exit(f"error: {args.csv} has no rows of {BASELINE!r} with {args.tokens} tokens (--tokens)")
+def read_curves(path: Path, tokens: int) -> tuple[Curves, dict[str, str]]:
+    """The curves of the rows with so many tokens, and what these rows have in common.
 
-    figure, (time_axis, memory_axis) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+    Raises:
+        InputError: it is no CSV of benchmark_loss.py, or has no such rows; names the line.
+    """
+    curves: Curves = defaultdict(dict)
+    common: dict[str, str] = {}
+    lines = csv.DictReader(iter_lines(path), strict=True)
+    try:
+        if missing := set(COLUMNS) - set(lines.fieldnames or ()):
+            raise InputError(f"{path} is not of benchmark_loss.py: it has no {', '.join(sorted(missing))}")
+        for row in lines:
+            if int(row["tokens"]) != tokens:
+                continue
+            common = common or {name: row[name] for name in SAME}
+            if common != {name: row[name] for name in SAME}:
+                raise ValueError(f"other {', '.join(SAME)} than the rows before")
+            milliseconds, mib = float(row["median_ms"]), float(row["peak_mib"])
+            if not (0 < milliseconds < math.inf and 0 <= mib < math.inf):
+                raise ValueError("no time, or no memory")
+            curves[row["contestant"]][int(row["vocab"])] = milliseconds, mib
+    except (ValueError, TypeError, csv.Error) as error:  # TypeError: fewer values than columns
+        raise InputError(f"{path}, line {lines.line_num}: {error}") from None
+    if BASELINE not in curves:
+        raise InputError(f"{path} has no rows of {BASELINE!r} with {tokens} tokens (--tokens)")
+    return curves, common
+
+
+def plot(curves: Curves, title: str) -> Any:
+    products = curves.pop(BASELINE)
+    figure, (time_axis, memory_axis) = panels(2, 5.5)
     for name, points in sorted(curves.items()):
         vocabs = sorted(points.keys() & products.keys())
         times = [points[v][0] / products[v][0] for v in vocabs]
@@ -46,13 +64,21 @@ def main() -> None:
         axis.set(xlabel="vocabulary", xscale="log")
         axis.grid(alpha=0.3)
     time_axis.legend(frameon=False, fontsize=8)
-    figure.suptitle(
-        f"2 x {args.tokens} tokens, {rows[0]['dim']} wide, {rows[0]['dtype']}, {rows[0]['device']}"
-    )
-    part = args.out.with_name("part." + args.out.name)
-    figure.savefig(part, dpi=120)
-    part.replace(args.out)
+    figure.suptitle(title)
+    return figure
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("csv", type=cli.input_file)
+    parser.add_argument("--tokens", type=cli.integer(1), default=2048, help="rows with so many, of one pass")
+    parser.add_argument("-o", "--out", type=picture_file, default="benchmark.png")
+    args = parser.parse_args()
+    check_outputs([args.out], [args.csv])
+    curves, common = read_curves(args.csv, args.tokens)
+    title = "{passes} x {tokens} tokens, {dim} wide, {dtype}, {device}".format(tokens=args.tokens, **common)
+    save(plot(curves, title), args.out)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import math
 import os
+import re
 import signal
 import stat
 import sys
@@ -81,6 +82,10 @@ def _exit_code(function: Callable[[], None]) -> int | str | None:
     except OSError as error:
         return CLOSED_PIPE if error.errno == errno.EPIPE else _report(os_error(error))
     except MemoryError:
+        return _report("not enough memory")
+    except RuntimeError as error:  # torch's, which has no other name for it on a CPU
+        if not re.search("can't allocate memory|out of memory|size calculation overflowed", str(error)):
+            raise
         return _report("not enough memory")
 
 

@@ -43,19 +43,28 @@ def decode_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
         offset += length
 
 
+def iter_raw(path: Path) -> Iterator[bytes]:
+    """The lines of a file, which may be .gz, as they are, with their ends.
+
+    Raises:
+        InputError: it can't be read, or is damaged; names the file.
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield from file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is damaged, or not compressed by gzip: {error}") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+
+
 def iter_lines(path: Path) -> Iterator[str]:
     """The lines of a file, which may be .gz, without their ends.
 
     Raises:
         InputError: it can't be read, is not UTF-8, or is damaged; names the file.
     """
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            yield from decode_lines(file, str(path))
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is damaged, or not compressed by gzip: {error}") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    return decode_lines(iter_raw(path), str(path))
 
 
 def read_lines(path: Path) -> list[str]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from scripts.common.cli import InputError, integer
 from scripts.common.lines import read_lines
-from scripts.training.plot_training import read_log
+from scripts.training.training_log import read_log
 
 COLUMNS = [
     "system",

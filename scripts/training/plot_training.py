@@ -1,73 +1,53 @@
 #!/usr/bin/env python3
-"""Plot loss, KL, BLEU and speed from any number of fairseq-train logs (log formats simple and json)."""
+"""Plot loss, KL, BLEU and speed from any number of fairseq-train logs (--log-format simple, json, or tqdm).
 
-import argparse
-import json
-import re
+What is not whole in a log is left out with a warning, and what a later run in it did again counts once. A log
+without lines of --log-interval updates is plotted by epochs.
+"""
+
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.lines import check_outputs
+from scripts.common.picture import panels, picture_file, save
+from scripts.training.training_log import Curves, read_log
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
-# "... | train_inner | epoch 001:  25 / 429 loss=9.1, num_updates=25, ..." or "... | valid | epoch 001 |
-# valid on 'valid' subset | loss 7.2 | num_updates 400", or JSON with the same names after the prefix.
-# fairseq-hydra-train has "[train_inner][INFO] - " for the prefix.
-RECORD = re.compile(
-    r"(?:\| INFO \| (train_inner|train|valid) \| |\[(train_inner|train|valid)\]\[INFO\] - )(.*)"
-)
-VALUE = re.compile(r"(\w+)[= ](-?\d+\.?\d*(?:e[-+]?\d+)?)(?=[,|\s]|$)")
-POSITION = re.compile(r"^epoch (\d+):\s+(\d+) / (\d+)")
-
-Curves = dict[str, dict[int, float]]
+PANELS = [
+    ("loss (bits per token)", [("train", "loss"), ("valid", "loss")]),
+    ("KL between passes (bits per token)", [("train", "rdrop_kl_loss")]),
+    ("BLEU on valid", [("valid", "bleu")]),
+    ("words per second", [("train", "wps")]),
+]
+UNITS = {"update": "updates", "epoch": "epochs", "time": "hours of training"}
 
 
-def read_log(path: Path) -> dict[str, Curves]:
-    """{"train_inner" | "train" | "valid": {name: {update: value}}}; what was done again counts once.
+def read_curves(log: Path) -> dict[str, Curves]:
+    """{"train" | "valid": curves}: of training by --log-interval, or, where it has logged none, by epoch.
 
-    "train" is of whole epochs. Among the names of train_inner is ``position``, in epochs. ``wall`` is over
-    all runs: a resumed one starts again at 0.
+    Raises:
+        InputError: it has neither.
     """
-    curves: dict[str, Curves] = {"train_inner": {}, "train": {}, "valid": {}}
-    wall = earlier = 0.0
-    for line in path.read_text(encoding="utf-8").splitlines():
-        record = RECORD.search(line)
-        if not record:
-            continue
-        kind, text = record.group(1) or record.group(2), record.group(3)
-        if text.startswith("{"):
-            values = {key.removeprefix(f"{kind}_"): str(value) for key, value in json.loads(text).items()}
-            if kind == "train_inner" and "update" in values:
-                values["position"] = values["update"]  # fairseq's name for it
-        else:
-            values = dict(VALUE.findall(text))
-            if position := POSITION.match(text):
-                epoch, batch, batches = map(int, position.groups())
-                values["position"] = str(epoch - 1 + batch / batches)
-        update = int(float(values["num_updates"]))
-        if kind == "train_inner" and "wall" in values:
-            if float(values["wall"]) < wall:
-                earlier += wall
-            wall = float(values["wall"])
-            values["wall"] = str(earlier + wall)
-        for name, value in values.items():
-            try:
-                curves[kind].setdefault(name, {})[update] = float(value)
-            except ValueError:  # a name, not a number
-                continue
-    return curves
+    records = read_log(log, lambda warning: print(f"warning: {warning}", file=sys.stderr))
+    train = records["train_inner"] or records["train"]
+    if not train and not records["valid"]:
+        raise cli.InputError(
+            f"{log} has no train_inner, train or valid lines: "
+            "is it the log of fairseq-train, with a --log-format other than none?"
+        )
+    return {"train": train, "valid": records["valid"]}
 
 
-def x_axis(curves: dict[str, Curves], x: str) -> Callable[[int], float]:
-    """From an update to its place on the x axis, between the train_inner records where it is not one."""
+def x_axis(train: Curves, x: str) -> Callable[[int], float]:
+    """From an update to its place on the x axis, between the records of training where it is not one."""
     if x == "update":
         return float
-    points = curves["train_inner"].get({"epoch": "position", "time": "wall"}[x], {})
+    points = train.get({"epoch": "position", "time": "wall"}[x], {})
     if not points:
-        sys.exit(f"error: no log line has what --x {x} needs")
+        raise cli.InputError(f"no log line has what --x {x} needs")
     unit = 3600 if x == "time" else 1
     updates = sorted(points)
 
@@ -80,56 +60,51 @@ def x_axis(curves: dict[str, Curves], x: str) -> Callable[[int], float]:
     return place
 
 
-def plot(logs: list[Path], out: Path, x: str) -> None:
-    panels = [
-        ("loss (bits per token)", [("train_inner", "loss", "train"), ("valid", "loss", "valid")]),
-        ("KL between passes (bits per token)", [("train_inner", "rdrop_kl_loss", "train")]),
-        ("BLEU on valid", [("valid", "bleu", "valid")]),
-        ("words per second", [("train_inner", "wps", "train")]),
-    ]
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.3 * len(panels), 3.8), layout="constrained")
-    label_of_x = {"update": "updates", "epoch": "epochs", "time": "hours of training"}[x]
-    for axis, (title, _) in zip(axes, panels, strict=True):
-        axis.set(title=title, xlabel=label_of_x)
+def names(logs: list[Path]) -> list[str]:
+    """What tells the logs apart: their folders, or their own names, or all of their paths."""
+    for short in ([log.parent.name for log in logs], [log.stem for log in logs]):
+        if all(short) and len(set(short)) == len(logs):
+            return short
+    return [str(log) for log in logs]
+
+
+def plot(logs: list[Path], x: str) -> Any:
+    figure, axes = panels(len(PANELS), 4.3)
+    for axis, (title, _) in zip(axes, PANELS, strict=True):
+        axis.set(title=title, xlabel=UNITS[x])
         axis.grid(alpha=0.3)
-    for number, log in enumerate(logs):
-        curves = read_log(log)
-        if not curves["train_inner"]:
-            sys.exit(f"error: {log} has no train_inner lines; is it the log of fairseq-train?")
-        place = x_axis(curves, x)
-        run = f"{log.parent.name or log.stem} " if len(logs) > 1 else ""
-        for axis, (_, lines) in zip(axes, panels, strict=True):
-            for line, (kind, name, label) in enumerate(lines):
-                points = [
-                    (place(update), value) for update, value in sorted(curves[kind].get(name, {}).items())
-                ]
-                if points:
-                    # One log: a colour for each line. Several: a colour for each log.
-                    style = {
-                        "color": f"C{number if run else line}",
-                        "linestyle": "--" if run and line else "-",
-                    }
-                    marker = "o" if kind == "valid" else None
-                    axis.plot(
-                        *zip(*points, strict=True), label=run + label, marker=marker, markersize=4, **style
-                    )
+    for number, (log, run) in enumerate(zip(logs, names(logs), strict=True)):
+        curves = read_curves(log)
+        place = x_axis(curves["train"], x)
+        for axis, (_, lines) in zip(axes, PANELS, strict=True):
+            for line, (kind, name) in enumerate(lines):
+                points = [(place(u), value) for u, value in sorted(curves[kind].get(name, {}).items())]
+                if not points:
+                    continue
+                # One log: a colour for each line. Several: a colour for each log.
+                several = len(logs) > 1
+                style = {
+                    "color": f"C{number if several else line}",
+                    "linestyle": "--" if several and line else "-",
+                }
+                marker = "o" if kind == "valid" or len(points) == 1 else None
+                label = f"{run} {kind}" if several else kind
+                axis.plot(*zip(*points, strict=True), label=label, marker=marker, markersize=4, **style)
     for axis in axes:
         if axis.lines:
             axis.legend(frameon=False)
-    figure.savefig(out, dpi=120)
+    return figure
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("logs", type=Path, nargs="+", metavar="LOG")
-    parser.add_argument("-o", "--out", type=Path, default=Path("training.png"))
-    parser.add_argument("--x", choices=["update", "epoch", "time"], default="update", help="wall-clock: time")
+    parser = cli.Parser(__doc__)
+    parser.add_argument("logs", type=cli.input_file, nargs="+", metavar="LOG", action=cli.Distinct)
+    parser.add_argument("-o", "--out", type=picture_file, default="training.png")
+    parser.add_argument("--x", choices=list(UNITS), default="update", help="wall-clock: time")
     args = parser.parse_args()
-    for log in args.logs:
-        if not log.is_file():
-            sys.exit(f"error: {log} is not a file")
-    plot(args.logs, args.out, args.x)
+    check_outputs([args.out], args.logs)
+    save(plot(args.logs, args.x), args.out)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -1,0 +1,29 @@
+"""Files that are no checkpoints of fairseq, for the tests of the scripts that read some."""
+
+import io
+import os
+
+import torch
+
+NO_CHECKPOINT = "it is damaged, or no checkpoint of fairseq"
+NO_MODEL = "is not a checkpoint of fairseq: it has no model"
+
+
+class Runs:
+    """Unpickled without care, it runs a command."""
+
+    def __reduce__(self):
+        return os.system, ("echo this was run",)
+
+
+def weights(value=1.0, **more):
+    return {"model": {"w": torch.tensor([value, 2.0]), **more}}
+
+
+def checkpoint_bytes(state):
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+CUT = checkpoint_bytes(weights())[:700]
