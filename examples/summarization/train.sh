@@ -59,7 +59,8 @@ if [[ $MODEL == transformer ]]; then
   POSITIONS=$((MAX_TOKENS < 256 ? MAX_TOKENS : 256))
 else
   POSITIONS=1024
-  ((MAX_TOKENS >= POSITIONS)) || die "MAX_TOKENS must be at least $POSITIONS, which a document may have with BART, got $MAX_TOKENS"
+  ((MAX_TOKENS >= POSITIONS)) \
+    || die "MAX_TOKENS must be at least $POSITIONS, which a document may have with BART, got $MAX_TOKENS"
 fi
 
 # A document that is too long is cut; a pair whose summary is too long is left out, of valid too.
@@ -101,8 +102,8 @@ say_cut() { # of the documents of train and val
   local split folder=$DATA/pieces-$ENCODING
   for split in train val; do
     [[ $BPE != gpt2 ]] || folder=$DATA/pieces-gpt2-$split
-    awk -v split="$split" -v positions="$POSITIONS" 'NF >= positions {cut++} END {
-      print cut + 0 " of " NR " documents of " split " are longer than " positions " tokens and are cut there" }' \
+    awk -v name="$split" -v positions="$POSITIONS" 'NF >= positions {cut++} END {
+      print cut + 0 " of " NR " documents of " name " are longer than " positions " tokens and are cut there" }' \
       "$folder/$split.source"
   done
 }

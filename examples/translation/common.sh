@@ -36,7 +36,7 @@ check_pairs() {
 # read_expected DEFAULT: makes EXPECTED an array, with a number, or a range, for every split.
 read_expected() {
   local range number='[1-9][0-9]{0,8}'
-  read -rd '' -a EXPECTED <<<"${EXPECTED:-$1}" || true # true at the end of the input only
+  read -rd '' -a EXPECTED <<<"${EXPECTED:-$1}" || true # it fails at the end of the input
   ((${#EXPECTED[@]} == ${#SPLITS[@]})) \
     || die "EXPECTED must have ${#SPLITS[@]} numbers, for ${SPLITS[*]}, got ${EXPECTED[*]}"
   for range in "${EXPECTED[@]}"; do

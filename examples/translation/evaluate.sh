@@ -49,7 +49,7 @@ check_folders DATA OUT
 wanted_average=${AVERAGE:-} wanted_decoding=${DECODING:-} # recipe sets these
 recipe "$BENCHMARK"
 AVERAGE=${wanted_average:-$AVERAGE}
-[[ -z $wanted_decoding ]] || read -rd '' -a DECODING <<<"$wanted_decoding" || true # true at the end of the input only
+[[ -z $wanted_decoding ]] || read -rd '' -a DECODING <<<"$wanted_decoding" || true # it fails at the end of the input
 [[ $AVERAGE =~ ^(last|best):[1-9][0-9]{0,3}$ ]] || die "AVERAGE must be last:N or best:N, got $AVERAGE"
 [[ ${DECODING[0]} == --* ]] || die "DECODING must be flags of fairseq-generate (--beam 5 ...), got ${DECODING[*]}"
 [[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run prepare-$BENCHMARK.sh first"

@@ -156,7 +156,8 @@ hypotheses() {
     }
     END {
       for (id = 0; id < number; id++) { print output[id]; missing += !(id in found) }
-      if (missing) print missing " of " number " sentences are too long for the model: their lines are empty" >"/dev/stderr"
+      if (missing)
+        print missing " of " number " sentences are too long for the model: their lines are empty" >"/dev/stderr"
     }' "$1"
 }
 

@@ -45,7 +45,8 @@ check_folders() {
   absolute "$@"
   for name; do
     [[ ${!name:-} != *[:,]* && ${!name:-} != *"\${"* ]] \
-      || die "$name: fairseq does not take a colon, a comma or \${ in a path: rename ${!name}, or choose another folder"
+      || die "$name: fairseq does not take a colon, a comma or \${ in a path: rename ${!name}," \
+        "or choose another folder"
   done
 }
 
@@ -97,7 +98,8 @@ lock_folder() {
   { exec {lock}>>"${!1}/.lock$LOCK"; } 2>/dev/null \
     || die "cannot write to ${!1}: make it writable or choose another folder with $1"
   # What was killed a moment ago may still be ending.
-  flock -w 5 "$lock" || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1"
+  flock -w 5 "$lock" \
+    || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1"
 }
 
 # keep_settings FILE [RESULT KEY=VALUE...]...: notes in FILE what its folder is made with. Dies if something there
@@ -117,8 +119,9 @@ keep_settings() {
       conflicts+=("$key=$earlier")
     fi
   done
-  ((${#conflicts[@]} == 0)) || die "$(dirname "$file") was made with other settings (${conflicts[*]}): choose another folder" \
-    "with OUT, or delete it"
+  ((${#conflicts[@]} == 0)) \
+    || die "$(dirname "$file") was made with other settings (${conflicts[*]}): choose another folder with OUT," \
+      "or delete it"
   [[ ! -s $file || $(<"$file") != "$(printf '%s\n' "${settings[@]}")" ]] || return 0
   { printf '%s\n' "${settings[@]}" >"$file.$$.part" && mv "$file.$$.part" "$file"; } 2>/dev/null \
     || die "cannot write $file: make room, or make its folder writable"
