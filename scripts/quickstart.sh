@@ -21,6 +21,7 @@ Environment:
   CRITERION             rdrop (default), or plain: the same training without R-Drop, to compare with
   OUT                   output folder (quickstart/CORPUS, quickstart/CORPUS-plain)
   MAX_UPDATE ALPHA VOCAB HELDOUT   updates, alpha, vocabulary, pairs in valid and in test (see the script)
+  MIN_FREE_MB           free space to ask for (500)
   PYTHON VENV           interpreter, virtual environment (.venv)
   DOWNLOADER            command to call as DOWNLOADER URL FILE instead of curl
 HELP
@@ -29,7 +30,11 @@ HELP
 
 CORPUS=${CORPUS:-libreoffice}
 CRITERION=${CRITERION:-rdrop}
+check_choice CORPUS libreoffice multi30k
+check_choice CRITERION rdrop plain
 OUT=${OUT:-$ROOT/quickstart/$CORPUS$([[ $CRITERION == rdrop ]] || echo "-$CRITERION")}
+check_folders OUT VENV
+absolute LOCAL_FILES LIBREOFFICE_HELP_DIR
 SRC=de TGT=en SEED=1
 
 # The model and its training, chosen on the validation set for ten minutes on two CPU cores.
@@ -37,8 +42,13 @@ MAX_UPDATE=${MAX_UPDATE:-1100} # of about 1,700 target tokens: not quite three e
 ALPHA=${ALPHA:-0.5}
 VOCAB=${VOCAB:-4000}
 HELDOUT=${HELDOUT:-1000}
-# By default fairseq forms batches of multiples of 8 sentences and drops a remainder.
-WHOLE=(--required-batch-size-multiple 1)
+check_integer 1-999999999 MAX_UPDATE HELDOUT
+check_integer 1-999999 VOCAB
+check_integer 0-999999999 MIN_FREE_MB
+check_number ALPHA
+# By default fairseq forms batches of multiples of 8 sentences and drops a remainder, and stops at a sentence
+# that is longer than the model takes, 1,024 pieces.
+WHOLE=(--required-batch-size-multiple 1 --skip-invalid-size-inputs-valid-test)
 WARMUP=$((MAX_UPDATE / 10 + 1))
 SAVE=$(((MAX_UPDATE + 4) / 5)) # a save between epochs also validates
 LOG=$(((MAX_UPDATE + 59) / 60))
@@ -86,7 +96,7 @@ prepare() { # the corpus; every file has text, and as many lines as its other si
     for lang in "$SRC" "$TGT"; do
       [[ -s $1/$split.$lang ]] || die "the corpus has an empty file: $1/$split.$lang"
     done
-    count_lines "$(wc -l <"$1/$split.$SRC")" "$1/$split.$TGT"
+    same_lines "$1/$split".{"$SRC","$TGT"}
   done
 }
 
@@ -127,8 +137,7 @@ translate() {
     --source-lang "$SRC" --target-lang "$TGT" --path "$OUT/checkpoints/checkpoint_last.pt" \
     --gen-subset test --beam 5 --lenpen 1.5 --remove-bpe sentencepiece --max-tokens 8000 "${WHOLE[@]}" >"$OUT/generate.log" 2>&1 \
     || die "fairseq-generate failed, see $OUT/generate.log"
-  grep '^D-' "$OUT/generate.log" | sort -t- -k2,2n | cut -f3 >"$1" # D: detokenised; in the corpus's order
-  count_lines "$(wc -l <"$OUT/raw/test.$SRC")" "$1"
+  hypotheses "$OUT/generate.log" D "$(lines "$OUT/raw/test.$SRC")" >"$1"
 }
 
 score() { sacrebleu "$OUT/raw/test.$TGT" -i "$OUT/test.hyp" -m bleu chrf -w 2 >"$1"; }
@@ -143,17 +152,18 @@ samples() {
     | awk -F'\t' '{printf "source     %s\nreference  %s\noutput     %s\n\n", $1, $2, $3}' >"$1"
 }
 
-[[ $CORPUS == libreoffice || $CORPUS == multi30k ]] \
-  || die "CORPUS must be libreoffice or multi30k, got $CORPUS"
 case $CRITERION in
   rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
   plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
-  *) die "CRITERION must be rdrop or plain, got $CRITERION" ;;
 esac
-[[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
-check_writable "$OUT" "${MIN_FREE_MB:-500}"
-keep_settings "$OUT/settings" "CORPUS=$CORPUS" "CRITERION=$CRITERION" "MAX_UPDATE=$MAX_UPDATE" "ALPHA=$ALPHA" "VOCAB=$VOCAB" \
-  "HELDOUT=$HELDOUT"
+for lang in de en-US; do
+  [[ $CORPUS != libreoffice || -z ${LIBREOFFICE_HELP_DIR:-} || -d $LIBREOFFICE_HELP_DIR/$lang ]] \
+    || die "LIBREOFFICE_HELP_DIR: $LIBREOFFICE_HELP_DIR/$lang is not a folder of help pages"
+done
+[[ -e $VENV/bin/python ]] || check_room "$VENV" 3000
+check_room "$OUT" "${MIN_FREE_MB:-500}"
+own_folder OUT quickstart raw "CORPUS=$CORPUS" "HELDOUT=$HELDOUT" pieces "VOCAB=$VOCAB" \
+  'checkpoints/checkpoint*.pt' "CRITERION=$CRITERION" "MAX_UPDATE=$MAX_UPDATE" "ALPHA=$ALPHA"
 setup_venv examples
 run_stage "corpus: $CORPUS" raw prepare
 run_stage "SentencePiece model and pieces" pieces encode

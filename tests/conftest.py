@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import random
 import signal
@@ -44,6 +45,14 @@ def sentences(count: int, seed: int) -> list[tuple[str, str]]:
     rng = random.Random(seed)
     chosen = [[rng.choice(slot) for slot in SLOTS] for _ in range(count)]
     return [tuple(" ".join(w[side] for w in words if w[side]) + " ." for side in (0, 1)) for words in chosen]
+
+
+def lengthen_last_line(*texts):
+    """In each of these .gz, to more than any model takes."""
+    for path in texts:
+        lines = gzip.decompress(path.read_bytes()).splitlines()
+        lines[-1] = b" ".join([b"a man sees the ball"] * 250)
+        path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines)))
 
 
 def run(*command, check=True, stderr=subprocess.STDOUT, **env):

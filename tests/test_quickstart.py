@@ -72,10 +72,14 @@ def test_libreoffice_interrupted_resumed_and_done(environment, help_dir, tmp_pat
 
 
 def test_results_of_other_settings_are_not_taken_for_these(environment, help_dir, tmp_path):
-    """A second call with another alpha printed the first call's scores."""
-    env = {**environment, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(tmp_path), "HELDOUT": "1000"}
-    first = run(SCRIPT, check=False, **env)
+    """A second call with another alpha printed the first call's scores.
+
+    Where nothing has been made yet, a setting that was wrong can be corrected: it was refused as another one.
+    """
+    env = {**environment, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(tmp_path)}
+    first = run(SCRIPT, check=False, **{**env, "HELDOUT": "1000"})
     assert "pairs, more than 2000 are needed" in first.stdout
+    kill_when(tmp_path / "raw", SCRIPT, **env)
     before = files(tmp_path)
     second = run(SCRIPT, check=False, **env, ALPHA="7")
     assert second.returncode != 0
@@ -132,6 +136,7 @@ def test_bad_corpora_are_named_and_leave_nothing_to_trust(environment, tmp_path)
     ],
 )
 def test_bad_settings_end_with_one_line_and_keep_results(environment, tmp_path, change, message):
+    (tmp_path / "settings").write_text("KIND=quickstart\n")
     (tmp_path / "test.hyp").write_text("earlier\n")
     result = run(SCRIPT, check=False, **{**environment, "OUT": str(tmp_path), **change})
     assert result.returncode != 0

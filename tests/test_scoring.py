@@ -3,12 +3,11 @@
 import json
 import math
 import re
-import sys
 from collections import Counter
 
 import pytest
 from bad_input import call_here
-from conftest import SCRIPTS, run, sentences
+from conftest import run, sentences
 
 
 def multi_bleu(hypotheses, references):

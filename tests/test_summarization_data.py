@@ -53,6 +53,7 @@ def test_samsum_interrupted_resumed_and_done(environment, tmp_path):
     data = write_samsum(tmp_path)
     out = tmp_path / "out"
     (out / "raw.part").mkdir(parents=True)
+    (out / "settings").write_text("KIND=summarization-data\nCORPUS=samsum\n")
     (out / "raw.part" / "train.source").write_text("cut sho")
     result = prepare("samsum", environment, out, LOCAL_FILES=str(data))
     assert "train: 96 pairs, 0 with an empty side left out" in result.stdout

@@ -88,7 +88,7 @@ def test_iwslt14(env, tmp_path):
 def test_iwslt14_sentencepiece_keeps_the_text_to_the_score(env, tmp_path):
     write_archive(tmp_path / "de-en.tgz", iwslt14_members())
     env = {**env, **IWSLT14, "LOCAL_FILES": str(tmp_path), "BPE": "sentencepiece", "MERGES": "90"}
-    out = tmp_path / "out"
+    out = tmp_path / 'it\'s my "out" $1 [a]'
     prepare("iwslt14", OUT=str(out), **env)
     for path in (out / "corpus" / "raw").iterdir():
         pieces = lines(out / "pieces" / path.name)
@@ -96,12 +96,13 @@ def test_iwslt14_sentencepiece_keeps_the_text_to_the_score(env, tmp_path):
             " ".join(line.split()) for line in lines(path)
         ]
     assert len(lines(out / "corpus" / "raw" / "train.de")) == 95
-    trained = {"DATA": str(out), "OUT": str(tmp_path / "trained"), "MAX_UPDATE": "4", **environment()}
+    trained = {"DATA": str(out), "OUT": str(tmp_path / "#tra 'ined"), "MAX_UPDATE": "4", **environment()}
     run(TRANSLATION / "train.sh", "iwslt14.en-de", *TINY, **trained)
     del trained["OUT"]
-    scores = run(TRANSLATION / "evaluate.sh", tmp_path / "trained", **trained, DECODING="--beam 1").stdout
-    assert scores.count("case:lc|eff:no") == 2  # tokenised BLEU and sacreBLEU's
-    assert len(lines(tmp_path / "trained" / "evaluation.test" / "system" / "hyp.tok")) == 15
+    scores = run(TRANSLATION / "evaluate.sh", tmp_path / "#tra 'ined", **trained, DECODING="--beam 1").stdout
+    assert scores.count("case:lc|eff:no") == 3  # sacreBLEU's, and the papers' two ways
+    assert "BLEU, tokenised, compounds split  " in scores
+    assert len(lines(tmp_path / "#tra 'ined" / "evaluation.test" / "system" / "hyp.tok")) == 15
     fails(
         "was made with other settings (BPE=sentencepiece MERGES=90)",
         "iwslt14",
@@ -112,16 +113,27 @@ def test_iwslt14_sentencepiece_keeps_the_text_to_the_score(env, tmp_path):
 
 
 def test_iwslt14_refuses_what_is_not_whole(env, tmp_path):
+    """One pair more than expected stopped all, and the tokens were lost; a setting takes them as they are."""
     env = {**env, **IWSLT14, "LOCAL_FILES": str(tmp_path)}
     members = iwslt14_members()
 
     def fails_without(member, message, **change):
         write_archive(tmp_path / "de-en.tgz", {k: v for k, v in members.items() if k != member})
-        fails(message, "iwslt14", out=tmp_path / f"out {message[:20]}", **{**env, **change})
+        out = tmp_path / f"out {len(list(tmp_path.iterdir()))}"
+        fails(message, "iwslt14", out=out, **{**env, **change})
+        return out
 
     fails_without("de-en/train.tags.de-en.de", "train.tags.de-en.de: No such file")
     fails_without("de-en/IWSLT14.TED.tst2011.de-en.en.xml", "tst2011.de-en.en.xml: No such file")
-    fails_without("", "IWSLT14, train has 95 pairs, expected 160239", EXPECTED="160239 4 15")
+    expected = {"EXPECTED": "160239 4 9-14", "trusted": ("corpus",)}
+    message = (
+        "IWSLT14, train has 95 pairs, expected 160239; IWSLT14, test has 15 pairs, expected 9-14; if this"
+    )
+    counted = fails_without("", message, **expected)
+    fails('start again with EXPECTED="95 4 15" before', "iwslt14", out=counted, **{**env, **expected})
+    made = files(counted / "corpus")
+    prepare("iwslt14", OUT=str(counted), **{**env, "EXPECTED": "95 4 15"})
+    assert files(counted / "corpus") == made
     members["de-en/IWSLT14.TED.tst2010.de-en.de.xml"] = b"<mteval></mteval>\n"
     fails_without("", "tst2010.de-en.de.xml has no segments")
     members["de-en/train.tags.de-en.en"] += b"One more.\n"
@@ -164,9 +176,8 @@ def test_wmt14_refuses_what_is_not_whole(env, tmp_path):
     archives = wmt14_archives("en-de")
     for name, members in archives.items():
         write_archive(tmp_path / name, members)
-    fails(
-        "train has 90 pairs, expected 95-99", "wmt14", out=tmp_path / "a", **{**env, "EXPECTED": "95-99 5 6"}
-    )
+    expected = {"EXPECTED": "95-99 5 6", "trusted": ("corpus",)}
+    fails("train has 90 pairs, expected 95-99", "wmt14", out=tmp_path / "a", **{**env, **expected})
     crawl = tmp_path / "training-parallel-commoncrawl.tgz"
     write_archive(crawl, {"commoncrawl.de-en.en": archives[crawl.name]["commoncrawl.de-en.en"]})
     fails("commoncrawl.tgz is damaged or has other contents", "wmt14", out=tmp_path / "b", **env)
@@ -210,7 +221,7 @@ def test_multi30k_refuses_what_is_not_whole(env, tmp_path):
     ("script", "change", "message"),
     [
         ("iwslt14", {"BPE": "moses"}, "BPE must be subword-nmt or sentencepiece, got moses"),
-        ("iwslt14", {"MERGES": "many"}, "MERGES must be a positive number, got many"),
+        ("iwslt14", {"MERGES": "many"}, "MERGES must be an integer from 1 to 999999, got many"),
         ("iwslt14", {"EXPECTED": "1 2 x"}, "EXPECTED: x is neither a number nor LEAST-MOST"),
         ("wmt14", {"NEWS_COMMENTARY": "v8"}, "NEWS_COMMENTARY must be v9"),
         ("wmt14", {"MIN_FREE_MB": "999999999"}, "MB free, 999999999 MB are needed"),

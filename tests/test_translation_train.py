@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import kill_when, run
+from conftest import kill_when, lengthen_last_line, run
 from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, write_multi30k
 
 pytest.importorskip("fairseq")
@@ -15,7 +15,9 @@ NAME = "multi30k.en-fr"
 @pytest.fixture(scope="module")
 def env(tmp_path_factory):
     folder = tmp_path_factory.mktemp("multi30k")
-    env = {**environment(), **MULTI30K_SETTINGS, "LOCAL_FILES": str(write_multi30k(folder / "local"))}
+    local = write_multi30k(folder / "local")
+    lengthen_last_line(*(local / f"{text}.gz" for text in ("train.fr", "val.fr", "test_2016_flickr.en")))
+    env = {**environment(), **MULTI30K_SETTINGS, "LOCAL_FILES": str(local)}
     run(TRANSLATION / "prepare-multi30k.sh", "en-fr", **env, OUT=str(folder / "data"))
     return {**environment(), "DATA": str(folder / "data")}
 
@@ -40,9 +42,11 @@ def trained(env, tmp_path_factory):
 
 
 def test_both_criterions_train_and_a_rerun_does_nothing(env, trained):
+    """A pair that was too long for the model ended the training in its first validation."""
     logs = {criterion: (folder / "train.log").read_text() for criterion, folder in trained.items()}
     assert "rdrop_kl_loss" in logs["rdrop"]
     assert "rdrop_kl_loss" not in logs["plain"]
+    assert all(log.count("1 samples have invalid sizes and will be skipped") >= 2 for log in logs.values())
     for folder in trained.values():
         assert {f"checkpoint{n}.pt" for n in (1, 2)} <= {path.name for path in folder.iterdir()}
     folder = trained["rdrop"]
@@ -57,9 +61,13 @@ def test_both_criterions_train_and_a_rerun_does_nothing(env, trained):
 def test_evaluation_of_two_systems(env, trained):
     system, baseline = trained["rdrop"], trained["plain"]
     out = system / "evaluation.test"
-    (out / "left over").mkdir(parents=True)
+    (out / "part" / "left over").mkdir(parents=True)
+    (out / "baseline").mkdir()
+    (out / "settings").write_text("KIND=translation-evaluation\n")
+    (out / "mine").write_text("mine")
     result = evaluate(system, baseline, **env, AVERAGE="last:2", DECODING="--beam 2")
-    assert [path.name for path in out.glob("left*")] == []
+    assert [path.name for path in out.rglob("left*")] == []
+    assert (out / "mine").read_text() == "mine"
     scores = json.loads((out / "scores.json").read_text())["scores"]
     assert [score["name"] for score in scores] == [
         "BLEU, tokenised",
@@ -72,7 +80,11 @@ def test_evaluation_of_two_systems(env, trained):
         assert score["signature"] in result.stdout
         assert f"{score['score']:6.2f}   {score['baseline']:8.2f}    {score['p_value']:.4f}" in result.stdout
     for name in ("system", "baseline"):
-        assert len((out / name / "hyp.txt").read_text().splitlines()) == 12
+        hypotheses = (out / name / "hyp.txt").read_text().splitlines()
+        assert len(hypotheses) == 12
+        assert [number for number, line in enumerate(hypotheses) if not line] == [11]
+    assert result.stdout.count("1 of 12 sentences are too long for the model: their lines are empty") == 2
+    for name in ("system", "baseline"):
         assert "beam=2" in (out / name / "generate.log").read_text().replace("'beam': 2", "beam=2")
     models = [torch.load(system / f"checkpoint{n}.pt")["model"] for n in (1, 2)]
     for name, mean in torch.load(out / "system" / "averaged.pt")["model"].items():
@@ -105,7 +117,7 @@ def twenty_updates(out, env, *flags, check=True, **settings):
     # 15 batches make an epoch: one process of two has none in the end.
     once = "--disable-validation --save-interval 100 --no-epoch-checkpoints --dropout 0 --adam-eps 1e-4"
     flags = [*once.split(), *"--batch-size 8".split(), *flags]
-    settings |= {"OUT": str(out), "MAX_TOKENS": "2048", "MAX_UPDATE": "20"}
+    settings |= {"OUT": str(out), "MAX_TOKENS": "512", "MAX_UPDATE": "20"}
     result = train(*flags, **env, **settings, check=check)
     return out if check else result
 
@@ -139,10 +151,11 @@ def test_yaml_has_the_recipe(benchmark):
     source, target = yaml.task.source_lang, yaml.task.target_lang
     script = """TGT=$1; source "$0"; recipe "$2"; printf '%s\\n' "${ARCHITECTURE[@]}" "${TRAINING[@]}" \\
         --max-tokens $DEFAULT_MAX_TOKENS --max-update $DEFAULT_MAX_UPDATE --rdrop-alpha $DEFAULT_ALPHA \\
-        --update-freq $((TOKENS_PER_UPDATE / DEFAULT_MAX_TOKENS))"""
+        --update-freq $((TOKENS_PER_UPDATE / DEFAULT_MAX_TOKENS)) \\
+        --eval-bleu-args "{\\"beam\\": $VALIDATION_BEAM, \\"max_len_a\\": 1.2, \\"max_len_b\\": 10}\""""
     flags = run("bash", "-euc", script, TRANSLATION / "recipes.sh", target, benchmark).stdout.splitlines()
-    shared = ["--eval-bleu", "--eval-bleu-args", '{"beam": 5, "max_len_a": 1.2, "max_len_b": 10}']
-    shared += ["--eval-bleu-detok", "moses", "--eval-bleu-remove-bpe", "--best-checkpoint-metric", "bleu"]
+    shared = "--eval-bleu --eval-bleu-detok moses --eval-bleu-remove-bpe".split()
+    shared += ["--best-checkpoint-metric", "bleu"]
     shared += ["--maximize-best-checkpoint-metric", "--log-format", "simple", "--log-interval", "100"]
     shared += ["--criterion", "label_smoothed_cross_entropy_rdrop", "--task", "translation", "--seed", "1"]
     arguments = ["data", *shared, *flags, "-s", source, "-t", target]
@@ -166,8 +179,8 @@ def test_yaml_has_the_recipe(benchmark):
         (NAME, {"DATA": "/not/there"}, "/not/there/data-bin is not there: run prepare-multi30k.sh first"),
         ("multi30k.en-de", {}, "has en-fr, not en-de"),
         ("iwslt14.de-en", {}, "is not of iwslt14"),
-        (NAME, {"MAX_TOKENS": "x"}, "MAX_TOKENS must be a positive number, got x"),
-        (NAME, {"MAX_TOKENS": "3000"}, "must divide the 4096 tokens of an update"),
+        (NAME, {"MAX_TOKENS": "x"}, "MAX_TOKENS must be an integer from 1 to 999999999, got x"),
+        (NAME, {"MAX_TOKENS": "3000"}, "must divide the 1024 tokens of an update"),
         (NAME, {"PRECISION": "bf16"}, "PRECISION must be fp16 or fp32, got bf16"),
         (NAME, {"NODES": "2"}, "MASTER must be HOST:PORT of the first machine for NODES=2"),
     ],
@@ -186,7 +199,7 @@ def test_bad_evaluations(env, trained, tmp_path):
         assert result.returncode == 1
         assert message in result.stdout.strip().splitlines()[-1]
 
-    fails("settings is not there: is", tmp_path)
+    fails("is not the output of train.sh", tmp_path)
     fails("AVERAGE must be last:N or best:N, got 5", trained["plain"], AVERAGE="5")
     fails("fr is missing or empty", trained["plain"], SUBSET="test9")
     fails("fewer than 9 checkpoints to average", trained["plain"], AVERAGE="last:9")

@@ -10,12 +10,24 @@ GPT2_URL=https://dl.fbaipublicfiles.com/fairseq/gpt2_bpe
 # choose_bpe DEFAULT: sets BPE, and ENCODING, which names the folders of an encoding.
 choose_bpe() {
   BPE=${BPE:-$1}
+  check_choice BPE gpt2 sentencepiece
   VOCAB=${VOCAB:-4000}
   case $BPE in
     gpt2) ENCODING=gpt2 ;;
     sentencepiece) ENCODING=sentencepiece$VOCAB ;;
-    *) die "BPE must be gpt2 or sentencepiece, got $BPE" ;;
   esac
+  check_integer 1-999999 VOCAB
+}
+
+# check_system: CORPUS, MODEL and CRITERION of train.sh and evaluate.sh; sets DATA, OUT and the BPE.
+check_system() {
+  check_choice CORPUS cnn_dm xsum samsum
+  check_choice MODEL bart.large bart.base transformer
+  check_choice CRITERION rdrop plain
+  if [[ $MODEL == transformer ]]; then choose_bpe sentencepiece; else choose_bpe gpt2; fi
+  DATA=${DATA:-$ROOT/summarization/$CORPUS}
+  OUT=${OUT:-$DATA/$MODEL-$CRITERION}
+  check_folders DATA OUT VENV
 }
 
 # set_defaults NAME=VALUE...: for the names without a value.
@@ -44,6 +56,7 @@ Environment:
                 $2;
                 for BPE=gpt2 encoder.json, vocab.bpe and dict.txt
   WORKERS       processes (all cores)
+  MIN_FREE_MB   free space to ask for ($NEEDED_MB)
   PYTHON VENV   interpreter, virtual environment (.venv)
   DOWNLOADER    command to call as DOWNLOADER URL FILE instead of curl
 HELP
@@ -51,7 +64,9 @@ HELP
 
 read_corpus() {
   download "$OUT/download"
-  python "$HERE/read_corpus.py" "$CORPUS" "$OUT/download" "$1" || die "the corpus could not be read, see above"
+  python "$HERE/read_corpus.py" "$CORPUS" "$OUT/download" "$1" && return
+  rm -f "$OUT"/download/*.sha256 # a file of the user's may be replaced by a whole one
+  die "the corpus could not be read, see above"
 }
 
 encode_gpt2() { # SPLIT
@@ -60,7 +75,7 @@ encode_gpt2() { # SPLIT
     --encoder-json "$OUT/gpt2_bpe/encoder.json" --vocab-bpe "$OUT/gpt2_bpe/vocab.bpe" \
     --inputs "$OUT/raw/$2".{source,target} --outputs "$1/$2".{source,target} >"$OUT/encode.log" 2>&1 \
     || die "the BPE encoder failed, see $OUT/encode.log"
-  count_lines "$(wc -l <"$OUT/raw/$2.source")" "$1/$2".{source,target}
+  same_lines "$OUT/raw/$2.source" "$1/$2".{source,target}
 }
 
 encode_sentencepiece() {
@@ -78,13 +93,18 @@ binarise() { # OPTION...: where the pieces are, and which dictionary
 prepare() {
   local split file inputs
   choose_bpe gpt2
+  check_integer 1-4096 WORKERS
+  check_integer 0-999999999 MIN_FREE_MB
   OUT=${OUT:-$ROOT/summarization/$CORPUS}
-  [[ -e $VENV/bin/python ]] || check_writable "$(dirname "$VENV")" 3000
-  [[ -e $OUT/bin-$ENCODING ]] || check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
+  check_folders OUT VENV
+  absolute LOCAL_FILES
+  [[ -e $VENV/bin/python ]] || check_room "$VENV" 3000
+  [[ -e $OUT/bin-$ENCODING ]] || check_room "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
+  own_folder OUT summarization-data raw "CORPUS=$CORPUS"
   setup_venv examples
   run_stage "corpus: $CORPUS" raw read_corpus
   for split in "${SPLITS[@]}"; do
-    count_lines "$(wc -l <"$OUT/raw/$split.source")" "$OUT/raw/$split.target"
+    same_lines "$OUT/raw/$split".{source,target}
   done
   if [[ $BPE == gpt2 ]]; then
     for file in encoder.json vocab.bpe dict.txt; do fetch "$GPT2_URL/$file" "$OUT/gpt2_bpe/$file"; done

@@ -30,48 +30,58 @@ CRITERION=${CRITERION:-rdrop}
 SPLIT=${SPLIT:-test}
 CHECKPOINT=${CHECKPOINT:-checkpoint_best.pt}
 
+check_system
 # No repeated trigrams in any of them. cnn_dm and xsum: BART's own settings; samsum: ours, for its short summaries.
 case $CORPUS in
   cnn_dm) SEARCH=(BEAM=4 LENPEN=2.0 MAX_LEN=140 MIN_LEN=55) ;;
   xsum) SEARCH=(BEAM=6 LENPEN=1.0 MAX_LEN=60 MIN_LEN=10) ;;
   samsum) SEARCH=(BEAM=4 LENPEN=1.0 MAX_LEN=100 MIN_LEN=5) ;;
-  *) die "CORPUS must be cnn_dm, xsum or samsum, got $CORPUS" ;;
 esac
 set_defaults "${SEARCH[@]}"
-[[ $SPLIT == test || $SPLIT == val ]] || die "SPLIT must be test or val, got $SPLIT"
+check_choice SPLIT test val
+check_integer 1-999999 BEAM MAX_LEN
+check_integer 0-999999 MIN_LEN
+check_number LENPEN
+((MIN_LEN <= MAX_LEN)) || die "MIN_LEN must not be more than MAX_LEN ($MAX_LEN), got $MIN_LEN"
+absolute BASELINE
 
 summarize() { # summarize.py goes on with what an earlier call has left in test.lines
   python "$HERE/summarize.py" "$DATA/raw/$SPLIT.source" --out "$OUT/$SPLIT.lines" \
     --checkpoint "$OUT/checkpoints/$CHECKPOINT" --data "$DATA/bin-$ENCODING" --bpe "$BPE" --bpe-dir "$BPE_DIR" \
     --beam "$BEAM" --lenpen "$LENPEN" --max-len-b "$MAX_LEN" --min-len "$MIN_LEN" 2>"$OUT/summarize.log" \
     || die "summarize.py failed, see $OUT/summarize.log; its last line: $(tail -n 1 "$OUT/summarize.log")"
-  count_lines "$(wc -l <"$DATA/raw/$SPLIT.source")" "$OUT/$SPLIT.lines"
+  same_lines "$DATA/raw/$SPLIT.source" "$OUT/$SPLIT.lines"
   mv "$OUT/$SPLIT.lines" "$1"
 }
 
 score() { # FILE.json.part OPTION...: and the table, in FILE.txt
   python "$ROOT/scripts/scoring/score_rouge.py" "$DATA/raw/$SPLIT.target" "$OUT/$SPLIT.hyp" --json "$1" "${@:2}" \
-    >"${1%.json.part}.txt" || die "the summaries could not be scored, see above"
+    >"${1%.json.part}.txt.part" || die "the summaries could not be scored, see above"
+  mv "${1%.json.part}.txt.part" "${1%.json.part}.txt"
 }
 
-if [[ $MODEL == transformer ]]; then choose_bpe sentencepiece; else choose_bpe gpt2; fi
-DATA=${DATA:-$ROOT/summarization/$CORPUS}
-OUT=${OUT:-$DATA/$MODEL-$CRITERION}
 if [[ $BPE == gpt2 ]]; then BPE_DIR=$DATA/gpt2_bpe; else BPE_DIR=$DATA/pieces-$ENCODING; fi
-[[ -e $OUT/checkpoints/$CHECKPOINT ]] || die "$OUT/checkpoints/$CHECKPOINT is not there: run train.sh first, or name its OUT"
+[[ $CHECKPOINT != */* && -e $OUT/checkpoints/$CHECKPOINT ]] || die "$OUT/checkpoints/$CHECKPOINT is not there: run train.sh first, or name its OUT"
+check_kind OUT summarization-training train.sh
 [[ -e $OUT/trained ]] || die "the training in $OUT has not ended: run train.sh again, it resumes"
 suffix=$([[ $SPLIT == test ]] || echo "-$SPLIT")
+for key in CORPUS MODEL CRITERION ENCODING; do
+  [[ $(setting "$OUT" "$key") == "${!key}" ]] \
+    || die "OUT: $OUT was trained with $key=$(setting "$OUT" "$key"), not ${!key}"
+done
+lock_folder OUT
 setup_venv examples
-keep_settings "$OUT/search$suffix" "CORPUS=$CORPUS" "CHECKPOINT=$CHECKPOINT" "BEAM=$BEAM" "LENPEN=$LENPEN" \
-  "MAX_LEN=$MAX_LEN" "MIN_LEN=$MIN_LEN"
+keep_settings "$OUT/search$suffix" "$SPLIT.*" "CORPUS=$CORPUS" "CHECKPOINT=$CHECKPOINT" "BEAM=$BEAM" \
+  "LENPEN=$LENPEN" "MAX_LEN=$MAX_LEN" "MIN_LEN=$MIN_LEN"
 run_stage "summarising the $SPLIT set" "$SPLIT.hyp" summarize
 result=rouge$suffix
 run_stage "scoring" "$result.json" score
 if [[ -n ${BASELINE:-} ]]; then
   [[ -e $BASELINE/$SPLIT.hyp ]] || die "BASELINE: $BASELINE/$SPLIT.hyp is not there: run evaluate.sh with OUT=$BASELINE first"
   result=rouge-against-$(basename "$BASELINE")$suffix
-  rm -f "$OUT/$result.json" # another baseline may have the same name
-  run_stage "comparing with $BASELINE" "$result.json" score --baseline "$BASELINE/$SPLIT.hyp"
+  say "comparing with $BASELINE" # every time: another baseline may have the same name
+  score "$OUT/$result.json.part" --baseline "$BASELINE/$SPLIT.hyp"
+  mv "$OUT/$result.json.part" "$OUT/$result.json"
 fi
 cat "$OUT/$result.txt"
 say "done: $OUT/$SPLIT.hyp, $OUT/$result.json"

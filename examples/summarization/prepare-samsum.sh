@@ -27,7 +27,7 @@ unpack() {
   if python -c 'import py7zr' 2>/dev/null; then command=(python -m py7zr x "$1" "$2"); fi
   [[ -n ${command[*]} ]] || die "nothing here unpacks $1: run '$VENV/bin/pip install py7zr' (or install 7zip) and" \
     "start again, or unpack it elsewhere and name the folder of its JSON files with LOCAL_FILES"
-  "${command[@]}" >"$OUT/unpack.log" 2>&1 || die "$1 is damaged, see $OUT/unpack.log: delete it and start again"
+  "${command[@]}" >"$OUT/unpack.log" 2>&1 || damaged "$1" ", see $OUT/unpack.log"
 }
 
 download() { # FOLDER

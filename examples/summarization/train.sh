@@ -25,6 +25,7 @@ Environment:
   MAX_UPDATE WARMUP LR UPDATE_TOKENS MAX_TOKENS SEED   as listed in the script for each corpus and model
   UPDATE_FREQ   batches per update and GPU; by default UPDATE_TOKENS / MAX_TOKENS / GPUs
   PRECISION     fp16 (default with a GPU) or fp32
+  MIN_FREE_MB   free space to ask for (bart.large 20000, bart.base 8000, transformer 500)
   WEIGHTS       folder for the published weights (summarization/weights)
   LOCAL_FILES   a folder with bart.large.tar.gz or bart.base.tar.gz, in place of the download
   PYTHON VENV DOWNLOADER   as for prepare-*.sh
@@ -38,6 +39,7 @@ CRITERION=${CRITERION:-rdrop}
 ALPHA=${ALPHA:-0.7}
 SEED=${SEED:-1}
 MODELS_URL=https://dl.fbaipublicfiles.com/fairseq/models
+check_system
 
 # The hyper-parameters. cnn_dm with BART: the paper's (1,024 tokens x 16 batches x 4 GPUs an update). xsum: fairseq's
 # own for BART. samsum with BART: ours, chosen by the size of the corpus, not tuned. transformer: ours, for a CPU.
@@ -46,21 +48,36 @@ case $CORPUS:$MODEL in
   xsum:bart.*) RECIPE=(MAX_UPDATE=15000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=32768 MAX_TOKENS=1024) ;;
   samsum:bart.*) RECIPE=(MAX_UPDATE=1500 WARMUP=100 LR=3e-5 UPDATE_TOKENS=16384 MAX_TOKENS=1024) ;;
   *:transformer) RECIPE=(MAX_UPDATE=1500 WARMUP=150 LR=5e-3 UPDATE_TOKENS=4096 MAX_TOKENS=4096) ;;
-  *) die "no recipe for CORPUS=$CORPUS (cnn_dm, xsum, samsum), MODEL=$MODEL (bart.large, bart.base, transformer)" ;;
 esac
 set_defaults "${RECIPE[@]}"
+check_integer 1-999999999 MAX_UPDATE UPDATE_TOKENS MAX_TOKENS UPDATE_FREQ
+check_integer 0-999999999 SEED WARMUP MIN_FREE_MB
+check_number ALPHA LR
+check_choice PRECISION fp16 fp32
+absolute LOCAL_FILES
+if [[ $MODEL == transformer ]]; then
+  POSITIONS=$((MAX_TOKENS < 256 ? MAX_TOKENS : 256))
+else
+  POSITIONS=1024
+  ((MAX_TOKENS >= POSITIONS)) \
+    || die "MAX_TOKENS must be at least $POSITIONS, which a document may have with BART, got $MAX_TOKENS"
+fi
 
-COMMON=(--dropout 0.1 --label-smoothing 0.1 --truncate-source --required-batch-size-multiple 1)
+# A document that is too long is cut; a pair whose summary is too long is left out, of valid too.
+COMMON=(
+  --dropout 0.1 --label-smoothing 0.1 --truncate-source --skip-invalid-size-inputs-valid-test
+  --required-batch-size-multiple 1
+)
 BART=(
   --layernorm-embedding --share-all-embeddings --share-decoder-input-output-embed
   --attention-dropout 0.1 --weight-decay 0.01 --optimizer adam --adam-betas '(0.9, 0.999)' --adam-eps 1e-08
-  --clip-norm 0.1 --find-unused-parameters --skip-invalid-size-inputs-valid-test
+  --clip-norm 0.1 --find-unused-parameters
 )
 TRANSFORMER=(
   --arch transformer --share-all-embeddings --encoder-normalize-before --decoder-normalize-before
   --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
   --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4
-  --max-source-positions 256 --max-target-positions 256
+  --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS"
   --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0
 )
 
@@ -68,18 +85,32 @@ TRANSFORMER=(
 published_weights() {
   local OUT=$WEIGHTS # of run_stage
   [[ ! -e $WEIGHTS/$MODEL ]] || return 0
-  fetch "$MODELS_URL/$MODEL.tar.gz" "$WEIGHTS/$MODEL.tar.gz"
-  run_stage "unpacking $MODEL" "$MODEL" unpack_weights
+  ( # the lock ends with it: another training may unpack another model there
+    own_folder WEIGHTS weights
+    fetch "$MODELS_URL/$MODEL.tar.gz" "$WEIGHTS/$MODEL.tar.gz"
+    run_stage "unpacking $MODEL" "$MODEL" unpack_weights
+  )
 }
 
 unpack_weights() {
   mkdir -p "$1"
   tar -xzf "$WEIGHTS/$MODEL.tar.gz" -C "$1" --strip-components 1 2>"$WEIGHTS/unpack.log" && [[ -s $1/model.pt ]] \
-    || die "$WEIGHTS/$MODEL.tar.gz is damaged or has no $MODEL/model.pt: delete it and start again"
+    || damaged "$WEIGHTS/$MODEL.tar.gz" " or has no $MODEL/model.pt"
+}
+
+say_cut() { # of the documents of train and val
+  local split folder=$DATA/pieces-$ENCODING
+  for split in train val; do
+    [[ $BPE != gpt2 ]] || folder=$DATA/pieces-gpt2-$split
+    awk -v name="$split" -v positions="$POSITIONS" 'NF >= positions {cut++} END {
+      print cut + 0 " of " NR " documents of " name " are longer than " positions " tokens and are cut there" }' \
+      "$folder/$split.source"
+  done
 }
 
 train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-model counts where there is none
   check_last_checkpoint "$OUT/checkpoints"
+  say_cut | tee -a "$OUT/train.log"
   fairseq-train "$DATA/bin-$ENCODING" --user-dir "$(python -m rdrop_fairseq)" \
     --task translation --source-lang source --target-lang target --seed "$SEED" \
     "${MODEL_FLAGS[@]}" "${COMMON[@]}" "${LOSS[@]}" \
@@ -95,35 +126,29 @@ train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-m
 case $CRITERION in
   rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
   plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
-  *) die "CRITERION must be rdrop or plain, got $CRITERION" ;;
 esac
-if [[ $MODEL == transformer ]]; then choose_bpe sentencepiece; else choose_bpe gpt2; fi
-DATA=${DATA:-$ROOT/summarization/$CORPUS}
-OUT=${OUT:-$DATA/$MODEL-$CRITERION}
+WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
+check_folders WEIGHTS
 [[ -e $DATA/bin-$ENCODING ]] \
   || die "$DATA/bin-$ENCODING is not there: run BPE=$BPE prepare-$CORPUS.sh first, or name its folder with DATA"
 setup_venv examples
 GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
 UPDATE_FREQ=${UPDATE_FREQ:-$((UPDATE_TOKENS / MAX_TOKENS / (GPUS > 0 ? GPUS : 1)))}
 ((UPDATE_FREQ > 0)) || die "UPDATE_TOKENS ($UPDATE_TOKENS) is less than a batch of MAX_TOKENS ($MAX_TOKENS) on each GPU: lower MAX_TOKENS"
-case ${PRECISION:=$( ((GPUS > 0)) && echo fp16 || echo fp32)} in
-  fp16) COMMON+=(--fp16) ;;
-  fp32) ;;
-  *) die "PRECISION must be fp16 or fp32, got $PRECISION" ;;
-esac
+choose_precision
+[[ $PRECISION == fp32 ]] || COMMON+=(--fp16)
 case $MODEL in # an interval's checkpoint, the best and the last, with Adam's state
   bart.large) NEEDED_MB=20000 ;;
   bart.base) NEEDED_MB=8000 ;;
   *) NEEDED_MB=500 ;;
 esac
-[[ -e $OUT/checkpoints ]] || check_writable "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
-keep_settings "$OUT/settings" "CORPUS=$CORPUS" "MODEL=$MODEL" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" \
-  "ENCODING=$ENCODING" "MAX_UPDATE=$MAX_UPDATE" "WARMUP=$WARMUP" "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" \
-  "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*"
+[[ -e $OUT/checkpoints ]] || check_room "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
+own_folder OUT summarization-training 'checkpoints/checkpoint*.pt' "CORPUS=$CORPUS" "MODEL=$MODEL" \
+  "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "ENCODING=$ENCODING" "MAX_UPDATE=$MAX_UPDATE" "WARMUP=$WARMUP" \
+  "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*"
 if [[ $MODEL == transformer ]]; then
   MODEL_FLAGS=("${TRANSFORMER[@]}")
 else
-  WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
   published_weights
   MODEL_FLAGS=(--arch "${MODEL//./_}" "${BART[@]}" --finetune-from-model "$WEIGHTS/$MODEL/model.pt")
 fi

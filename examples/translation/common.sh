@@ -7,12 +7,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common/lib.sh"
 
 WORKERS=${WORKERS:-$(nproc)}
 
-# setting DIR KEY: the value noted in DIR/settings.
-setting() {
-  [[ -s $1/settings ]] || die "$1/settings is not there: is $1 the output of ${3:-the script before this one}?"
-  sed -n "s/^$2=//p" "$1/settings"
-}
-
 # archive URL NAME [SHA256]: $OUT/download/NAME, tested on every run. One that was deleted after its text
 # had been taken out, to make room, is not downloaded again.
 archive() {
@@ -22,30 +16,43 @@ archive() {
 # unpack ARCHIVE DIR MEMBER...: these members of the archive, in DIR.
 unpack() {
   mkdir -p "$2"
-  tar -xf "$1" -C "$2" "${@:3}" 2>"$2/tar.log" \
-    || die "$1 is damaged or has other contents ($(head -n 1 "$2/tar.log")): delete it and start again"
+  tar -xf "$1" -C "$2" "${@:3}" 2>"$2/tar.log" || damaged "$1" " or has other contents ($(head -n 1 "$2/tar.log"))"
 }
 
-# check_pairs WHAT NUMBER|LEAST-MOST FILE FILE: dies unless both sides are there with that many lines.
+# check_pairs WHAT FILE...: dies unless the file of each split has as many lines as EXPECTED says.
 check_pairs() {
-  local file lines
-  for file in "${@:3}"; do [[ -s $file ]] || die "$1: $file is missing or empty"; done
-  lines=$(wc -l <"$3")
-  count_lines "$lines" "$4"
-  ((lines >= ${2%-*} && lines <= ${2#*-})) || die "$1 has $lines pairs, expected $2 (EXPECTED, see --help)"
+  local i lines counts=() wrong=()
+  for i in "${!SPLITS[@]}"; do
+    lines=$(lines "${@:i+2:1}")
+    ((lines > 0)) || die "$1, ${SPLITS[i]} is empty"
+    counts+=("$lines")
+    ((lines >= ${EXPECTED[i]%-*} && lines <= ${EXPECTED[i]#*-})) \
+      || wrong+=("$1, ${SPLITS[i]} has $lines pairs, expected ${EXPECTED[i]}")
+  done
+  ((${#wrong[@]} == 0)) || die "$(printf '%s; ' "${wrong[@]}")if this is the data you want, start again with" \
+    "EXPECTED=\"${counts[*]}\" before the command"
 }
 
-check_expected() { # NUMBER...: one for every split
-  (($# == ${#SPLITS[@]})) || die "EXPECTED must have ${#SPLITS[@]} numbers, got $*"
-  local number
-  for number; do
-    [[ $number =~ ^[0-9]+(-[0-9]+)?$ ]] || die "EXPECTED: $number is neither a number nor LEAST-MOST"
+# read_expected DEFAULT: makes EXPECTED an array, with a number, or a range, for every split.
+read_expected() {
+  local range number='[1-9][0-9]{0,8}'
+  read -rd '' -a EXPECTED <<<"${EXPECTED:-$1}" || true # it fails at the end of the input
+  ((${#EXPECTED[@]} == ${#SPLITS[@]})) \
+    || die "EXPECTED must have ${#SPLITS[@]} numbers, for ${SPLITS[*]}, got ${EXPECTED[*]}"
+  for range in "${EXPECTED[@]}"; do
+    [[ $range =~ ^$number(-$number)?$ && ${range%-*} -le ${range#*-} ]] \
+      || die "EXPECTED: $range is neither a number nor LEAST-MOST"
   done
 }
 
-check_bpe() { # BPE and MERGES are sane
-  [[ $BPE == subword-nmt || $BPE == sentencepiece ]] || die "BPE must be subword-nmt or sentencepiece, got $BPE"
-  [[ $MERGES =~ ^[1-9][0-9]*$ ]] || die "MERGES must be a positive number, got $MERGES"
+# check_prepare_settings: those of every prepare-*.sh.
+check_prepare_settings() {
+  check_choice BPE subword-nmt sentencepiece
+  check_integer 1-999999 MERGES
+  check_integer 1-4096 WORKERS
+  check_integer 0-999999999 MIN_FREE_MB
+  check_folders OUT VENV
+  absolute LOCAL_FILES
 }
 
 # encode OUT_DIR [apply_bpe's arguments...]: the pieces of $OUT/corpus, joint codes learnt on train only.

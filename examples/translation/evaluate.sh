@@ -13,7 +13,8 @@ Averages checkpoints, translates, and prints one table: tokenised BLEU as the be
 sacreBLEU's BLEU, chrF and TER of the detokenised text, with signatures; with a baseline, which is translated in
 the same way, also p-values of the paired bootstrap test. Leaves in CHECKPOINT_DIR/evaluation.SUBSET the table
 (scores.txt, scores.json) and, of each system, hyp.txt, hyp.tok, averaged.pt and generate.log. Every run does
-all of it anew and replaces that folder at its end.
+all of it anew, and at its end replaces what an earlier one left there. A sentence longer than the model takes gets
+an empty line, and they are counted.
 
 Environment:
   AVERAGE      last:N or best:N checkpoints (the recipe's); best is by BLEU on valid
@@ -22,35 +23,48 @@ Environment:
   MAX_TOKENS   of a batch (8000)
   DATA         output folder of the prepare script (the one that train.sh had)
   OUT          output folder (CHECKPOINT_DIR/evaluation.SUBSET)
+  MIN_FREE_MB  free space to ask for (500)
   VENV PYTHON  virtual environment (.venv), interpreter
 HELP
 }
-if [[ $# -lt 1 || $# -gt 2 || $1 == -* ]]; then
+if [[ $# -gt 2 || ${1:--} == -* ]]; then
   usage
   [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
   die "expected one or two folders, got: $*"
 fi
 
+CHECKPOINT_DIR=$1 BASELINE_DIR=${2:-}
 SUBSET=${SUBSET:-test}
-OUT=${OUT:-$1/evaluation.$SUBSET}
-BENCHMARK=$(setting "$1" BENCHMARK train.sh)
-SRC=$(setting "$1" SRC)
-TGT=$(setting "$1" TGT)
-DATA=${DATA:-$(setting "$1" DATA)}
+check_folders CHECKPOINT_DIR BASELINE_DIR VENV
+check_integer 1-999999999 MAX_TOKENS
+check_integer 0-999999999 MIN_FREE_MB
+[[ $SUBSET =~ ^(train|valid|test[0-9]*)$ ]] || die "SUBSET must be test, valid, train, test1 ..., got $SUBSET"
+check_kind CHECKPOINT_DIR translation-training train.sh
+BENCHMARK=$(setting "$CHECKPOINT_DIR" BENCHMARK)
+SRC=$(setting "$CHECKPOINT_DIR" SRC)
+TGT=$(setting "$CHECKPOINT_DIR" TGT)
+DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
+OUT=${OUT:-$CHECKPOINT_DIR/evaluation.$SUBSET}
+check_folders DATA OUT
 wanted_average=${AVERAGE:-} wanted_decoding=${DECODING:-} # recipe sets these
 recipe "$BENCHMARK"
 AVERAGE=${wanted_average:-$AVERAGE}
-[[ -z $wanted_decoding ]] || read -ra DECODING <<<"$wanted_decoding"
-[[ $AVERAGE =~ ^(last|best):[1-9][0-9]*$ ]] || die "AVERAGE must be last:N or best:N, got $AVERAGE"
+[[ -z $wanted_decoding ]] || read -rd '' -a DECODING <<<"$wanted_decoding" || true # it fails at the end of the input
+[[ $AVERAGE =~ ^(last|best):[1-9][0-9]{0,3}$ ]] || die "AVERAGE must be last:N or best:N, got $AVERAGE"
+[[ ${DECODING[0]} == --* ]] || die "DECODING must be flags of fairseq-generate (--beam 5 ...), got ${DECODING[*]}"
 [[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run prepare-$BENCHMARK.sh first"
+check_kind DATA translation-data "prepare-$BENCHMARK.sh"
 BPE=$(setting "$DATA" BPE)
 for reference in "$DATA"/corpus/{raw,tok}/"$SUBSET.$TGT"; do
   [[ -s $reference ]] || die "SUBSET: $reference is missing or empty"
 done
-if [[ $# -eq 2 ]]; then
-  other=$(setting "$2" BENCHMARK train.sh).$(setting "$2" SRC)-$(setting "$2" TGT)
-  [[ $other == "$BENCHMARK.$SRC-$TGT" ]] || die "$2 is of $other, not of $BENCHMARK.$SRC-$TGT"
+if [[ -n $BASELINE_DIR ]]; then
+  check_kind BASELINE_DIR translation-training train.sh
+  other=$(setting "$BASELINE_DIR" BENCHMARK).$(setting "$BASELINE_DIR" SRC)-$(setting "$BASELINE_DIR" TGT)
+  [[ $other == "$BENCHMARK.$SRC-$TGT" ]] || die "$BASELINE_DIR is of $other, not of $BENCHMARK.$SRC-$TGT"
 fi
+# A batch has room for the longest sentence that a recipe's model takes.
+MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
 
 translate() { # CHECKPOINT_DIR OUT_DIR
   local postprocess=subword_nmt
@@ -59,11 +73,10 @@ translate() { # CHECKPOINT_DIR OUT_DIR
   python "$ROOT/scripts/training/average_checkpoints.py" "$1" "$2/averaged.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}"
   fairseq-generate "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --task translation \
     --source-lang "$SRC" --target-lang "$TGT" --gen-subset "$SUBSET" --path "$2/averaged.pt" \
-    "${DECODING[@]}" --post-process "$postprocess" --max-tokens "${MAX_TOKENS:-8000}" \
-    --required-batch-size-multiple 1 >"$2/generate.log" 2>&1 \
-    || die "fairseq-generate failed: $(tail -n 1 "$2/generate.log")"
-  grep '^H-' "$2/generate.log" | sort -t- -k2,2n | cut -f3 >"$2/hyp" # H-: without D-'s detokenisation
-  count_lines "$(wc -l <"$DATA/corpus/raw/$SUBSET.$TGT")" "$2/hyp"
+    "${DECODING[@]}" --post-process "$postprocess" --max-tokens "$MAX_TOKENS" \
+    --required-batch-size-multiple 1 --skip-invalid-size-inputs-valid-test >"$2/generate.log" 2>&1 \
+    || die "fairseq-generate failed, see $2/generate.log; its last line: $(tail -n 1 "$2/generate.log")"
+  hypotheses "$2/generate.log" H "$(lines "$DATA/corpus/raw/$SUBSET.$TGT")" >"$2/hyp"
   if [[ $BPE == sentencepiece ]]; then
     mv "$2/hyp" "$2/hyp.txt"
     python "$ROOT/scripts/text/moses.py" tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"
@@ -73,22 +86,27 @@ translate() { # CHECKPOINT_DIR OUT_DIR
   fi
 }
 
-check_writable "$(dirname "$OUT")" 500
+check_room "$OUT" "${MIN_FREE_MB:-500}"
+own_folder OUT translation-evaluation
 setup_venv examples
-work=$OUT.part
+work=$OUT/part
 rm -rf "$work"
-say "translating $SUBSET with $1 ($AVERAGE, ${DECODING[*]})"
-translate "$1" "$work/system"
-if [[ $# -eq 2 ]]; then
-  say "translating $SUBSET with the baseline $2"
-  translate "$2" "$work/baseline"
+say "translating $SUBSET with $CHECKPOINT_DIR ($AVERAGE, ${DECODING[*]})"
+translate "$CHECKPOINT_DIR" "$work/system"
+if [[ -n $BASELINE_DIR ]]; then
+  say "translating $SUBSET with the baseline $BASELINE_DIR"
+  translate "$BASELINE_DIR" "$work/baseline"
   SCORING+=(--baseline "$work"/baseline/{hyp.txt,hyp.tok})
 fi
 say "scoring"
 python "$ROOT/scripts/scoring/score_translation.py" --hyp "$work/system/hyp.txt" --hyp-tok "$work/system/hyp.tok" \
   --ref "$DATA/corpus/raw/$SUBSET.$TGT" --ref-tok "$DATA/corpus/tok/$SUBSET.$TGT" "${SCORING[@]}" \
   --json "$work/scores.json" >"$work/scores.txt"
-rm -rf "$OUT"
-mv "$work" "$OUT"
+# scores.json goes first and comes last: where it is, the rest is there, and its own.
+for name in scores.json scores.txt system baseline; do rm -rf "${OUT:?}/$name"; done
+for name in baseline system scores.txt scores.json; do
+  [[ ! -e $work/$name ]] || mv "$work/$name" "$OUT/$name"
+done
+rmdir "$work"
 cat "$OUT/scores.txt"
 say "done: $OUT"

@@ -21,6 +21,7 @@ Environment:
   MERGES       joint BPE merges, or pieces for sentencepiece (10000)
   EXPECTED     pairs in train, valid and test ("160239 7283 6750"); for other data, other numbers
   WORKERS      processes (the number of cores)
+  MIN_FREE_MB  free space to ask for (500)
   VENV PYTHON  virtual environment (.venv), interpreter
 HELP
 }
@@ -32,11 +33,11 @@ TESTS=(TED.dev2010 TEDX.dev2012 TED.tst2010 TED.tst2011 TED.tst2012)
 OUT=${OUT:-$ROOT/data/iwslt14.de-en}
 BPE=${BPE:-subword-nmt}
 MERGES=${MERGES:-10000}
-read -ra EXPECTED <<<"${EXPECTED:-160239 7283 6750}"
 SPLITS=(train valid test)
+read_expected "160239 7283 6750"
 
 corpus() {
-  local text=$1/text i lang kind files
+  local text=$1/text lang kind files
   mkdir -p "$text"
   unpack "$OUT/download/de-en.tgz" "$text" de-en
   for lang in "${LANGS[@]}"; do
@@ -55,17 +56,16 @@ corpus() {
       rm "$1/$kind/all.$lang"
     done
   done
-  for i in "${!SPLITS[@]}"; do check_pairs "IWSLT14, ${SPLITS[i]}" "${EXPECTED[i]}" "$1/tok/${SPLITS[i]}".{de,en}; done
   rm -r "$text"
 }
 
-check_bpe
-check_expected "${EXPECTED[@]}"
-check_writable "$OUT" 500
-keep_settings "$OUT/settings" "BENCHMARK=iwslt14" "LANGS=de-en" "BPE=$BPE" "MERGES=$MERGES"
+check_prepare_settings
+check_room "$OUT" "${MIN_FREE_MB:-500}"
+own_folder OUT translation-data corpus "BENCHMARK=iwslt14" "LANGS=de-en" pieces "BPE=$BPE" "MERGES=$MERGES"
 setup_venv examples
 archive "$URL" de-en.tgz
 run_stage "text and tokens" corpus corpus
+[[ -e $OUT/pieces ]] || check_pairs IWSLT14 "$OUT"/corpus/tok/{train,valid,test}.en
 run_stage "BPE: $BPE, $MERGES" pieces encode
 run_stage "binarising" data-bin binarise
 say "done: $OUT/data-bin"

@@ -22,6 +22,7 @@ Environment:
   PAIRS        the first so many of the training pairs (all)
   EXPECTED     pairs in train, valid and each test set ("29000 1014 1000 1000 461 1071"); other data, other numbers
   WORKERS      processes (the number of cores)
+  MIN_FREE_MB  free space to ask for (200)
   VENV PYTHON  virtual environment (.venv), interpreter
 HELP
 }
@@ -34,16 +35,20 @@ OUT=${OUT:-$ROOT/data/multi30k.$PAIR}
 BPE=${BPE:-subword-nmt}
 MERGES=${MERGES:-6000}
 PAIRS=${PAIRS:-}
-read -ra EXPECTED <<<"${EXPECTED:-29000 1014 1000 1000 461 1071}"
 SPLITS=(train valid test test1 test2 test3)
+read_expected "29000 1014 1000 1000 461 1071"
 NAMES=(train val test_2016_flickr test_2017_flickr test_2017_mscoco test_2018_flickr)
 
 corpus() {
-  local i lang text=$1/text
+  local i lang text=$1/text files=()
   mkdir -p "$text"
   for i in "${!SPLITS[@]}"; do
     for lang in "${LANGS[@]}"; do multi30k_text "${NAMES[i]}" "$lang" "$text/${SPLITS[i]}.$lang"; done
-    check_pairs "${NAMES[i]}" "${EXPECTED[i]}" "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"}
+    same_lines "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"}
+    files+=("$text/${SPLITS[i]}.en")
+  done
+  check_pairs Multi30k "${files[@]}"
+  for i in "${!SPLITS[@]}"; do
     if [[ -n $PAIRS && ${SPLITS[i]} == train ]]; then
       for lang in "${LANGS[@]}"; do
         head -n "$PAIRS" "$text/train.$lang" >"$text/first.$lang"
@@ -56,12 +61,11 @@ corpus() {
   rm -r "$text"
 }
 
-[[ -z $PAIRS || $PAIRS =~ ^[1-9][0-9]*$ ]] || die "PAIRS must be a positive number, got $PAIRS"
-check_bpe
-check_expected "${EXPECTED[@]}"
-check_writable "$OUT" 200
-keep_settings "$OUT/settings" "BENCHMARK=multi30k" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES" \
-  ${PAIRS:+"PAIRS=$PAIRS"}
+check_integer 1-999999999 PAIRS
+check_prepare_settings
+check_room "$OUT" "${MIN_FREE_MB:-200}"
+own_folder OUT translation-data corpus "BENCHMARK=multi30k" "LANGS=$PAIR" "PAIRS=$PAIRS" pieces "BPE=$BPE" \
+  "MERGES=$MERGES"
 setup_venv examples
 for name in "${NAMES[@]}"; do
   for lang in "${LANGS[@]}"; do

@@ -60,8 +60,8 @@ LANGS=("${PAIR%-*}" "${PAIR#*-}")
 OUT=${OUT:-$ROOT/data/wmt14.$PAIR}
 BPE=subword-nmt
 MERGES=${MERGES:-40000}
-read -ra EXPECTED <<<"${EXPECTED:-$DEFAULT_EXPECTED}"
 SPLITS=(train valid test)
+read_expected "$DEFAULT_EXPECTED"
 
 corpus() {
   local text=$1/text url stem gz i pairs=()
@@ -83,19 +83,17 @@ corpus() {
   "${tokenise[@]}" valid "${options[@]}" --keep-raw --plain-apostrophes --pair "${LANGS[@]/#/$text/dev/newstest2013.}"
   "${tokenise[@]}" test "${options[@]}" --keep-raw --plain-apostrophes --pair "${LANGS[@]/#/$text/test.}"
   "${tokenise[@]}" train "${options[@]}" --normalise "${pairs[@]}"
-  for i in "${!SPLITS[@]}"; do
-    check_pairs "WMT14 $PAIR, ${SPLITS[i]}" "${EXPECTED[i]}" "${LANGS[@]/#/$1/tok/${SPLITS[i]}.}"
-  done
   rm -r "$text"
 }
 
-check_bpe
-check_expected "${EXPECTED[@]}"
-check_writable "$OUT" "${MIN_FREE_MB:-$DEFAULT_FREE}"
-keep_settings "$OUT/settings" "BENCHMARK=wmt14" "LANGS=$PAIR" "BPE=$BPE" "MERGES=$MERGES" "NEWS_COMMENTARY=$NEWS_COMMENTARY"
+check_prepare_settings
+check_room "$OUT" "${MIN_FREE_MB:-$DEFAULT_FREE}"
+own_folder OUT translation-data corpus "BENCHMARK=wmt14" "LANGS=$PAIR" "NEWS_COMMENTARY=$NEWS_COMMENTARY" \
+  pieces "BPE=$BPE" "MERGES=$MERGES"
 setup_venv examples
 for corpus in "${CORPORA[@]}" "$DEV_URL" "$TEST_URL"; do archive "${corpus%% *}" "$(basename "${corpus%% *}")"; done
 run_stage "text and tokens" corpus corpus
+[[ -e $OUT/pieces ]] || check_pairs "WMT14 $PAIR" "$OUT"/corpus/tok/{train,valid,test}.en
 run_stage "BPE, $MERGES merges" pieces encode --max-tokens 250 --ratio 1.5
 run_stage "binarising" data-bin binarise
 say "done: $OUT/data-bin"

@@ -25,6 +25,7 @@ Environment:
   PRECISION   fp16 (default on GPUs) or fp32 (default on the CPU); bf16 needs fairseq-hydra-train, see README.md
   PROCESSES   on this machine: one per GPU, as far as an update's batches go (default), or any number on the CPU (1)
   NODES NODE_RANK MASTER   machines (1), this one's number from 0, HOST:PORT of number 0; OUT and DATA shared
+  MIN_FREE_MB free space to ask for (500)
   VENV PYTHON virtual environment (.venv), interpreter
 HELP
 }
@@ -37,32 +38,38 @@ BENCHMARK=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[3]}
 recipe "$BENCHMARK"
 
 CRITERION=${CRITERION:-rdrop}
+check_choice CRITERION rdrop plain
 ALPHA=${ALPHA:-$DEFAULT_ALPHA}
 SEED=${SEED:-1}
 MAX_UPDATE=${MAX_UPDATE:-$DEFAULT_MAX_UPDATE}
 MAX_TOKENS=${MAX_TOKENS:-$DEFAULT_MAX_TOKENS}
 NODES=${NODES:-1} NODE_RANK=${NODE_RANK:-0} MASTER=${MASTER:-}
+check_integer 1-999999999 MAX_UPDATE MAX_TOKENS
+check_integer 1-4096 NODES PROCESSES
+check_integer 0-999999999 SEED NODE_RANK MIN_FREE_MB
+check_number ALPHA
+((NODE_RANK < NODES)) || die "NODE_RANK must be less than NODES ($NODES), got $NODE_RANK"
+((NODES == 1)) || [[ $MASTER =~ ^[^[:space:]]+:[1-9][0-9]{0,4}$ ]] \
+  || die "MASTER must be HOST:PORT of the first machine for NODES=$NODES, got '$MASTER'"
+check_choice PRECISION fp16 fp32 # bf16: fairseq-hydra-train, see README.md
 if [[ -z ${DATA:-} ]]; then
   DATA=$ROOT/data/$BENCHMARK.$SRC-$TGT
   [[ -e $DATA ]] || DATA=$ROOT/data/$BENCHMARK.$TGT-$SRC
 fi
 OUT=${OUT:-$ROOT/checkpoints/$NAME-$CRITERION-$SEED}
+check_folders DATA OUT VENV
 
 case $CRITERION in
   rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
   plain) LOSS=(--criterion label_smoothed_cross_entropy) ALPHA=none ;;
-  *) die "CRITERION must be rdrop or plain, got $CRITERION" ;;
 esac
 [[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run prepare-$BENCHMARK.sh first"
+check_kind DATA translation-data "prepare-$BENCHMARK.sh"
 [[ $(setting "$DATA" BENCHMARK) == "$BENCHMARK" ]] || die "DATA: $DATA is not of $BENCHMARK"
 case $(setting "$DATA" LANGS) in
   "$SRC-$TGT" | "$TGT-$SRC") ;;
   *) die "DATA: $DATA has $(setting "$DATA" LANGS), not $SRC-$TGT" ;;
 esac
-for number in MAX_UPDATE MAX_TOKENS NODES PROCESSES; do
-  [[ ${!number:-1} =~ ^[1-9][0-9]*$ ]] || die "$number must be a positive number, got ${!number}"
-done
-((NODES == 1)) || [[ $MASTER == *:* ]] || die "MASTER must be HOST:PORT of the first machine for NODES=$NODES"
 
 setup_venv examples
 GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
@@ -77,12 +84,8 @@ if ((GPUS > 1 && PROCESSES == 1)); then
   devices=${CUDA_VISIBLE_DEVICES:-0}
   export CUDA_VISIBLE_DEVICES=${devices%%,*}
 fi
-PRECISION=${PRECISION:-$( ((GPUS > 0)) && echo fp16 || echo fp32)}
-case $PRECISION in
-  fp16) TRAINING+=(--fp16) ;;
-  fp32) ;;
-  *) die "PRECISION must be fp16 or fp32, got $PRECISION (bf16: fairseq-hydra-train, see README.md)" ;;
-esac
+choose_precision
+[[ $PRECISION == fp32 ]] || TRAINING+=(--fp16)
 BATCHES=$((TOKENS_PER_UPDATE / (MAX_TOKENS * PROCESSES * NODES)))
 ((BATCHES * MAX_TOKENS * PROCESSES * NODES == TOKENS_PER_UPDATE)) \
   || die "MAX_TOKENS x processes ($MAX_TOKENS x $((PROCESSES * NODES))) must divide the $TOKENS_PER_UPDATE tokens" \
@@ -101,6 +104,8 @@ if ((PROCESSES * NODES > 1)); then
   LAUNCHER=(torchrun "${RENDEZVOUS[@]}" --nproc-per-node "$PROCESSES" --no-python
     "$(dirname "$0")/train-process.sh")
 fi
+# No example may be longer than a batch: fairseq would stop at it, where it skips what is too long for the model.
+((MAX_TOKENS >= 1024)) || TRAINING+=(--max-source-positions "$MAX_TOKENS" --max-target-positions "$MAX_TOKENS")
 ((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp) # fairseq gives pytorch_ddp a device, which a CPU refuses
 
 train() { # fairseq resumes from checkpoint_last.pt by itself
@@ -117,11 +122,11 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
   touch "$1"
 }
 
-check_writable "$OUT" 500
+check_room "$OUT" "${MIN_FREE_MB:-500}"
 machine=$( ((NODE_RANK == 0)) || echo ".machine$NODE_RANK")
-LOG=$OUT/train$machine.log
-[[ -n $machine ]] || keep_settings "$OUT/settings" "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" "DATA=$(realpath "$DATA")" \
-  "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*"
+LOG=$OUT/train$machine.log LOCK=$machine
+own_folder OUT translation-training 'checkpoint*.pt' "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" \
+  "DATA=$(realpath "$DATA")" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*"
 run_stage "training: $NAME, ${LOSS[*]}, $MAX_UPDATE updates; interrupt it at any time, it resumes" \
   "trained-$MAX_UPDATE$machine" train "$@"
 say "done: checkpoints and train.log are in $OUT"

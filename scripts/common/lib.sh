@@ -1,12 +1,16 @@
-# Shared by the scripts of this project: messages, the virtual environment, stages, downloads.
+# Shared by the scripts of this project: messages, the virtual environment, stages, downloads, and settings.sh.
 # shellcheck shell=bash
 # Source it after `set -euo pipefail`.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VENV=${VENV:-$ROOT/.venv}
 
-die() {
-  echo "error: $*" >&2
+# shellcheck source-path=SCRIPTDIR
+source "$ROOT/scripts/common/settings.sh"
+
+die() { # MESSAGE...: in one line, whatever is in it
+  local message="error: $*"
+  echo "${message//[$'\n\r']/ }" >&2
   exit 1
 }
 
@@ -65,15 +69,6 @@ setup_venv() {
   export PATH="$VENV/bin:$PATH"
 }
 
-# check_writable DIR MEGABYTES: creates DIR; dies unless it can be written and has that much room.
-check_writable() {
-  local free
-  { mkdir -p "$1" && touch "$1/.writable" && rm "$1/.writable"; } 2>/dev/null ||
-    die "cannot write to $1: make it writable or choose another folder (--help says how)"
-  free=$(df -Pk "$1" | awk 'NR == 2 {print int($4 / 1024)}')
-  ((free >= $2)) || die "$1 has $free MB free, $2 MB are needed: make room or choose another folder (--help says how)"
-}
-
 # fetch URL FILE [SHA256]: FILE, unless it is there, from URL (resumes a partial download), or from the folder
 # LOCAL_FILES, under its own name. Its checksum is tested every time: SHA256 for a download; for a download without
 # one, and for a file of the user's, what it was at first, kept in FILE.sha256.
@@ -86,54 +81,84 @@ fetch() {
     if [[ -n ${LOCAL_FILES:-} ]]; then
       [[ -s $LOCAL_FILES/$name ]] || die "LOCAL_FILES: $LOCAL_FILES/$name is not there or empty (it stands for $url)"
       ln -sf "$(realpath "$LOCAL_FILES/$name")" "$file"
-      expected=
     else
       say "downloading $url"
       if [[ -n ${DOWNLOADER:-} ]]; then
         $DOWNLOADER "$url" "$file.part" || die "DOWNLOADER ($DOWNLOADER) could not download $url"
       else
         curl -fL --retry 3 --continue-at - --progress-bar -o "$file.part" "$url" \
-          || die "could not download $url: check the network and start again, it resumes"
+          || die "could not download $url, for the reason above: start again, it resumes"
       fi
+      [[ -s $file.part ]] || die "what came from $url is empty: start again"
       mv "$file.part" "$file"
     fi
     rm -f "$file.sha256"
   fi
-  actual=$(sha256sum "$file" | cut -d' ' -f1)
+  actual=$(sha256sum <"$file" | cut -d' ' -f1)
+  [[ ! -L $file ]] || expected=
   if [[ -e $file.sha256 ]]; then
     expected=$(<"$file.sha256")
   elif [[ -z $expected ]]; then
     echo "$actual" >"$file.sha256.part" && mv "$file.sha256.part" "$file.sha256"
     expected=$actual
   fi
-  [[ $actual == "$expected" ]] || die "$file has a wrong checksum: delete it and start again"
+  [[ $actual == "$expected" ]] && return
+  [[ ! -L $file ]] || die "$(realpath "$file") has a wrong checksum, it is not what $OUT was begun with: put that" \
+    "back, or choose another folder with OUT"
+  die "$file has a wrong checksum: delete it and start again"
 }
 
-# count_lines NUMBER FILE...: dies unless each FILE has NUMBER lines.
-count_lines() {
-  local expected=$1 file lines
-  shift
-  for file in "$@"; do
-    lines=$(wc -l <"$file")
-    ((lines == expected)) || die "$file has $lines lines, expected $expected"
+# damaged FILE [HINT]: dies, after forgetting the checksum of a file of the user's, so that a whole one is taken.
+damaged() {
+  local file=$1
+  if [[ -L $file ]]; then
+    file=$(realpath "$file")
+    rm -f "$1" "$1.sha256"
+    die "$file is damaged${2:-}: replace it and start again"
+  fi
+  die "$file is damaged${2:-}: delete it and start again"
+}
+
+lines() { LC_ALL=C awk 'END {print NR}' "$1"; } # FILE: how many it has; the last one may lack its line feed
+
+# same_lines FILE FILE...: dies unless all have as many lines as the first.
+same_lines() {
+  local expected file number
+  expected=$(lines "$1")
+  for file; do
+    number=$(lines "$file")
+    ((number == expected)) || die "$file has $number lines, expected $expected as in $1"
   done
 }
 
-# keep_settings FILE KEY=VALUE...: notes in FILE what its folder is made with; dies if that was with other settings.
-keep_settings() {
-  local file=$1 settings
-  settings=$(printf '%s\n' "${@:2}")
-  if [[ ! -s $file ]]; then
-    echo "$settings" >"$file.part" && mv "$file.part" "$file"
-  elif [[ $(<"$file") != "$settings" ]]; then
-    die "$(dirname "$file") was made with other settings ($(diff <(echo "$settings") "$file" | sed -n 's/^> //p' \
-      | paste -sd' ')): choose another folder with OUT, or delete it"
-  fi
+# choose_precision: sets PRECISION, unless it is set, by GPUS, their number.
+choose_precision() {
+  PRECISION=${PRECISION:-$( ((GPUS > 0)) && echo fp16 || echo fp32)}
+  ((GPUS > 0)) || [[ $PRECISION == fp32 ]] || die "PRECISION=$PRECISION needs a GPU, and there is none: take fp32"
 }
 
-# show_progress: of the log of fairseq-train, the lines about updates and validation, without the logger's prefix.
+# show_progress: of the log of fairseq-train, the lines about updates and validation, and how many examples are too
+# long for the model, without the logger's prefix.
 show_progress() {
-  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p'
+  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p; s/^.*[|] ([0-9,]+ samples have invalid sizes)/  \1/p'
+}
+
+# hypotheses LOG H|D NUMBER: from the log of fairseq-generate its outputs 0 to NUMBER-1, in order, with (D) or
+# without (H) fairseq's detokenisation. A sentence longer than the model takes has none: its line is empty, so that
+# the lines are those of the test set.
+hypotheses() {
+  LC_ALL=C awk -v letter="$2-" -v number="$3" '
+    index($0, letter) == 1 {
+      id = substr($0, 3) + 0
+      sub(/^[^\t]*\t[^\t]*\t/, "")
+      output[id] = $0
+      found[id] = 1
+    }
+    END {
+      for (id = 0; id < number; id++) { print output[id]; missing += !(id in found) }
+      if (missing)
+        print missing " of " number " sentences are too long for the model: their lines are empty" >"/dev/stderr"
+    }' "$1"
 }
 
 # check_last_checkpoint DIR: fairseq copies checkpoint_last.pt to its place. Where a kill cut the copy short,

@@ -28,5 +28,5 @@ multi30k_sha256() { awk -v name="$1.$2.gz" '$2 == name {print $1}' <<<"$MULTI30K
 multi30k_text() {
   local gz=$OUT/download/$1.$2.gz
   fetch "$MULTI30K_URL/$1.$2.gz" "$gz" "$(multi30k_sha256 "$1" "$2")"
-  gzip -dc "$gz" >"$3" || die "$gz is damaged: delete it and start again"
+  gzip -dc "$gz" >"$3" || damaged "$gz"
 }
