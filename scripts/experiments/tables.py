@@ -17,7 +17,12 @@ from scripts.experiments.runs import best_point
 Systems = dict[str, list[Result]]
 Seconds = dict[str, float]
 
-PLAIN, RDROP, IN_TREE, PLAIN_FUSED = "plain", "ours, fused loss", "fairseq in-tree R-Drop", "ours, one pass"
+PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
+    "plain",
+    "ours, fused loss",
+    "fairseq in-tree R-Drop",
+    "ours, fused loss, 1 pass",
+)
 SACREBLEU, CHRF, LOWERCASED = "BLEU, sacreBLEU", "chrF2, sacreBLEU", "BLEU, tokenised, lowercased"
 # Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
 PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
