@@ -113,7 +113,7 @@ def average(paths: list[Path]) -> dict[str, Any]:
     sums = {name: t.to(torch.promote_types(t.dtype, torch.float64), copy=True) for name, t in first.items()}
     for path in paths[1:]:
         model = load_checkpoint(path)["model"]
-        for name in first.keys() | model.keys():
+        for name in {**first, **model}:
             mine, theirs = (_description(state.get(name)) for state in (first, model))
             if mine != theirs:
                 raise InputError(
