@@ -189,6 +189,14 @@ class Waiting:
         return Result(self.process.returncode, "", err)
 
 
+def is_running(process):
+    """A zombie, which nobody has waited for yet, is not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def parent_of(status):
     try:
         return int(status.read_text().rpartition(")")[2].split()[1])
@@ -223,7 +231,7 @@ def test_an_interrupt_leaves_no_file_and_no_process(folder, number, code):
     os.kill(waiting.process.pid, number)
     result = waiting.end()
     assert (result.code, result.err) == (code, "error: interrupted\n" if number == signal.SIGINT else "")
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert not any(map(is_running, children))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
@@ -234,3 +242,16 @@ def test_nohup_is_respected(folder):
     assert (
         "in/train.de and in/train.en do not have the same number of lines: 3000 and 2500" in waiting.end().err
     )
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_no_worker_outlives_its_script(folder):
+    """It held the other end of its own connection open, and waited there for ever."""
+    waiting = Waiting(folder)
+    children = waiting.children()
+    waiting.process.kill()
+    waiting.process.communicate(timeout=60)  # to the end of standard error, which the workers have as well
+    deadline = time.time() + 60
+    while any(map(is_running, children)):
+        assert time.time() < deadline
+        time.sleep(0.01)

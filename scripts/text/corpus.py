@@ -95,20 +95,29 @@ def prepare_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         cli.output_file(path)
 
 
-def _start(*arguments: Any) -> multiprocessing.Process:
-    process = multiprocessing.Process(target=_work, args=arguments, daemon=True)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # in the worker: the parent's to answer
+def _start(
+    make_function: Callable[[], Callable[..., Any]], processes: list[multiprocessing.Process]
+) -> Connection:
+    """A worker, noted in ``processes`` before any signal can be answered; the connection to it."""
+    ours, theirs = multiprocessing.Pipe()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     try:
+        process = multiprocessing.Process(target=_work, args=(make_function, theirs, ours), daemon=True)
         process.start()
+        processes.append(process)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return process
+    theirs.close()  # or the death of the worker would not be noticed
+    return ours
 
 
-def _work(make_function: Callable[[], Callable[..., Any]], connection: Connection) -> None:
-    """A worker: chunks in, their results out, until the connection is closed."""
+def _work(
+    make_function: Callable[[], Callable[..., Any]], connection: Connection, other_end: Connection
+) -> None:
+    """A worker: chunks in, their results out, until the script ends. The signals to it are the script's."""
+    other_end.close()  # or the end of the script would not be noticed
     function = make_function()
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, ConnectionError):
         while True:
             connection.send([function(*item) for item in connection.recv()])
 
@@ -139,9 +148,7 @@ def parallel_map(
             while (chunk := list(itertools.islice(items, CHUNK))) or waiting:
                 results: list[Any] = []
                 if chunk and len(waiting) < workers:
-                    connection, other_end = multiprocessing.Pipe()
-                    processes.append(_start(make_function, other_end))
-                    other_end.close()  # or a dead worker would not be noticed
+                    connection = _start(make_function, processes)
                 else:
                     connection = waiting.popleft()
                     results = connection.recv()
@@ -155,5 +162,5 @@ def parallel_map(
             raise cli.InputError(message) from None
         finally:
             for process in processes:
-                process.kill()  # it has nothing to lose, and one that has just begun may miss a SIGTERM
+                process.kill()  # it has nothing to lose, and answers no other signal
                 process.join()
