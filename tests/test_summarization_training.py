@@ -129,7 +129,7 @@ def test_bart_summarises_the_last_partial_batch_and_goes_on_after_a_kill(bart):
     assert "ROUGE-Lsum" in result.stdout
     whole = (folder / "test.hyp").read_text(encoding="utf-8")
     assert len(whole.splitlines()) == 7
-    assert json.loads((folder / "rouge.json").read_text())["signature"].split("|")[3] == "n:7"
+    assert "n:7" in json.loads((folder / "rouge.json").read_text())["signature"].split("|")
     (folder / "test.hyp").unlink()
     lines = whole.splitlines(keepends=True)
     (folder / "test.lines").write_text("".join([*lines[:3], "cut sho"]), encoding="utf-8")
