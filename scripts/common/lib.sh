@@ -97,7 +97,7 @@ setup_venv() {
     # fairseq is compiled, an isolated build would fetch one more.
     "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 cython numpy setuptools wheel \
       || die "pip could not install torch 2.13.0, see above"
-    "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation -e "${ROOT}[$extras]" \
+    "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
       || die "pip could not install the requirements of setup.py, see above"
     for extra; do touch "$stamp-$extra"; done
   fi
