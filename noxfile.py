@@ -26,7 +26,7 @@ HOSTS = [  # Python, requirements that come first
 def tests(session: nox.Session, requirements: list[str]) -> None:
     # pip < 24.1: newer ones refuse the metadata of what the official fairseq requires. No isolation: where
     # fairseq is compiled, it would fetch a torch of its own.
-    session.install(*requirements, "cython", "setuptools", "wheel")
+    session.install(*requirements, "cython", "numpy", "setuptools", "wheel")
     session.install(*requirements, "--no-build-isolation", "--editable=.[fairseq,test]")
     session.run(
         "pytest", *(f"tests/test_{name}.py" for name in NAMES), *session.posargs, env={"OMP_NUM_THREADS": "1"}
