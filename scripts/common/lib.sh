@@ -33,36 +33,71 @@ run_stage() {
   stage=
 }
 
-# supported_python: the interpreter for the virtual environment, $PYTHON or the first that has a fairseq build.
-supported_python() {
+# python_version PYTHON: prints it as 3.13; fails if PYTHON does not start.
+python_version() { "$1" -c 'import sys; print("{}.{}".format(*sys.version_info))' 2>/dev/null; }
+
+# find_python: prints the interpreter for the virtual environment, $PYTHON or the first that fairseq can be installed
+# with, those for which it has wheels before the others; nothing when there is none.
+find_python() {
   local python
-  for python in ${PYTHON:-python3.11 python3.12 python3.10 python3}; do
-    if "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
-      echo "$python"
-      return
-    fi
+  [[ -z ${PYTHON:-} ]] || { echo "$PYTHON"; return; }
+  for python in python3.11 python3.12 python3.13 python3.10 python3 python; do
+    [[ ! $(python_version "$python") =~ ^3\.1[0-3]$ ]] || { echo "$python"; return; }
   done
-  die "no Python with a fairseq build found (3.10 to 3.12; $(${PYTHON:-python3} --version 2>&1)):" \
-    "install Python 3.11 or name one with PYTHON=/path/to/python3.11"
 }
 
-# setup_venv EXTRA...: $VENV with this package, editable, and its extras, at the versions of constraints.txt, or
-# on Python 3.10 of constraints-3.10.txt. Does nothing when that has been done.
+# check_python PYTHON: dies, before anything is downloaded, unless fairseq can be installed with it.
+check_python() {
+  local version packages=() # Debian's, of what is not there
+  version=$(python_version "$1") || die "PYTHON: $1 does not start, or is no Python"
+  case $version in
+    3.11 | 3.12) ;; # fairseq has wheels
+    3.10 | 3.13)
+      command -v g++ >/dev/null || packages+=(g++)
+      [[ -e $("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h ]] \
+        || packages+=("python$version-dev")
+      ;;
+    *) die "there is no fairseq build for $1, Python $version: name one from 3.10 to 3.13 with PYTHON," \
+      "or a new folder for its environment with VENV" ;;
+  esac
+  "$1" -c 'import ensurepip' 2>/dev/null || packages+=("python$version-venv")
+  [[ ${#packages[@]} -eq 0 ]] \
+    || die "$1 lacks what the installation needs; on Debian or Ubuntu: apt-get install ${packages[*]}"
+}
+
+# create_venv: the virtual environment $VENV, by the Python of find_python or, without one, by uv.
+create_venv() {
+  local python
+  python=$(find_python)
+  if [[ -n $python ]]; then
+    check_python "$python"
+    "$python" -m venv "$VENV" || die "$python could not create $VENV, see above"
+  elif command -v uv >/dev/null; then
+    uv venv --quiet --seed --allow-existing --python 3.12 "$VENV" || die "uv could not create $VENV, see above"
+  else
+    die "no Python with a fairseq build is here (3.10 to 3.13): install one and name it with PYTHON=/path/to/python3," \
+      "or install uv, which brings its own (https://docs.astral.sh/uv)"
+  fi
+}
+
+# setup_venv EXTRA...: $VENV with fairseq, this package, editable, and its extras, at the versions of constraints.txt,
+# or of the file for its Python where there is one. Does nothing when that has been done.
 setup_venv() {
-  local extras stamp python extra constraints missing=
-  extras=$(IFS=,; echo "$*")
+  local extras stamp extra constraints missing=
+  extras=$(IFS=,; echo "fairseq,$*")
   stamp="$VENV/.installed-$(cat "$ROOT/setup.py" "$ROOT"/constraints*.txt | sha256sum | cut -c1-16)"
   for extra; do [[ -e $stamp-$extra ]] || missing=yes; done
   if [[ -n $missing ]]; then
-    python=$(supported_python)
+    # An interrupted creation leaves a Python without pip.
+    if "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then check_python "$VENV/bin/python"; else create_venv; fi
     say "installing into $VENV (once; needs a few minutes and up to 5 GB)"
-    [[ -x $VENV/bin/python ]] || "$python" -m venv "$VENV" || die "cannot create $VENV: is python3-venv installed?"
-    constraints=$ROOT/constraints.txt
-    "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || constraints=$ROOT/constraints-3.10.txt
-    # torch comes first: as somebody's dependency it may be a newer build with gigabytes of CUDA packages.
-    "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 \
+    constraints=$ROOT/constraints-$(python_version "$VENV/bin/python").txt
+    [[ -e $constraints ]] || constraints=$ROOT/constraints.txt
+    # torch comes first: as somebody's dependency it may be a newer build with gigabytes of CUDA packages, and where
+    # fairseq is compiled, an isolated build would fetch one more.
+    "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 cython numpy setuptools wheel \
       || die "pip could not install torch 2.13.0, see above"
-    "$VENV/bin/python" -m pip install --quiet -c "$constraints" -e "${ROOT}[$extras]" \
+    "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
       || die "pip could not install the requirements of setup.py, see above"
     for extra; do touch "$stamp-$extra"; done
   fi
