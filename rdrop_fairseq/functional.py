@@ -13,28 +13,15 @@ smoothing beside any masked class, which has to get eps / (V - 1). Masked in som
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from . import validation
 from .fused import Options, linear_rdrop_sums
-from .terms import log_softmax, pairwise_kl, reduce, smoothed_nll
+from .terms import RDropLoss, log_softmax, pairwise_kl, rdrop_loss_from_lprobs, reduce, smoothed_nll
 from .validation import CEReduction, KLReduction, Reduction
-
-
-class RDropLoss(NamedTuple):
-    """What the R-Drop losses return.
-
-    loss: the objective; the only member that carries a gradient
-    nll_loss: negative log-likelihood of the target, without label smoothing, mean over the passes
-    kl_loss: KL divergence, mean over the ordered pairs of passes, not multiplied by alpha
-    """
-
-    loss: Tensor
-    nll_loss: Tensor
-    kl_loss: Tensor
 
 
 def label_smoothed_nll_loss(
@@ -170,35 +157,6 @@ def rdrop_loss(
         ignore_index=ignore_index,
         ce_reduction=ce_reduction,
         reduction=reduction,
-    )
-
-
-def rdrop_loss_from_lprobs(
-    lprobs: Tensor,
-    target: Tensor,
-    *,
-    alpha: float,
-    passes: int,
-    label_smoothing: float,
-    ignore_index: int,
-    ce_reduction: CEReduction,
-    reduction: Reduction = "sum",
-) -> RDropLoss:
-    """:func:`rdrop_loss` for log-probabilities, which some models normalise themselves. Unchecked."""
-    ignored = target.eq(ignore_index)
-    lprobs = lprobs.unflatten(0, (passes, -1))  # (K * B, ..., V) -> (K, B, ..., V)
-    safe_target = target.masked_fill(ignored, 0).expand(lprobs.shape[:-1])
-    ce, nll = smoothed_nll(lprobs, safe_target, label_smoothing)
-    loss = ce.sum(0) if ce_reduction == "sum" else ce.mean(0)
-    if passes == 1:
-        kl = torch.zeros_like(loss)
-    else:
-        kl = pairwise_kl(lprobs)
-        loss = loss + alpha * kl if alpha > 0 else loss  # 0 times an infinite KL would be NaN
-    return RDropLoss(
-        loss=reduce(loss, ignored, reduction),
-        nll_loss=reduce(nll.detach().mean(0), ignored, reduction),
-        kl_loss=reduce(kl.detach(), ignored, reduction),
     )
 
 

@@ -34,15 +34,13 @@ from torch.autograd.function import once_differentiable
 
 from .compatibility import autocast_dtype, mm, nonzero_static
 from .precision import addmm_, to_product_dtype
+from .terms import UNREACHABLE, masked_losses
 
-# Bytes of a chunk's logits, and of those of its rows that the elementwise part takes at a time: on a
-# CPU these should stay in the cache, a GPU wants everything at once. A matrix product needs some rows to be
-# fast, whatever the vocabulary. Measured in docs/fused-loss.md.
+# Bytes of a chunk's logits, and of those of its rows that the elementwise part takes at a time: on a CPU
+# these should stay in the cache. A matrix product needs some rows to be fast: see docs/fused-loss.md.
 CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
 CHUNK_POSITIONS = 128  # at least
 BLOCK_BYTES = {"cpu": 2 << 20, "cuda": 512 << 20}
-
-UNREACHABLE = -1e30  # a logit without probability whose sums over classes and passes stay finite in fp32
 
 
 class Options(NamedTuple):
@@ -112,7 +110,7 @@ class LinearRDrop(torch.autograd.Function):
         grad_bias = torch.zeros_like(weight[:, 0], dtype=compute) if need_bias else None
         sums = weight.new_zeros(4, dtype=compute)
         if bias is not None:
-            masked_losses = _masked_losses(bias, options.label_smoothing)
+            of_masked = masked_losses(bias, options.label_smoothing)
             bias = bias.to(compute).clamp(min=UNREACHABLE)
 
         positions, padded = _positions(target.ne(options.ignore_index), options.max_positions)
@@ -139,7 +137,7 @@ class LinearRDrop(torch.autograd.Function):
                 flat_logits.copy_(mm(states, projection.t(), compute))
             if bias is not None:
                 logits += bias
-                sums += masked_losses[chunk_target].masked_fill(counts.eq(0).unsqueeze(1), 0.0).sum(0)
+                sums += of_masked[chunk_target].masked_fill(counts.eq(0).unsqueeze(1), 0.0).sum(0)
             for block in range(0, chunk.size(0), block_size):
                 rows = slice(block, block + block_size)
                 probs = probs_buffer[: logits[rows].size(0)]
@@ -246,14 +244,6 @@ def _positions(counted: Tensor, upper_bound: int | None) -> tuple[Tensor, bool]:
     size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
     torch._assert_async(counted.sum() <= size)
     return nonzero_static(counted, size), True
-
-
-def _masked_losses(bias: Tensor, label_smoothing: float) -> Tensor:
-    """(V, 4): inf in the objective and the NLL of a masked target; in every objective if it is smoothed."""
-    masked = bias < UNREACHABLE
-    infinite = masked | masked.any() if label_smoothing > 0 else masked
-    losses = torch.stack([infinite, masked, torch.zeros_like(masked), torch.zeros_like(masked)], dim=1)
-    return torch.zeros_like(losses, dtype=torch.float32).masked_fill(losses, torch.inf)
 
 
 def _rows(budget: dict[str, int], device: str, row_bytes: int) -> int:

@@ -1,9 +1,57 @@
-"""The terms of the objective per position, from log-probabilities, and their reduction over positions."""
+"""The objective and its terms per position, from log-probabilities, and their reduction over positions."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+from .validation import CEReduction, Reduction
+
+UNREACHABLE = -1e30  # a logit without probability whose sums over classes and passes stay finite in fp32
+
+
+class RDropLoss(NamedTuple):
+    """What the R-Drop losses return.
+
+    loss: the objective; the only member that carries a gradient
+    nll_loss: negative log-likelihood of the target, without label smoothing, mean over the passes
+    kl_loss: KL divergence, mean over the ordered pairs of passes, not multiplied by alpha
+    """
+
+    loss: Tensor
+    nll_loss: Tensor
+    kl_loss: Tensor
+
+
+def rdrop_loss_from_lprobs(
+    lprobs: Tensor,
+    target: Tensor,
+    *,
+    alpha: float,
+    passes: int,
+    label_smoothing: float,
+    ignore_index: int,
+    ce_reduction: CEReduction,
+    reduction: Reduction = "sum",
+) -> RDropLoss:
+    """:func:`functional.rdrop_loss` of log-probabilities, which some models make themselves. Unchecked."""
+    ignored = target.eq(ignore_index)
+    lprobs = lprobs.unflatten(0, (passes, -1))  # (K * B, ..., V) -> (K, B, ..., V)
+    safe_target = target.masked_fill(ignored, 0).expand(lprobs.shape[:-1])
+    ce, nll = smoothed_nll(lprobs, safe_target, label_smoothing)
+    loss = ce.sum(0) if ce_reduction == "sum" else ce.mean(0)
+    if passes == 1:
+        kl = torch.zeros_like(loss)
+    else:
+        kl = pairwise_kl(lprobs)
+        loss = loss + alpha * kl if alpha > 0 else loss  # 0 times an infinite KL would be NaN
+    return RDropLoss(
+        loss=reduce(loss, ignored, reduction),
+        nll_loss=reduce(nll.detach().mean(0), ignored, reduction),
+        kl_loss=reduce(kl.detach(), ignored, reduction),
+    )
 
 
 def log_softmax(logits: Tensor) -> Tensor:
@@ -52,3 +100,11 @@ def reduce(per_position: Tensor, ignored: Tensor, reduction: str) -> Tensor:
         return per_position
     total = per_position.sum()
     return total / ignored.logical_not().sum() if reduction == "mean" else total
+
+
+def masked_losses(bias: Tensor, label_smoothing: float) -> Tensor:
+    """(V, 4): inf in the objective and the NLL of a masked target; in every objective if it is smoothed."""
+    masked = bias < UNREACHABLE
+    infinite = masked | masked.any() if label_smoothing > 0 else masked
+    losses = torch.stack([infinite, masked, torch.zeros_like(masked), torch.zeros_like(masked)], dim=1)
+    return torch.zeros_like(losses, dtype=torch.float32).masked_fill(losses, torch.inf)
