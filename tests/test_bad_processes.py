@@ -166,7 +166,9 @@ class Waiting:
             "--workers",
             "100000",
         ]
-        self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, cwd=folder, stderr=subprocess.PIPE, text=True, preexec_fn=default_signals
+        )
         self.pipe = (folder / "in/train.en").open("w")
         self.pipe.write("the dog\n" * 2500)
         self.pipe.flush()
@@ -187,6 +189,12 @@ class Waiting:
         self.pipe.close()
         assert contents(self.folder / "out") == self.before
         return Result(self.process.returncode, "", err)
+
+
+def default_signals():
+    """In a new process: the tests may themselves run under nohup, or in the background of a shell."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def is_running(process):
