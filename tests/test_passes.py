@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 import torch
-from conftest import MODELS, NO_DROPOUT, PLAIN, SMALL, TRANSFORMER, Setup
+from conftest import MODELS, NO_DROPOUT, OFFICIAL, PLAIN, SMALL, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
@@ -27,9 +27,14 @@ LIGHTCONV = [
 @pytest.mark.parametrize("path", ["fused", "plain"])
 @pytest.mark.parametrize("passes", ["2", "3"])
 def test_separate_forwards_are_one_over_the_repeated_batch(data_bin, flags, path, passes):
-    """Without dropout: the same loss, log and gradients. (An lstm has no forward over a repeated batch.)"""
+    """Without dropout: the same loss, log and gradients. (An lstm has no forward over a repeated batch.)
+
+    lightconv had its attention dropout on, and torch 2.13 happened to draw the same numbers for both.
+    """
+    if OFFICIAL and flags is LIGHTCONV and path == "fused":
+        pytest.skip("no projection to fuse with")
     extra = ["--rdrop-loss", path, "--rdrop-passes", passes, "--report-accuracy"]
-    no_dropout = NO_DROPOUT if flags is TRANSFORMER else ["--dropout", "0"]
+    no_dropout = NO_DROPOUT if flags is TRANSFORMER else NO_DROPOUT[:4]  # it has no --activation-dropout
     concat = Setup(data_bin, [*flags, *no_dropout], extra=[*extra, "--rdrop-forward", "concat"])
     separate = Setup(data_bin, [*flags, *no_dropout], extra=[*extra, *SEPARATE])
     sample = concat.batch()
