@@ -86,7 +86,7 @@ class Experiment:
             "parameters": int(parameters.group(1).replace(",", "")) if parameters else None,
             "command": [f"{prepare} {pair}", f"{settings} {train}"],
             "patience": run.patience,
-            "commit": training.commit_file(self.workspace, run).read_text(encoding="utf-8"),
+            "commit": read_lines(training.commit_file(self.workspace, run))[0],
             "date": datetime.date.today().isoformat(),
             "hardware": f"one core of {provenance('cpu')['device'].split(',')[0]}, shared with other work",
             "versions": {"python": provenance("cpu")["python"]} | versions,
