@@ -74,7 +74,7 @@ def xsum_text(text):
         ("cnn_dm", "all_val.txt", b"\n \n", "the corpus has no text for val"),
         ("cnn_dm", STORIES, b"no archive", f"{STORIES} is damaged"),
         ("cnn_dm", STORIES, b"", f"{STORIES} is damaged"),
-        ("cnn_dm", STORIES, gzip.compress(b"no archive"), f"{STORIES} is damaged"),
+        ("cnn_dm", STORIES, gzip.compress(b"no archive", mtime=0), f"{STORIES} is damaged"),
         ("cnn_dm", STORIES, FOLDER, f"cannot read cnn_dm/{STORIES}: Is a directory"),
         ("cnn_dm", STORIES, None, f"cannot read cnn_dm/{STORIES}: No such file"),
         ("cnn_dm", STORIES, tar_bytes({"a/b.story": b"caf\xe9"}), "a/b.story is not UTF-8 at byte 3"),
