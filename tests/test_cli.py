@@ -17,39 +17,11 @@ pytest.importorskip("fairseq")
 PLUGIN = ["--user-dir", USER_DIR]
 RECIPE = [
     *TRANSFORMER,
-    *[
-        "--optimizer",
-        "adam",
-        "--lr",
-        "0.01",
-        "--lr-scheduler",
-        "fixed",
-        "--max-tokens",
-        "400",
-        "--label-smoothing",
-        "0.1",
-    ],
-    *[
-        "--no-epoch-checkpoints",
-        "--num-workers",
-        "0",
-        "--log-interval",
-        "1",
-        "--log-format",
-        "json",
-        "--seed",
-        "3",
-    ],
+    *"--optimizer adam --lr 0.01 --lr-scheduler fixed --max-tokens 400 --label-smoothing 0.1".split(),
+    *"--no-epoch-checkpoints --num-workers 0 --log-interval 1 --log-format json --seed 3".split(),
 ]
 RDROP = ["--criterion", "label_smoothed_cross_entropy_rdrop"]
-EVAL_BLEU = [
-    "--eval-bleu",
-    "--eval-bleu-args",
-    '{"beam": 1}',
-    "--eval-bleu-detok",
-    "space",
-    "--report-accuracy",
-]
+EVAL_BLEU = [*"--eval-bleu --eval-bleu-detok space --report-accuracy --eval-bleu-args".split(), '{"beam": 1}']
 
 
 def train(data, save_dir, *extra, check=True):
@@ -217,39 +189,6 @@ def test_hydra_train_in_bf16_with_everything_and_resume(data_bin, tmp_path):
         assert "R-Drop: 3 passes, fused loss" in out
         updates += [(r["num_updates"], r["rdrop_alpha"]) for r in records(out, "train_inner")]
     assert updates == [("1", "0"), ("2", "1.25"), ("3", "2.5"), ("4", "2.5")]
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        ("--rdrop-alpha -1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
-        ("--rdrop-alpha nan", "error: --rdrop-alpha must be a finite number >= 0, got nan"),
-        ("--rdrop-alpha 1e308", "error: --rdrop-alpha must be at most 1e+30, got 1e+308"),
-        ("--rdrop-ce-reduction max", "argument --rdrop-ce-reduction: invalid choice: 'max'"),
-        ("--user-dir /not/there", "FileNotFoundError: /not/there"),
-        (
-            "--rdrop-dropout 0.1,0.2 --dropout 0",
-            "error: --rdrop-dropout needs a model with dropout: set --dropout above 0",
-        ),
-        (
-            "--adaptive-softmax-cutoff 10,20",
-            "error: fairseq cannot train an adaptive softmax with label smoothing: "
-            "leave out --adaptive-softmax-cutoff",
-        ),
-    ],
-)
-def test_bad_values_end_with_one_line(data_bin, tmp_path, flags, message):
-    """Those that only the model contradicts too: they were a traceback, and a checkpoint crash.pt."""
-    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, *flags.split()]
-    result = run(*command, check=False)
-    assert result.returncode != 0
-    lines = result.stdout.strip().splitlines()
-    if lines[-1] == "terminate called without an active exception":  # C++, of a thread that reads data
-        lines.pop()
-    assert message in lines[-1]
-    if message.startswith("error:"):
-        assert "Traceback" not in result.stdout
-    assert not list(tmp_path.glob("*.pt"))
 
 
 def test_one_pass_logs_what_a_plain_run_logs(data_bin, tmp_path):

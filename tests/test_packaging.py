@@ -230,9 +230,7 @@ def test_interrupted_creation_is_made_good(machine, tmp_path):
     (tmp_path / "bin" / "g++").symlink_to("/bin/true")
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
     result = machine("setup_venv examples", PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null")
-    assert result.stdout.endswith(
-        "error: pip could not install torch 2.13.0, see above\n"
-    )  # nowhere to get it
+    assert result.stdout.endswith("error: pip could not install torch 2.13.0, see above\n")
     assert "No module named pip" not in result.stdout
     run(tmp_path / "venv" / "bin" / "python", "-m", "pip", "--version")
 
