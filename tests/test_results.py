@@ -85,7 +85,10 @@ def test_tables(systems):
         "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 | 36.50 ± 0.71 (best:1) | 2.15 ± 0.00 |"
         in text
     )
+    text = tables.pays_table(systems, SECONDS)
+    assert "| 29,000 | 7.0 M | 36.50 | 2.00, 2.15 | 39.00 | +2.50 |" in text
     del systems["rdrop-a2"]
+    assert "No two runs" in tables.pays_table(systems, SECONDS)
     assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
 
 

@@ -113,7 +113,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
         beam = Spread.of(r["scores"]["valid"][r["scores"]["average"]][SACREBLEU]["score"] for r in results)
         cells = [
             name,
-            "29,000" if results[0]["pairs"] == "all" else f"{int(results[0]['pairs']):,}",
+            _pairs(results[0]["pairs"]),
             f"{results[0]['parameters'] / 1e6:.1f} M",
             ", ".join(str(result["seed"]) for result in results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
@@ -126,7 +126,46 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
     return "\n".join(lines)
 
 
-BLOCKS = {"headline": headline, "test": test_table, "valid": valid_table}
+def pays_table(systems: Systems, seconds: Seconds) -> str:
+    """For each size of data and model, the best plain system on valid and the best with R-Drop."""
+    lines = [
+        "| pairs | parameters | plain: BLEU | nll on train, valid | R-Drop: BLEU | R-Drop minus plain |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (pairs, parameters), names in _sizes(systems).items():
+        by_criterion: Systems = {}
+        for name in sorted(names, key=lambda name: mean_valid(systems[name])):
+            by_criterion[systems[name][0]["criterion"]] = systems[name]
+        if len(by_criterion) == 2:
+            plain, rdrop = by_criterion["plain"], by_criterion["rdrop"]
+            best = [best_point(result["curve"]) for result in plain]
+            nll = [statistics.mean(point[key] for point in best) for key in ("train_nll", "nll")]
+            bleu = mean_valid(plain), mean_valid(rdrop)
+            lines.append(
+                f"| {_pairs(pairs)} | {parameters / 1e6:.1f} M | {bleu[0]:.2f} | {nll[0]:.2f}, {nll[1]:.2f} "
+                f"| {bleu[1]:.2f} | {bleu[1] - bleu[0]:+.2f} |"
+            )
+    return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
+
+
+def mean_valid(results: list[Result]) -> float:
+    """Of the form that is best on valid, at beam 5."""
+    return statistics.mean(r["scores"]["valid"][r["scores"]["average"]][SACREBLEU]["score"] for r in results)
+
+
+def _sizes(systems: Systems) -> dict[tuple[str, int], list[str]]:
+    """{(pairs, parameters): systems}, in the order of runs.csv."""
+    sizes: dict[tuple[str, int], list[str]] = {}
+    for name, results in systems.items():
+        sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), []).append(name)
+    return sizes
+
+
+def _pairs(pairs: str) -> str:
+    return "29,000" if pairs == "all" else f"{int(pairs):,}"
+
+
+BLOCKS = {"headline": headline, "test": test_table, "valid": valid_table, "pays": pays_table}
 
 
 def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
