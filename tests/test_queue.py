@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30
 
 from scripts.common.cli import InputError
 from scripts.experiments.runs import COLUMNS, best_point, curve, read_runs
+from scripts.experiments.training import LEADER
 
 pytest.importorskip("fairseq")
 
@@ -90,6 +92,16 @@ def test_patience_ends_a_run(finished):
     best = [p["update"] for p in points if p["bleu"] == max(q["bleu"] for q in points)]
     assert points[-1]["update"] - best[0] >= 8
     assert points[-2]["update"] - best[0] < 8
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel has no autogroups")
+def test_a_training_has_the_lowest_priority_among_all_sessions():
+    """nice orders the processes of one session, and a training is a session of its own."""
+    leader = ["bash", "-c", LEADER, "training", "cat", "/proc/self/autogroup"]
+    with subprocess.Popen(
+        leader, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout.read().endswith("nice 19\n")
 
 
 def commands():

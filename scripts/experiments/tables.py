@@ -41,6 +41,11 @@ def scores(results: list[Result], test: str, metric: str) -> Spread:
     return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
 
 
+def valid_scores(results: list[Result]) -> Spread:
+    """BLEU on valid at beam 5, of the checkpoint or average that is best there."""
+    return Spread.of(r["scores"]["valid"][r["scores"]["average"]][SACREBLEU]["score"] for r in results)
+
+
 def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
     """Of each seed's difference."""
     pairs = zip(ours, theirs, strict=True)
@@ -110,7 +115,6 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, results in systems.items():
         best = [best_point(result["curve"]) for result in results]
-        beam = Spread.of(r["scores"]["valid"][r["scores"]["average"]][SACREBLEU]["score"] for r in results)
         cells = [
             name,
             _pairs(results[0]["pairs"]),
@@ -118,7 +122,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
             ", ".join(str(result["seed"]) for result in results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
             Spread.of(point["bleu"] for point in best),
-            f"{beam} ({', '.join(sorted({result['scores']['average'] for result in results}))})",
+            f"{valid_scores(results)} ({', '.join(sorted({result['scores']['average'] for result in results}))})",
             Spread.of(point["nll"] for point in best),
             Spread.of(point["train_nll"] for point in best),
         ]
@@ -134,23 +138,18 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
     ]
     for (pairs, parameters), names in _sizes(systems).items():
         by_criterion: Systems = {}
-        for name in sorted(names, key=lambda name: mean_valid(systems[name])):
+        for name in sorted(names, key=lambda name: valid_scores(systems[name])):
             by_criterion[systems[name][0]["criterion"]] = systems[name]
         if len(by_criterion) == 2:
             plain, rdrop = by_criterion["plain"], by_criterion["rdrop"]
             best = [best_point(result["curve"]) for result in plain]
             nll = [statistics.mean(point[key] for point in best) for key in ("train_nll", "nll")]
-            bleu = mean_valid(plain), mean_valid(rdrop)
+            bleu = valid_scores(plain).mean, valid_scores(rdrop).mean
             lines.append(
                 f"| {_pairs(pairs)} | {parameters / 1e6:.1f} M | {bleu[0]:.2f} | {nll[0]:.2f}, {nll[1]:.2f} "
                 f"| {bleu[1]:.2f} | {bleu[1] - bleu[0]:+.2f} |"
             )
     return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
-
-
-def mean_valid(results: list[Result]) -> float:
-    """Of the form that is best on valid, at beam 5."""
-    return statistics.mean(r["scores"]["valid"][r["scores"]["average"]][SACREBLEU]["score"] for r in results)
 
 
 def _sizes(systems: Systems) -> dict[tuple[str, int], list[str]]:

@@ -12,7 +12,11 @@ from scripts.experiments.workspace import TRANSLATION, Workspace, on_core
 
 POLL_SECONDS = 2
 # The training is a session of its own, killed when its standard input ends: closed by the queue, or with it.
-LEADER = 'exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null'
+# Where Linux groups processes by session, nice counts within a session only: autogroup has the session's own.
+LEADER = """
+{ echo 19 >/proc/self/autogroup; } 2>/dev/null
+exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null
+"""
 
 
 def settings(run: Run) -> dict[str, str]:
