@@ -122,7 +122,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
             ", ".join(str(result["seed"]) for result in results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
             Spread.of(point["bleu"] for point in best),
-            f"{valid_scores(results)} ({', '.join(sorted({result['scores']['average'] for result in results}))})",
+            f"{valid_scores(results)} ({', '.join(sorted({r['scores']['average'] for r in results}))})",
             Spread.of(point["nll"] for point in best),
             Spread.of(point["train_nll"] for point in best),
         ]
