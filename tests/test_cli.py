@@ -15,10 +15,12 @@ from conftest import OFFICIAL, TRANSFORMER, USER_DIR, run
 pytest.importorskip("fairseq")
 
 PLUGIN = ["--user-dir", USER_DIR]
+# No buffer: its thread, still at work when a training of a few updates ends, can abort the interpreter.
 RECIPE = [
     *TRANSFORMER,
     *"--optimizer adam --lr 0.01 --lr-scheduler fixed --max-tokens 400 --label-smoothing 0.1".split(),
-    *"--no-epoch-checkpoints --num-workers 0 --log-interval 1 --log-format json --seed 3".split(),
+    *"--no-epoch-checkpoints --num-workers 0 --data-buffer-size 0 --seed 3".split(),
+    *"--log-interval 1 --log-format json".split(),
 ]
 RDROP = ["--criterion", "label_smoothed_cross_entropy_rdrop"]
 EVAL_BLEU = [*"--eval-bleu --eval-bleu-detok space --report-accuracy --eval-bleu-args".split(), '{"beam": 1}']

@@ -207,11 +207,13 @@ def test_the_named_python_is_used_or_refused(machine, tmp_path, version, message
 
 def test_an_environment_of_another_python_is_refused(machine, tmp_path):
     """pip said that it could not find torch 2.13.0."""
-    python(tmp_path / "venv" / "bin" / "python", "3.9")
+    python(
+        tmp_path / "venv" / "bin" / "python", "3.14"
+    )  # pip runs, as it does not where it takes 3.13 for 3.9
     result = machine("setup_venv examples")
     assert result.returncode == 1
     assert result.stdout.startswith(
-        f"error: there is no fairseq build for {tmp_path}/venv/bin/python, Python 3.9: "
+        f"error: there is no fairseq build for {tmp_path}/venv/bin/python, Python 3.14: "
     )
     assert result.stdout.count("\n") == 1
 
