@@ -101,7 +101,7 @@ def test_a_training_has_the_lowest_priority_among_all_sessions():
     with subprocess.Popen(
         leader, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert process.stdout.read().endswith("nice 19\n")
+        assert process.stdout.readline().endswith("nice 19\n")
 
 
 def commands():
