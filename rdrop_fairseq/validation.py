@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import operator
-import sys
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, Literal, get_args
@@ -42,11 +42,15 @@ def check_integer(name: str, value: Any, low: int, high: int = 2**63 - 1, or_non
     return number
 
 
-def check_real(name: str, value: Any, wanted: str, inside: Callable[[Any], bool]) -> float:
+def check_real(name: str, value: Any, wanted: str, inside: Callable[[float], bool]) -> float:
     """A number of Python or numpy; no tensor, whose gradient would be lost."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not inside(value):
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:  # an integer or a fraction
+        number = math.nan
+    if not inside(number):  # as nothing is of nan
         raise ValueError(f"{name} must be {wanted}, got {_shown(value)}")
-    return float(value)
+    return number
 
 
 def check_epsilon(name: str, value: Any) -> float:
@@ -58,7 +62,7 @@ def check_rdrop_options(
 ) -> tuple[float, int, float]:
     """The options that every R-Drop loss and the criterion share; returns the numbers as Python's own."""
     check_choice("ce_reduction", ce_reduction, CEReduction)
-    check_real("alpha", alpha, "a finite number >= 0", lambda x: 0 <= x <= sys.float_info.max)
+    check_real("alpha", alpha, "a finite number >= 0", lambda x: 0 <= x < math.inf)
     return (
         check_real("alpha", alpha, f"at most {MAX_ALPHA:g}", lambda x: x <= MAX_ALPHA),
         check_integer("passes", passes, 1),
