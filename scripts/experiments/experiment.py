@@ -47,15 +47,14 @@ class Experiment:
         _say(run, f"BLEU {best['bleu']} on valid after {best['update']} of {points[-1]['update']} updates")
         scores = scoring.evaluate(self.workspace, run, len(points), core)
         self._write(run, self._describe(run, points, scores))
-        self._prune(run, scores["average"])
+        self._prune(run)
         _say(run, "done")
 
     def compare(self, run: Run, baseline: Run) -> None:
         """Adds the p-values of the test sets to a result that has none yet."""
         result = self.result(run)
         if "against" not in result["scores"]:
-            averages = {r: self.result(r)["scores"]["average"] for r in (run, baseline)}
-            tests = scoring.compare(self.workspace, averages)
+            tests = scoring.compare(self.workspace, run, baseline)
             result["scores"]["against"] = {"run": baseline.name, "test": tests}
             self._write(run, result)
 
@@ -96,21 +95,14 @@ class Experiment:
             "scores": scores,
         }
 
-    def _prune(self, run: Run, average: str) -> None:
-        """Leaves the best checkpoint and, as long as the test sets are not scored, those of the average."""
+    def _prune(self, run: Run) -> None:
+        """Leaves the best checkpoint and, as long as the test sets are not scored, those to be averaged."""
         folder = self.workspace.checkpoints(run)
-        needed = {"checkpoint_best.pt"}
-        if average.startswith("last:") and not run.test:
-            ends = [
-                path.name
-                for path in folder.glob("checkpoint*.pt")
-                if re.fullmatch(r"checkpoint\d+", path.stem)
-            ]
-            ends.sort(key=lambda name: int(re.sub(r"\D", "", name)))
-            needed |= set(ends[-int(average.removeprefix("last:")) :])
-        for path in folder.glob("checkpoint*.pt"):
-            if path.name not in needed:
-                path.unlink()
+        needed = {folder / "checkpoint_best.pt"}
+        if not run.test:
+            needed |= set(folder.glob("checkpoint[0-9]*.pt"))
+        for path in {*folder.glob("checkpoint*.pt")} - needed:
+            path.unlink()
 
 
 def _version(package: str) -> str | None:

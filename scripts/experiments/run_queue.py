@@ -3,9 +3,9 @@
 
 A run is trained by examples/translation/train.sh, for max_update updates, or until its BLEU on valid has not
 improved for ``patience`` updates; scored by evaluate.sh on valid, as the best checkpoint and as averages of
-the last 5 and 10; and, with test "yes", on the test sets, in the form that is best on valid. Curve and scores
-are in RESULTS/SYSTEM-SEED.json, all that is needed afterwards. Stopped at any time, by whatever signal, the
-same command goes on from the last checkpoints. LOCAL_FILES, DOWNLOADER, VENV: as for prepare-multi30k.sh.
+the last 5 and 10; and, where the list says so, on the test sets. Curve and scores are in
+RESULTS/SYSTEM-SEED.json, all that is needed afterwards. Stopped at any time, by whatever signal, the same
+command goes on from the last checkpoints. LOCAL_FILES, DOWNLOADER, VENV: as for prepare-multi30k.sh.
 """
 
 import csv

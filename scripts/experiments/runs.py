@@ -9,7 +9,8 @@ The list is a CSV file, a training a line:
     max_update  updates at most
     patience    updates without a better BLEU on valid after which a training ends
     baseline    system to compare with on the test sets, at the same seed
-    test        yes: score the test sets; no: valid is all that this run may see
+    test        no: valid is all that this run may see; else what the test sets are scored with, as AVERAGE
+                of evaluate.sh (last:10), of a run and its baseline the same
     flags       for fairseq-train, after the recipe's
 """
 
@@ -36,6 +37,7 @@ COLUMNS = [
     "test",
     "flags",
 ]
+AVERAGES = ("best:1", "last:5", "last:10")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Run:
     max_update: int
     patience: int
     baseline: str
-    test: bool
+    test: str  # empty for no
     flags: tuple[str, ...]
 
     @property
@@ -75,13 +77,15 @@ def read_runs(path: Path) -> list[Run]:
             raise InputError(
                 f"{path}: {run.name} has the baseline {run.baseline}-{run.seed}, which is not there"
             )
+        if run.test and run.baseline and runs[names.index(f"{run.baseline}-{run.seed}")].test != run.test:
+            raise InputError(f"{path}: {run.name} and its baseline must have the same test")
     return runs
 
 
 def _run(line: dict[str, str]) -> Run:
     if None in line or None in line.values():
         raise ValueError(f"expected {len(COLUMNS)} values")
-    choices = {"criterion": ("plain", "rdrop"), "test": ("yes", "no")}
+    choices = {"criterion": ("plain", "rdrop"), "test": ("no", *AVERAGES)}
     for name, values in choices.items():
         if line[name] not in values:
             raise ValueError(f"{name} must be {' or '.join(values)}, got {line[name]!r}")
@@ -98,7 +102,7 @@ def _run(line: dict[str, str]) -> Run:
         integer(1)(line["max_update"]),
         integer(1)(line["patience"]),
         line["baseline"],
-        line["test"] == "yes",
+        "" if line["test"] == "no" else line["test"],
         tuple(shlex.split(line["flags"])),
     )
 

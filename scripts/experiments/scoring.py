@@ -1,22 +1,21 @@
-"""A run's scores, by evaluate.sh: on valid as checkpoint and averages, on test sets as the best of these."""
+"""A run's scores, by evaluate.sh: on valid as checkpoint and as averages, on test sets as runs.csv has it."""
 
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from scripts.experiments.runs import Run
+from scripts.experiments.runs import AVERAGES, Run
 from scripts.experiments.workspace import ROOT, TRANSLATION, Workspace, on_core
 
 SCORE = ROOT / "scripts" / "scoring" / "score_translation.py"
 TESTS = {"test": "Flickr 2016", "test1": "Flickr 2017", "test2": "MSCOCO 2017"}
-AVERAGES = ("best:1", "last:5", "last:10")
 
 Scores = dict[str, dict[str, Any]]  # {metric: {score, signature[, baseline, p_value]}}
 
 
 def evaluate(workspace: Workspace, run: Run, epochs: int, core: int) -> dict[str, Any]:
-    """{"average": the best on valid, "valid": {average: Scores}[, "test": {test set: Scores}]}
+    """{"valid": {average: Scores}[, "average": run.test, "test": {test set: Scores}]}
 
     epochs: of the training, of which there has to be a checkpoint for each to be averaged.
     """
@@ -30,19 +29,17 @@ def evaluate(workspace: Workspace, run: Run, epochs: int, core: int) -> dict[str
         return _score(workspace, run, subset, [out])
 
     valid = {a: scores("valid", a) for a in AVERAGES if int(a.split(":")[1]) <= epochs}
-    best = max(valid, key=lambda average: valid[average]["BLEU, sacreBLEU"]["score"])
-    result: dict[str, Any] = {"average": best, "valid": valid}
-    if run.test:
-        result["test"] = {name: scores(subset, best) for subset, name in TESTS.items()}
-    return result
+    if not run.test:
+        return {"valid": valid}
+    test = {name: scores(subset, run.test) for subset, name in TESTS.items()}
+    return {"valid": valid, "average": run.test, "test": test}
 
 
-def compare(workspace: Workspace, averages: dict[Run, str]) -> dict[str, Scores]:
-    """{test set: Scores with p-values} of the first of two runs against the second, averaged as given."""
-    run = next(iter(averages))
+def compare(workspace: Workspace, run: Run, baseline: Run) -> dict[str, Scores]:
+    """{test set: Scores with p-values}"""
     return {
         name: _score(
-            workspace, run, subset, [workspace.evaluation(r, subset, a) for r, a in averages.items()]
+            workspace, run, subset, [workspace.evaluation(r, subset, r.test) for r in (run, baseline)]
         )
         for subset, name in TESTS.items()
     }

@@ -12,7 +12,7 @@ from scripts.experiments.evidence import (
     best_so_far,
     mean_at,
 )
-from scripts.experiments.runs import best_point
+from scripts.experiments.runs import AVERAGES, best_point
 
 Systems = dict[str, list[Result]]
 Seconds = dict[str, float]
@@ -24,6 +24,7 @@ PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
     "ours, fused loss, 1 pass",
 )
 SACREBLEU, CHRF, LOWERCASED = "BLEU, sacreBLEU", "chrF2, sacreBLEU", "BLEU, tokenised, lowercased"
+NAMES = ("best checkpoint", "last 5 averaged", "last 10 averaged")  # of AVERAGES
 # Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
 PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
 NOTHING = "No run has been scored on the test sets yet."
@@ -41,9 +42,9 @@ def scores(results: list[Result], test: str, metric: str) -> Spread:
     return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
 
 
-def valid_scores(results: list[Result]) -> Spread:
-    """BLEU on valid at beam 5, of the checkpoint or average that is best there."""
-    return Spread.of(r["scores"]["valid"][r["scores"]["average"]][SACREBLEU]["score"] for r in results)
+def valid_scores(results: list[Result], average: str) -> Spread:
+    """BLEU on valid at beam 5."""
+    return Spread.of(result["scores"]["valid"][average][SACREBLEU]["score"] for result in results)
 
 
 def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
@@ -111,7 +112,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
     if not systems:
         return "No run is done yet."
     columns = ["system", "pairs", "parameters", "seeds", "updates to the best", "BLEU, greedy"]
-    columns += ["BLEU, beam 5, averaged as chosen", "nll", "train nll"]
+    columns += [f"BLEU, beam 5: {NAMES[0]}", *NAMES[1:], "nll", "train nll"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, results in systems.items():
         best = [best_point(result["curve"]) for result in results]
@@ -122,7 +123,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
             ", ".join(str(result["seed"]) for result in results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
             Spread.of(point["bleu"] for point in best),
-            f"{valid_scores(results)} ({', '.join(sorted({r['scores']['average'] for r in results}))})",
+            *(valid_scores(results, average) for average in AVERAGES),
             Spread.of(point["nll"] for point in best),
             Spread.of(point["train_nll"] for point in best),
         ]
@@ -131,25 +132,30 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
 
 
 def pays_table(systems: Systems, seconds: Seconds) -> str:
-    """For each size of data and model, the best plain system on valid and the best with R-Drop."""
-    lines = [
-        "| pairs | parameters | plain: BLEU | nll on train, valid | R-Drop: BLEU | R-Drop minus plain |",
-        "|---|---|---|---|---|---|",
-    ]
+    """For each size of data and model, the best plain system on valid and the best with R-Drop.
+
+    Best in the mean of best checkpoint and averages.
+    """
+    gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
+    columns = ["pairs", "parameters", "plain", "its nll on train, on valid", "R-Drop", *gains]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for (pairs, parameters), names in _sizes(systems).items():
-        by_criterion: Systems = {}
-        for name in sorted(names, key=lambda name: valid_scores(systems[name])):
-            by_criterion[systems[name][0]["criterion"]] = systems[name]
-        if len(by_criterion) == 2:
-            plain, rdrop = by_criterion["plain"], by_criterion["rdrop"]
-            best = [best_point(result["curve"]) for result in plain]
-            nll = [statistics.mean(point[key] for point in best) for key in ("train_nll", "nll")]
-            bleu = valid_scores(plain).mean, valid_scores(rdrop).mean
-            lines.append(
-                f"| {_pairs(pairs)} | {parameters / 1e6:.1f} M | {bleu[0]:.2f} | {nll[0]:.2f}, {nll[1]:.2f} "
-                f"| {bleu[1]:.2f} | {bleu[1] - bleu[0]:+.2f} |"
-            )
+        best: dict[str, str] = {}
+        for name in sorted(names, key=lambda name: statistics.mean(_valid_means(systems[name]))):
+            best[systems[name][0]["criterion"]] = name
+        if len(best) == 2:
+            plain, rdrop = systems[best["plain"]], systems[best["rdrop"]]
+            points = [best_point(result["curve"]) for result in plain]
+            nll = [statistics.mean(point[key] for point in points) for key in ("train_nll", "nll")]
+            differences = [b - a for a, b in zip(_valid_means(plain), _valid_means(rdrop), strict=True)]
+            cells = [_pairs(pairs), f"{parameters / 1e6:.1f} M", best["plain"], f"{nll[0]:.2f}, {nll[1]:.2f}"]
+            cells += [best["rdrop"], *(f"{difference:+.2f}" for difference in differences)]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
+
+
+def _valid_means(results: list[Result]) -> list[float]:
+    return [valid_scores(results, average).mean for average in AVERAGES]
 
 
 def _sizes(systems: Systems) -> dict[tuple[str, int], list[str]]:

@@ -1,5 +1,6 @@
 """A training of the queue, by train.sh, which resumes by itself."""
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -46,6 +47,7 @@ def train(workspace: Workspace, run: Run, core: int) -> None:
     if not commit_file(workspace, run).exists():
         with replacing(commit_file(workspace, run)) as file:
             file.write(provenance("cpu")["commit"])
+    _go_back_to_what_is_logged(workspace, run)
     log = workspace.folder / f"{run.name}.log"
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -62,6 +64,22 @@ def train(workspace: Workspace, run: Run, core: int) -> None:
     # Leaving the block has closed the standard input of the training, and waited for it.
     if not is_trained(workspace, run):
         raise InputError(f"the training failed, see {log}")
+
+
+def _go_back_to_what_is_logged(workspace: Workspace, run: Run) -> None:
+    """fairseq saves an epoch's checkpoint before it logs its training: killed in between, it does it again."""
+    folder = workspace.checkpoints(run)
+    epochs = len(curve(workspace.training_log(run), run.patience)[0])
+    if not (folder / f"checkpoint{epochs + 1}.pt").exists():
+        return
+    last = folder / "checkpoint_last.pt"
+    if epochs == 0:
+        for path in folder.glob("checkpoint*.pt"):
+            path.unlink()
+    else:
+        part = last.with_suffix(".part")
+        shutil.copyfile(folder / f"checkpoint{epochs}.pt", part)
+        part.replace(last)
 
 
 def commit_file(workspace: Workspace, run: Run) -> Path:
