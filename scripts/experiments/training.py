@@ -67,7 +67,7 @@ def train(workspace: Workspace, run: Run, core: int) -> None:
 
 
 def _go_back_to_what_is_logged(workspace: Workspace, run: Run) -> None:
-    """fairseq saves an epoch's checkpoint before it logs its training: killed in between, it does it again."""
+    """fairseq saves an epoch before it logs its training: killed in between, it does that epoch again."""
     folder = workspace.checkpoints(run)
     epochs = len(curve(workspace.training_log(run), run.patience)[0])
     if not (folder / f"checkpoint{epochs + 1}.pt").exists():
