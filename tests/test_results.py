@@ -87,7 +87,13 @@ def test_tables(systems):
         "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 "
         "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |" in text
     )
+    early = systems["rdrop-a5"] = [result("rdrop-a5", 1, [40], 41.0, "plain-d0.3")]
+    del early[0]["scores"]["valid"]["last:10"]  # cut off after fewer epochs
+    assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in tables.valid_table(
+        systems, SECONDS
+    )
     text = tables.pays_table(systems, SECONDS)
+    del systems["rdrop-a5"]
     assert "| 29,000 | 7.0 M | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |" in text
     del systems["rdrop-a2"]
     assert "No two runs" in tables.pays_table(systems, SECONDS)

@@ -42,9 +42,11 @@ def scores(results: list[Result], test: str, metric: str) -> Spread:
     return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
 
 
-def valid_scores(results: list[Result], average: str) -> Spread:
-    """BLEU on valid at beam 5."""
-    return Spread.of(result["scores"]["valid"][average][SACREBLEU]["score"] for result in results)
+def valid_scores(results: list[Result]) -> list[Spread]:
+    """BLEU on valid at beam 5, for each of AVERAGES for which the trainings had enough epochs."""
+    valid = [result["scores"]["valid"] for result in results]
+    averages = [average for average in AVERAGES if all(average in scores for scores in valid)]
+    return [Spread.of(scores[average][SACREBLEU]["score"] for scores in valid) for average in averages]
 
 
 def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
@@ -116,6 +118,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, results in systems.items():
         best = [best_point(result["curve"]) for result in results]
+        bleu = [str(spread) for spread in valid_scores(results)]
         cells = [
             name,
             _pairs(results[0]["pairs"]),
@@ -123,7 +126,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
             ", ".join(str(result["seed"]) for result in results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
             Spread.of(point["bleu"] for point in best),
-            *(valid_scores(results, average) for average in AVERAGES),
+            *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
             Spread.of(point["nll"] for point in best),
             Spread.of(point["train_nll"] for point in best),
         ]
@@ -134,28 +137,25 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
 def pays_table(systems: Systems, seconds: Seconds) -> str:
     """For each size of data and model, the best plain system on valid and the best with R-Drop.
 
-    Best in the mean of best checkpoint and averages.
+    Best in the mean of best checkpoint and averages, of the systems that have all of them.
     """
     gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
     columns = ["pairs", "parameters", "plain", "its nll on train, on valid", "R-Drop", *gains]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for (pairs, parameters), names in _sizes(systems).items():
+        means = {name: [spread.mean for spread in valid_scores(systems[name])] for name in names}
+        complete = [name for name in names if len(means[name]) == len(AVERAGES)]
         best: dict[str, str] = {}
-        for name in sorted(names, key=lambda name: statistics.mean(_valid_means(systems[name]))):
+        for name in sorted(complete, key=lambda name: sum(means[name])):
             best[systems[name][0]["criterion"]] = name
         if len(best) == 2:
-            plain, rdrop = systems[best["plain"]], systems[best["rdrop"]]
-            points = [best_point(result["curve"]) for result in plain]
+            points = [best_point(result["curve"]) for result in systems[best["plain"]]]
             nll = [statistics.mean(point[key] for point in points) for key in ("train_nll", "nll")]
-            differences = [b - a for a, b in zip(_valid_means(plain), _valid_means(rdrop), strict=True)]
+            pairs_of_means = zip(means[best["plain"]], means[best["rdrop"]], strict=True)
             cells = [_pairs(pairs), f"{parameters / 1e6:.1f} M", best["plain"], f"{nll[0]:.2f}, {nll[1]:.2f}"]
-            cells += [best["rdrop"], *(f"{difference:+.2f}" for difference in differences)]
+            cells += [best["rdrop"], *(f"{rdrop - plain:+.2f}" for plain, rdrop in pairs_of_means)]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
-
-
-def _valid_means(results: list[Result]) -> list[float]:
-    return [valid_scores(results, average).mean for average in AVERAGES]
 
 
 def _sizes(systems: Systems) -> dict[tuple[str, int], list[str]]:
