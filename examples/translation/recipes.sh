@@ -44,7 +44,7 @@ recipe() {
         --encoder-normalize-before --decoder-normalize-before)
       TRAINING+=(--lr 2e-3 --warmup-updates 1000 --weight-decay 0.0 --keep-last-epochs 10 --keep-best-checkpoints 1
         --max-tokens-valid 8000 --update-epoch-batch-itr True) # a resumed run has the batches of one that was not
-      TOKENS_PER_UPDATE=1024 DEFAULT_MAX_TOKENS=1024 DEFAULT_ALPHA=2 DEFAULT_MAX_UPDATE=14000 VALIDATION_BEAM=1
+      TOKENS_PER_UPDATE=1024 DEFAULT_MAX_TOKENS=1024 DEFAULT_ALPHA=1 DEFAULT_MAX_UPDATE=14000 VALIDATION_BEAM=1
       AVERAGE=last:10
       DECODING=(--beam 5 --lenpen 1.0)
       SCORING=()
