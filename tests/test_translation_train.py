@@ -53,9 +53,9 @@ def test_both_criterions_train_and_a_rerun_does_nothing(env, trained):
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     train("--max-epoch", "2", **env, OUT=str(folder))
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    result = train("--max-epoch", "2", **env, OUT=str(folder), ALPHA="1", check=False)
+    result = train("--max-epoch", "2", **env, OUT=str(folder), ALPHA="2", check=False)
     assert result.returncode == 1
-    assert f"{folder} was made with other settings (ALPHA=2)" in result.stdout
+    assert f"{folder} was made with other settings (ALPHA=1)" in result.stdout
 
 
 def test_evaluation_of_two_systems(env, trained):
