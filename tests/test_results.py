@@ -11,6 +11,7 @@ pytest.importorskip("matplotlib")
 
 from scripts.experiments import evidence, tables
 from scripts.experiments.evidence import Spread, ahead_for_good
+from scripts.experiments.figure import draw
 from scripts.experiments.runs import AVERAGES
 
 BUILD = ROOT / "scripts" / "experiments" / "build_results.py"
@@ -40,6 +41,7 @@ def result(system, seed, bleus, test_bleu, against=None):
         "parameters": 7_000_000,
         "curve": curve,
         "scores": scores,
+        "baseline": against or "",
     }
 
 
@@ -79,8 +81,8 @@ def test_tables(systems):
     assert "(39.00 ± 1.41 against 36.50 ± 0.71" in text
     assert "2.00 times as long. At equal time it is ahead for good after 6 minutes" in text
     text = tables.test_table(systems, SECONDS)
-    assert "| Flickr 2016 | plain-d0.3 | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
-    assert "| Flickr 2016 | rdrop-a2 | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
+    assert "| Flickr 2016 | plain | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
+    assert "| Flickr 2016 | R-Drop | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
     text = tables.valid_table(systems, SECONDS)
     assert (
@@ -92,17 +94,38 @@ def test_tables(systems):
     assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in tables.valid_table(
         systems, SECONDS
     )
-    text = tables.pays_table(systems, SECONDS)
-    del systems["rdrop-a5"]
-    assert "| 29,000 | 7.0 M | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |" in text
-    del systems["rdrop-a2"]
+    pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
+    assert pays in tables.pays_table(systems, SECONDS)  # the tested pair, though another is higher on valid
+    for name in ("rdrop-a2", "rdrop-a5"):
+        for each in systems[name]:
+            del each["scores"]["against"]
+    assert pays in tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
+    del systems["rdrop-a5"], systems["rdrop-a2"]
     assert "No two runs" in tables.pays_table(systems, SECONDS)
     assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
 
 
+def test_seeds_of_one_system_only_are_not_compared(systems):
+    systems["plain-d0.3"].append(result("plain-d0.3", 3, [90], 90.0))
+    assert "brings +2.5 BLEU" in tables.headline(systems, SECONDS)
+    assert "| 1, 2 | plain-d0.3 |" in tables.pays_table(systems, SECONDS)
+    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in tables.equal_table(systems, SECONDS)
+
+
+def test_equal_updates(systems, monkeypatch):
+    """The best so far: after 60 updates 31 against 30, after 240 37 (36 last) and 38 against 35."""
+    monkeypatch.setattr(tables, "EQUAL_UPDATES", (60, 240, 300))
+    for each in systems["plain-d0.3"]:
+        each["curve"][-1]["nll"] = 2.105  # against 2.13 and 2.12
+    text = tables.equal_table(systems, SECONDS)
+    assert "| rdrop-a2 | plain-d0.3 | 1, 2 | +1.00, -0.01 | +2.50, +0.02 | - |" in text
+    del systems["plain-d0.3"]
+    assert "No two runs" in tables.equal_table(systems, SECONDS)
+
+
 def test_figure(systems, tmp_path):
     for name in ("both", "plain"):
-        tables.draw(systems, SECONDS, tmp_path / f"{name}.png")
+        draw(systems, SECONDS, tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         systems.pop("rdrop-a2", None)
     assert (tmp_path / "both.png").read_bytes() != (tmp_path / "plain.png").read_bytes()

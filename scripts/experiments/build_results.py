@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.common import cli
 from scripts.common.lines import read_lines, replacing
 from scripts.experiments import evidence, tables
+from scripts.experiments.figure import draw
 from scripts.experiments.workspace import ROOT
 
 RESULTS = ROOT / "results" / "multi30k"
@@ -72,7 +73,7 @@ def main() -> None:
     if systems:
         with tempfile.TemporaryDirectory() as folder:
             figure = Path(folder) / FIGURE.name
-            tables.draw(systems, seconds, figure)
+            draw(systems, seconds, figure)
             if not is_same_figure(figure, FIGURE):
                 stale.append(FIGURE)
                 if not args.check:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from scripts.common.lines import read_lines
 
-Result = dict[str, Any]  # the JSON of a run
+Result = dict[str, Any]  # the JSON of a run, and its baseline
 
 
 class Spread(NamedTuple):
@@ -30,12 +30,17 @@ class Spread(NamedTuple):
 
 
 def read_results(folder: Path) -> dict[str, list[Result]]:
-    """{system: its results by seed}, systems and seeds in the order of runs.csv; those that are there."""
+    """{system: its results by seed}, systems and seeds in the order of runs.csv; those that are there.
+
+    A result has the baseline of runs.csv besides what its JSON has.
+    """
     systems: dict[str, list[Result]] = {}
     for row in csv.DictReader(read_lines(folder / "runs.csv")):
         path = folder / f"{row['system']}-{row['seed']}.json"
         if path.exists():
-            systems.setdefault(row["system"], []).append(json.loads(path.read_bytes()))
+            systems.setdefault(row["system"], []).append(
+                json.loads(path.read_bytes()) | {"baseline": row["baseline"]}
+            )
     return systems
 
 

@@ -1,17 +1,8 @@
-"""The tables and the figure about Multi30k, of what evidence.py has found."""
+"""The tables about Multi30k, of what evidence.py has found."""
 
 import statistics
-from pathlib import Path
 
-import matplotlib.pyplot as plt
-
-from scripts.experiments.evidence import (
-    Result,
-    Spread,
-    ahead_for_good,
-    best_so_far,
-    mean_at,
-)
+from scripts.experiments.evidence import Result, Spread, ahead_for_good
 from scripts.experiments.runs import AVERAGES, best_point
 
 Systems = dict[str, list[Result]]
@@ -27,14 +18,17 @@ SACREBLEU, CHRF, LOWERCASED = "BLEU, sacreBLEU", "chrF2, sacreBLEU", "BLEU, toke
 NAMES = ("best checkpoint", "last 5 averaged", "last 10 averaged")  # of AVERAGES
 # Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
 PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
+EQUAL_UPDATES = (4_296, 10_740)  # 8 and 20 epochs of 29,000 pairs
 NOTHING = "No run has been scored on the test sets yet."
 
 
-def tested(systems: Systems) -> tuple[str, str] | None:
-    """(R-Drop, its baseline), the systems that the test sets were opened for."""
-    for name, results in systems.items():
-        if all("against" in result["scores"] for result in results):
-            return name, results[0]["scores"]["against"]["run"].rpartition("-")[0]
+def tested(systems: Systems) -> tuple[list[Result], list[Result]] | None:
+    """R-Drop and its baseline, the systems that the test sets were opened for; the seeds that both have."""
+    by_name = {f"{name}-{result['seed']}": result for name, rs in systems.items() for result in rs}
+    for results in systems.values():
+        rdrop = [result for result in results if "against" in result["scores"]]
+        if rdrop:
+            return rdrop, [by_name[result["scores"]["against"]["run"]] for result in rdrop]
     return None
 
 
@@ -62,7 +56,7 @@ def headline(systems: Systems, seconds: Seconds) -> str:
     pair = tested(systems)
     if pair is None:
         return NOTHING
-    rdrop, plain = (systems[name] for name in pair)
+    rdrop, plain = pair
     difference = gain(rdrop, plain, "Flickr 2016", SACREBLEU)
     figures = " against ".join(str(scores(system, "Flickr 2016", SACREBLEU)) for system in (rdrop, plain))
     sentence = (
@@ -80,7 +74,7 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
     pair = tested(systems)
     if pair is None:
         return NOTHING
-    rdrop, plain = (systems[name] for name in pair)
+    rdrop, plain = pair
     lines = [
         "| test set | system | BLEU | chrF2 | R-Drop minus plain, BLEU | p, by seed |",
         "|---|---|---|---|---|---|",
@@ -88,7 +82,7 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
     for test in PUBLISHED:
         p_values = [r["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for r in rdrop]
         cells = f"{gain(rdrop, plain, test, SACREBLEU)} | {', '.join(f'{p:.3f}' for p in p_values)}"
-        for name, results, last in ((pair[1], plain, " | "), (pair[0], rdrop, cells)):
+        for name, results, last in (("plain", plain, " | "), ("R-Drop", rdrop, cells)):
             figures = f"{scores(results, test, SACREBLEU)} | {scores(results, test, CHRF)}"
             lines.append(f"| {test} | {name} | {figures} | {last} |")
     signatures = {
@@ -123,7 +117,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
             name,
             _pairs(results[0]["pairs"]),
             f"{results[0]['parameters'] / 1e6:.1f} M",
-            ", ".join(str(result["seed"]) for result in results),
+            _seeds(results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
             Spread.of(point["bleu"] for point in best),
             *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
@@ -135,74 +129,85 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
 
 
 def pays_table(systems: Systems, seconds: Seconds) -> str:
-    """For each size of data and model, the best plain system on valid and the best with R-Drop.
+    """For each size of data and model R-Drop and plain training: the tested pair, or else the best on valid.
 
     Best in the mean of best checkpoint and averages, of the systems that have all of them.
     """
     gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
-    columns = ["pairs", "parameters", "plain", "its nll on train, on valid", "R-Drop", *gains]
+    columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for (pairs, parameters), names in _sizes(systems).items():
-        means = {name: [spread.mean for spread in valid_scores(systems[name])] for name in names}
-        complete = [name for name in names if len(means[name]) == len(AVERAGES)]
-        best: dict[str, str] = {}
-        for name in sorted(complete, key=lambda name: sum(means[name])):
-            best[systems[name][0]["criterion"]] = name
-        if len(best) == 2:
-            points = [best_point(result["curve"]) for result in systems[best["plain"]]]
+    for (pairs, parameters), of_size in _sizes(systems).items():
+        rdrop, plain = tested(of_size) or (_best(of_size, "rdrop"), _best(of_size, "plain"))
+        if rdrop and plain:
+            points = [best_point(result["curve"]) for result in plain]
             nll = [statistics.mean(point[key] for point in points) for key in ("train_nll", "nll")]
-            pairs_of_means = zip(means[best["plain"]], means[best["rdrop"]], strict=True)
-            cells = [_pairs(pairs), f"{parameters / 1e6:.1f} M", best["plain"], f"{nll[0]:.2f}, {nll[1]:.2f}"]
-            cells += [best["rdrop"], *(f"{rdrop - plain:+.2f}" for plain, rdrop in pairs_of_means)]
+            means = zip(valid_scores(plain), valid_scores(rdrop), strict=True)
+            cells = [_pairs(pairs), f"{parameters / 1e6:.1f} M", _seeds(rdrop), plain[0]["system"]]
+            cells += [f"{nll[0]:.2f}, {nll[1]:.2f}", rdrop[0]["system"]]
+            cells += [f"{b.mean - a.mean:+.2f}" for a, b in means]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
 
 
-def _sizes(systems: Systems) -> dict[tuple[str, int], list[str]]:
-    """{(pairs, parameters): systems}, in the order of runs.csv."""
-    sizes: dict[tuple[str, int], list[str]] = {}
+def equal_table(systems: Systems, seconds: Seconds) -> str:
+    """Each R-Drop system minus its baseline on valid at equal updates, for the seeds that both have."""
+    columns = ["R-Drop", "minus", "seeds", *(f"after {u:,} updates: BLEU, nll" for u in EQUAL_UPDATES)]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, results in systems.items():
-        sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), []).append(name)
+        baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
+        pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
+        if pairs:
+            cells = [name, results[0]["baseline"], _seeds([result for result, _ in pairs])]
+            cells += [_difference_at(pairs, updates) for updates in EQUAL_UPDATES]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
+
+
+def _difference_at(pairs: list[tuple[Result, Result]], updates: int) -> str:
+    """A dash where a run was not so long."""
+    if any(result["curve"][-1]["update"] < updates for pair in pairs for result in pair):
+        return "-"
+    reached = [[_reached(result, updates) for result in pair] for pair in pairs]
+    bleu, nll = (statistics.mean(rdrop[i] - plain[i] for rdrop, plain in reached) for i in (0, 1))
+    return f"{bleu:+.2f}, {nll:+.2f}"
+
+
+def _reached(result: Result, updates: int) -> tuple[float, float]:
+    """The highest BLEU and the lowest nll on valid by then."""
+    points = [point for point in result["curve"] if point["update"] <= updates]
+    return max(point["bleu"] for point in points), min(point["nll"] for point in points)
+
+
+def _sizes(systems: Systems) -> dict[tuple[str, int], Systems]:
+    """{(pairs, parameters): systems}, in the order of runs.csv."""
+    sizes: dict[tuple[str, int], Systems] = {}
+    for name, results in systems.items():
+        sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
     return sizes
+
+
+def _best(systems: Systems, criterion: str) -> list[Result]:
+    """Nothing where none has all averages."""
+    means = {
+        name: sum(spread.mean for spread in spreads)
+        for name, results in systems.items()
+        if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
+    }
+    return systems[max(means, key=means.__getitem__)] if means else []
+
+
+def _seeds(results: list[Result]) -> str:
+    return ", ".join(str(result["seed"]) for result in results)
 
 
 def _pairs(pairs: str) -> str:
     return "29,000" if pairs == "all" else f"{int(pairs):,}"
 
 
-BLOCKS = {"headline": headline, "test": test_table, "valid": valid_table, "pays": pays_table}
-
-
-def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
-    """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds."""
-    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    pair = tested(systems)
-    chosen = pair[::-1] if pair else tuple(systems)
-    variants = {"plain": [(PLAIN, "-"), (PLAIN_FUSED, ":")], "rdrop": [(RDROP, "-"), (IN_TREE, ":")]}
-    for number, name in enumerate(chosen):
-        results = systems[name]
-        for contestant, style in variants[results[0]["criterion"]][: 2 if pair else 1]:
-            if contestant not in seconds:
-                continue
-            each = seconds[contestant]
-            times = sorted({time for result in results for time, _ in best_so_far(result, each)})
-            curves = [[mean_at([result], each, time) for time in times] for result in results]
-            minutes = [time / 60 for time in times]
-            label = f"{name}, {contestant}" if style == ":" else name
-            axis.plot(
-                minutes,
-                [statistics.mean(c) for c in zip(*curves, strict=True)],
-                f"C{number}{style}",
-                label=label,
-            )
-            if len(results) > 1 and style == "-":
-                low, high = ([f(c) for c in zip(*curves, strict=True)] for f in (min, max))
-                axis.fill_between(minutes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
-    axis.set(
-        xlabel="minutes of training on one CPU core", ylabel="best BLEU on valid so far", ylim=(25, None)
-    )
-    axis.grid(alpha=0.3)
-    if axis.lines:
-        axis.legend(frameon=False, loc="lower right")
-    figure.savefig(out, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+BLOCKS = {
+    "headline": headline,
+    "test": test_table,
+    "valid": valid_table,
+    "pays": pays_table,
+    "equal": equal_table,
+}

@@ -1,0 +1,44 @@
+"""The figure about Multi30k."""
+
+import statistics
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from scripts.experiments.evidence import best_so_far, mean_at
+from scripts.experiments.tables import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, Systems, tested
+
+
+def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
+    """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds."""
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    pair = tested(systems)
+    chosen = list(reversed(pair)) if pair else list(systems.values())
+    variants = {"plain": [(PLAIN, "-"), (PLAIN_FUSED, ":")], "rdrop": [(RDROP, "-"), (IN_TREE, ":")]}
+    for number, results in enumerate(chosen):
+        name = results[0]["system"]
+        for contestant, style in variants[results[0]["criterion"]][: 2 if pair else 1]:
+            if contestant not in seconds:
+                continue
+            each = seconds[contestant]
+            times = sorted({time for result in results for time, _ in best_so_far(result, each)})
+            curves = [[mean_at([result], each, time) for time in times] for result in results]
+            minutes = [time / 60 for time in times]
+            label = f"{name}, {contestant}" if style == ":" else name
+            axis.plot(
+                minutes,
+                [statistics.mean(c) for c in zip(*curves, strict=True)],
+                f"C{number}{style}",
+                label=label,
+            )
+            if len(results) > 1 and style == "-":
+                low, high = ([f(c) for c in zip(*curves, strict=True)] for f in (min, max))
+                axis.fill_between(minutes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
+    axis.set(
+        xlabel="minutes of training on one CPU core", ylabel="best BLEU on valid so far", ylim=(25, None)
+    )
+    axis.grid(alpha=0.3)
+    if axis.lines:
+        axis.legend(frameon=False, loc="lower right")
+    figure.savefig(out, dpi=110, metadata={"Software": None})
+    plt.close(figure)
