@@ -81,6 +81,7 @@ def test_tables(systems):
     assert "(39.00 ± 1.41 against 36.50 ± 0.71" in text
     assert "2.00 times as long. At equal time it is ahead for good after 6 minutes" in text
     text = tables.test_table(systems, SECONDS)
+    assert "| R-Drop minus plain, BLEU | p of seed 1, 2 |" in text
     assert "| Flickr 2016 | plain | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
     assert "| Flickr 2016 | R-Drop | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
