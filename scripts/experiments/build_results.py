@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rebuild the tables and the figure about Multi30k from results/multi30k: `make results`.
+"""Rebuild the tables and the figure about Multi30k and SAMSum from results/: `make results`.
 
 A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
 is there is not what would be built; the figure is compared by its pixels.
@@ -9,6 +9,8 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -22,12 +24,15 @@ from scripts.common import cli
 from scripts.common.lines import read_lines, replacing
 from scripts.experiments import evidence, tables
 from scripts.experiments.figure import draw
+from scripts.experiments.samsum_table import read_results, samsum_table
 from scripts.experiments.workspace import ROOT
 
-RESULTS = ROOT / "results" / "multi30k"
+MULTI30K = ROOT / "results" / "multi30k"
+SAMSUM = ROOT / "results" / "samsum"
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 FIGURE = ROOT / "docs" / "multi30k.png"
-PAGES = [ROOT / "README.md", ROOT / "examples" / "translation" / "README.md"]
+EXAMPLES = ROOT / "examples"
+PAGES = [ROOT / "README.md", EXAMPLES / "translation" / "README.md", EXAMPLES / "summarization" / "README.md"]
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -35,13 +40,13 @@ def text_of(path: Path) -> str:
     return "".join(f"{line}\n" for line in read_lines(path))
 
 
-def rebuilt(path: Path, systems: tables.Systems, seconds: tables.Seconds) -> str:
+def rebuilt(path: Path, blocks: dict[str, Callable[[], str]]) -> str:
     """The page with its blocks made anew. Raises InputError for a block that nobody makes."""
 
     def replace(match: re.Match[str]) -> str:
-        if match[2] not in tables.BLOCKS:
-            raise cli.InputError(f"{path}: results {match[2]} is none of {', '.join(tables.BLOCKS)}")
-        return f"{match[1]}{tables.BLOCKS[match[2]](systems, seconds)}\n{match[3]}"
+        if match[2] not in blocks:
+            raise cli.InputError(f"{path}: results {match[2]} is none of {', '.join(blocks)}")
+        return f"{match[1]}{blocks[match[2]]()}\n{match[3]}"
 
     return BLOCK.sub(replace, text_of(path))
 
@@ -60,11 +65,15 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    systems = evidence.read_results(RESULTS)
+    systems = evidence.read_results(MULTI30K)
     seconds = evidence.seconds_per_update(STEPS)
+    blocks: dict[str, Callable[[], str]] = {
+        name: partial(block, systems, seconds) for name, block in tables.BLOCKS.items()
+    }
+    blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
     stale = []
     for path in PAGES:
-        text = rebuilt(path, systems, seconds)
+        text = rebuilt(path, blocks)
         if text != text_of(path):
             stale.append(path)
             if not args.check:

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,27 +69,23 @@ class Experiment:
 
     def _describe(self, run: Run, points: list[dict[str, Any]], scores: dict[str, Any]) -> dict[str, Any]:
         log = "\n".join(read_lines(self.workspace.training_log(run)))
-        parameters = PARAMETERS.search(log)
         settings = " ".join(f"{key}={value}" for key, value in training.settings(run).items())
         pair = self.workspace.pair
         train = shlex.join(training.command(run, pair)).removeprefix(f"{ROOT}/")
         prepare = (
             "" if run.pairs == "all" else f"PAIRS={run.pairs} "
         ) + "examples/translation/prepare-multi30k.sh"
-        versions = {name: version for name in PACKAGES if (version := _version(name))}
         return {
             "system": run.system,
             "seed": run.seed,
             "criterion": run.criterion,
             "alpha": float(run.alpha) if run.alpha else None,
             "pairs": run.pairs,
-            "parameters": int(parameters.group(1).replace(",", "")) if parameters else None,
+            "parameters": parameters(log),
             "command": [f"{prepare} {pair}", f"{settings} {train}"],
             "patience": run.patience,
             "commit": read_lines(training.commit_file(self.workspace, run))[0],
-            "date": datetime.date.today().isoformat(),
-            "hardware": f"one core of {provenance('cpu')['device'].split(',')[0]}, shared with other work",
-            "versions": {"python": provenance("cpu")["python"]} | versions,
+            **origin(PACKAGES),
             "best_update": best_point(points)["update"],
             "train_nll": best_point(points)["train_nll"],
             "curve": points,
@@ -103,6 +100,22 @@ class Experiment:
             needed |= set(folder.glob("checkpoint[0-9]*.pt"))
         for path in {*folder.glob("checkpoint*.pt")} - needed:
             path.unlink()
+
+
+def parameters(log: str) -> int | None:
+    """Of the model that fairseq-train has logged."""
+    found = PARAMETERS.search(log)
+    return int(found.group(1).replace(",", "")) if found else None
+
+
+def origin(packages: Iterable[str]) -> dict[str, Any]:
+    """Where a result comes from, but for its commit: date, hardware, and versions of what is installed."""
+    versions = {name: version for name in packages if (version := _version(name))}
+    return {
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"one core of {provenance('cpu')['device'].split(',')[0]}, shared with other work",
+        "versions": {"python": provenance("cpu")["python"]} | versions,
+    }
 
 
 def _version(package: str) -> str | None:

@@ -9,7 +9,7 @@ from scripts.benchmarks.bench import provenance
 from scripts.common.cli import InputError
 from scripts.common.lines import replacing
 from scripts.experiments.runs import Run, curve
-from scripts.experiments.workspace import TRANSLATION, Workspace, on_core
+from scripts.experiments.workspace import TRANSLATION, Workspace, environment, on_core
 
 POLL_SECONDS = 2
 # The training is a session of its own, killed when its standard input ends: closed by the queue, or with it.
@@ -55,7 +55,7 @@ def train(workspace: Workspace, run: Run, core: int) -> None:
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            env=workspace.environment(settings(run) | folders),
+            env=environment(settings(run) | folders),
             start_new_session=True,
         )
     with process:

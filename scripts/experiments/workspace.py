@@ -11,11 +11,39 @@ from scripts.experiments.runs import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 TRANSLATION = ROOT / "examples" / "translation"
-# Settings of the scripts that the queue makes or leaves to the recipe, whatever the shell has exported.
+# Settings of the scripts that an experiment makes or leaves to the recipe, whatever the shell has exported.
 SETTINGS = (
     "OUT DATA PAIRS BPE MERGES CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
-    "NODE_RANK MASTER AVERAGE SUBSET DECODING"
+    "NODE_RANK MASTER AVERAGE SUBSET DECODING CORPUS MODEL VOCAB WARMUP LR UPDATE_TOKENS UPDATE_FREQ "
+    "BASELINE SPLIT CHECKPOINT BEAM LENPEN MAX_LEN MIN_LEN"
 ).split()
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """Of a script that takes these settings."""
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return kept | {"OMP_NUM_THREADS": "1"} | settings
+
+
+def call(command: list[Any], settings: dict[str, str], log: Path) -> None:
+    """Raises InputError when the command fails, naming the log, to which its output is added."""
+    with log.open("ab") as file:
+        done = subprocess.run(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment(settings),
+            check=False,
+        )
+    if done.returncode:
+        program = next(Path(part).name for part in command if Path(part).suffix in (".py", ".sh"))
+        raise InputError(f"{program} failed, see {log}")
+
+
+def on_core(core: int) -> list[str]:
+    """What a command begins with to run there when nobody else wants to."""
+    return ["taskset", "-c", str(core), "nice", "-n", "19"]
 
 
 @dataclass(frozen=True)
@@ -37,32 +65,11 @@ class Workspace:
     def evaluation(self, run: Run, subset: str, average: str) -> Path:
         return self.checkpoints(run) / f"evaluation.{subset}.{average.replace(':', '-')}"
 
-    def environment(self, settings: dict[str, str]) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-        return kept | {"OMP_NUM_THREADS": "1"} | settings
-
     def call(self, command: list[Any], settings: dict[str, str], name: str) -> None:
-        """Raises InputError when the command fails, naming the log that has its output, NAME.log."""
-        log = self.folder / f"{name}.log"
-        with log.open("ab") as file:
-            done = subprocess.run(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env=self.environment(settings),
-                check=False,
-            )
-        if done.returncode:
-            program = next(Path(part).name for part in command if Path(part).suffix in (".py", ".sh"))
-            raise InputError(f"{program} failed, see {log}")
+        """Its output goes to NAME.log."""
+        call(command, settings, self.folder / f"{name}.log")
 
     def prepare(self, run: Run) -> None:
         """The data of the run, unless they are there."""
         settings = {"OUT": str(self.data(run))} | ({} if run.pairs == "all" else {"PAIRS": run.pairs})
         self.call([TRANSLATION / "prepare-multi30k.sh", self.pair], settings, self.data(run).name)
-
-
-def on_core(core: int) -> list[str]:
-    """What a command begins with to run there when nobody else wants to."""
-    return ["taskset", "-c", str(core), "nice", "-n", "19"]
