@@ -70,6 +70,9 @@ def test_ahead_for_good(systems):
     assert ahead_for_good(rdrop, 2.0, plain, 1.0) == 360
     assert ahead_for_good(rdrop, 1.0, plain, 1.0) == 180
     assert ahead_for_good(plain, 1.0, rdrop, 2.0) is None
+    for each in plain:
+        each["curve"].append({"update": 300, "bleu": 37.5})
+    assert tables.ahead(systems, SECONDS) == "In the end R-Drop is not ahead."
     assert evidence.mean_at(rdrop, 2.0, 119) == 0
     assert evidence.mean_at(rdrop, 2.0, 120) == 31
     assert evidence.mean_at(rdrop, 2.0, 1e9) == 37.5  # best so far, not the last
@@ -77,9 +80,14 @@ def test_ahead_for_good(systems):
 
 def test_tables(systems):
     text = tables.headline(systems, SECONDS)
-    assert "brings +2.5 BLEU" in text
-    assert "(39.00 ± 1.41 against 36.50 ± 0.71" in text
-    assert "2.00 times as long. At equal time it is ahead for good after 6 minutes" in text
+    assert "brings, in BLEU, +2.5 on Flickr 2016, +2.5 on Flickr 2017 and +2.5 on MSCOCO 2017 over" in text
+    assert "mean of seeds 1, 2" in text
+    assert "takes 2.00 times as long, and R-Drop was given 240 updates, 8 minutes of one CPU core" in text
+    assert text.endswith("plain training 240 updates, 4 minutes.")
+    assert tables.ahead(systems, SECONDS) == (
+        "R-Drop is ahead for good after 6 minutes, by 2.50 BLEU in the end. "
+        "In the time of fairseq's own R-Drop that would be so after 9 minutes."
+    )
     text = tables.test_table(systems, SECONDS)
     assert "| R-Drop minus plain, BLEU | p of seed 1, 2 |" in text
     assert "| Flickr 2016 | plain | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
@@ -108,7 +116,7 @@ def test_tables(systems):
 
 def test_seeds_of_one_system_only_are_not_compared(systems):
     systems["plain-d0.3"].append(result("plain-d0.3", 3, [90], 90.0))
-    assert "brings +2.5 BLEU" in tables.headline(systems, SECONDS)
+    assert "(sacreBLEU, mean of seeds 1, 2)" in tables.headline(systems, SECONDS)
     assert "| 1, 2 | plain-d0.3 |" in tables.pays_table(systems, SECONDS)
     assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in tables.equal_table(systems, SECONDS)
 
