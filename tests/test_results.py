@@ -10,6 +10,7 @@ from conftest import ROOT, run
 pytest.importorskip("matplotlib")
 
 from scripts.experiments import evidence, tables
+from scripts.experiments.build_results import is_same_figure
 from scripts.experiments.evidence import Spread, ahead_for_good
 from scripts.experiments.figure import draw
 from scripts.experiments.runs import AVERAGES
@@ -138,6 +139,18 @@ def test_figure(systems, tmp_path):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         systems.pop("rdrop-a2", None)
     assert (tmp_path / "both.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
+
+
+def test_a_figure_of_other_results_is_another(systems, tmp_path):
+    """A curve moves few pixels: with a second seed the picture passed for the same."""
+    paths = [tmp_path / name for name in ("committed.png", "again.png", "other.png")]
+    for path in paths:
+        systems["rdrop-a2"][0]["curve"][0]["bleu"] += 0.1 * (path.stem == "other")
+        draw(systems, SECONDS, path)
+    committed, again, other = paths
+    assert is_same_figure(again, committed)
+    assert not is_same_figure(other, committed)
+    assert not is_same_figure(other, tmp_path / "none.png")
 
 
 def test_what_is_committed_is_what_make_results_builds():
