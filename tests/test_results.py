@@ -117,7 +117,9 @@ def test_tables(systems):
 
 def test_seeds_of_one_system_only_are_not_compared(systems):
     systems["plain-d0.3"].append(result("plain-d0.3", 3, [90], 90.0))
-    assert "(sacreBLEU, mean of seeds 1, 2)" in tables.headline(systems, SECONDS)
+    text = tables.headline(systems, SECONDS)
+    assert "+2.5 on Flickr 2016" in text
+    assert "(sacreBLEU, mean of seeds 1, 2)" in text
     assert "| 1, 2 | plain-d0.3 |" in tables.pays_table(systems, SECONDS)
     assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in tables.equal_table(systems, SECONDS)
 

@@ -62,7 +62,7 @@ def headline(systems: Systems, seconds: Seconds) -> str:
     *gains, last = (f"{gain(rdrop, plain, test, SACREBLEU).mean:+.1f} on {test}" for test in PUBLISHED)
     return (
         f"On Multi30k en-de R-Drop brings, in BLEU, {', '.join(gains)} and {last} over the best plain system "
-        f"(sacreBLEU, mean of seeds {_seeds(rdrop)}) in about the same time: an update takes "
+        f"(sacreBLEU, mean of seeds {_seeds(rdrop)}); an update takes "
         f"{seconds[RDROP] / seconds[PLAIN]:.2f} times as long, and R-Drop was given "
         f"{_length(rdrop, seconds[RDROP])} of one CPU core, plain training {_length(plain, seconds[PLAIN])}."
     )
