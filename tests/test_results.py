@@ -16,7 +16,7 @@ from scripts.experiments.figure import draw
 from scripts.experiments.runs import AVERAGES
 
 BUILD = ROOT / "scripts" / "experiments" / "build_results.py"
-SECONDS = {tables.PLAIN: 1.0, tables.RDROP: 2.0, tables.IN_TREE: 3.0, tables.PLAIN_FUSED: 0.9}
+SECONDS = {evidence.PLAIN: 1.0, evidence.RDROP: 2.0, evidence.IN_TREE: 3.0, evidence.PLAIN_FUSED: 0.9}
 
 
 def result(system, seed, bleus, test_bleu, against=None):
@@ -25,11 +25,13 @@ def result(system, seed, bleus, test_bleu, against=None):
         {"update": 60 * (i + 1), "bleu": bleu, "nll": 2.5 - bleu / 100, "train_nll": 2.0}
         for i, bleu in enumerate(bleus)
     ]
-    metrics = (tables.SACREBLEU, tables.CHRF, tables.LOWERCASED)
+    metrics = (evidence.SACREBLEU, evidence.CHRF, evidence.LOWERCASED)
     test = {
         name: {m: {"score": test_bleu, "signature": f"of {m}"} for m in metrics} for name in tables.PUBLISHED
     }
-    valid = {average: {tables.SACREBLEU: {"score": test_bleu + i / 10}} for i, average in enumerate(AVERAGES)}
+    valid = {
+        average: {evidence.SACREBLEU: {"score": test_bleu + i / 10}} for i, average in enumerate(AVERAGES)
+    }
     scores = {"valid": valid, "average": "last:5", "test": test}
     if against:
         p = {name: {m: {"score": test_bleu, "p_value": 0.25 / seed} for m in metrics} for name in test}
@@ -93,7 +95,10 @@ def test_tables(systems):
     assert "| R-Drop minus plain, BLEU | p of seed 1, 2 |" in text
     assert "| Flickr 2016 | plain | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
     assert "| Flickr 2016 | R-Drop | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
+    assert text.endswith("- BLEU, sacreBLEU: `of BLEU, sacreBLEU`\n- chrF2, sacreBLEU: `of chrF2, sacreBLEU`")
+    text = tables.published_table(systems, SECONDS)
     assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
+    assert text.endswith("- BLEU, tokenised, lowercased: `of BLEU, tokenised, lowercased`")
     text = tables.valid_table(systems, SECONDS)
     assert (
         "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 "
@@ -111,8 +116,24 @@ def test_tables(systems):
             del each["scores"]["against"]
     assert pays in tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
     del systems["rdrop-a5"], systems["rdrop-a2"]
-    assert "No two runs" in tables.pays_table(systems, SECONDS)
+    assert tables.pays_table(systems, SECONDS) == tables.advice(systems, SECONDS) == tables.NO_PAIR
     assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
+
+
+def test_advice(systems):
+    """The size at which R-Drop brings most comes first."""
+    small = {
+        "plain-10k": [result("plain-10k", 1, [20, 21], 21.0)],
+        "rdrop-10k": [result("rdrop-10k", 1, [20, 24], 24.0, "plain-10k")],
+    }
+    for (each,) in small.values():
+        each["pairs"] = "10000"
+        each["curve"][-1]["train_nll"] = 1.0
+    text = tables.advice(systems | small, SECONDS)
+    assert text.endswith(
+        "was +3.00 where they were 1.00, 2.29 (10,000 pairs, 7.0 M parameters); "
+        "+2.50 where they were 2.00, 2.15 (29,000 pairs, 7.0 M parameters)."
+    )
 
 
 def test_seeds_of_one_system_only_are_not_compared(systems):

@@ -8,8 +8,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.common.lines import read_lines
+from scripts.experiments.runs import AVERAGES
 
 Result = dict[str, Any]  # the JSON of a run, and its baseline
+Systems = dict[str, list[Result]]
+Seconds = dict[str, float]
+
+PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
+    "plain",
+    "ours, fused loss",
+    "fairseq in-tree R-Drop",
+    "ours, fused loss, 1 pass",
+)
+SACREBLEU, CHRF, LOWERCASED = "BLEU, sacreBLEU", "chrF2, sacreBLEU", "BLEU, tokenised, lowercased"
 
 
 class Spread(NamedTuple):
@@ -42,6 +53,64 @@ def read_results(folder: Path) -> dict[str, list[Result]]:
                 json.loads(path.read_bytes()) | {"baseline": row["baseline"]}
             )
     return systems
+
+
+def tested(systems: Systems) -> tuple[list[Result], list[Result]] | None:
+    """R-Drop and its baseline, the systems that the test sets were opened for; the seeds that both have."""
+    by_name = {f"{name}-{result['seed']}": result for name, rs in systems.items() for result in rs}
+    for results in systems.values():
+        rdrop = [result for result in results if "against" in result["scores"]]
+        if rdrop:
+            return rdrop, [by_name[result["scores"]["against"]["run"]] for result in rdrop]
+    return None
+
+
+def test_scores(results: list[Result], test: str, metric: str) -> Spread:
+    return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
+
+
+def valid_scores(results: list[Result]) -> list[Spread]:
+    """BLEU on valid at beam 5, for each of AVERAGES for which the trainings had enough epochs."""
+    valid = [result["scores"]["valid"] for result in results]
+    averages = [average for average in AVERAGES if all(average in scores for scores in valid)]
+    return [Spread.of(scores[average][SACREBLEU]["score"] for scores in valid) for average in averages]
+
+
+def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
+    """Of each seed's difference."""
+    pairs = zip(ours, theirs, strict=True)
+    return Spread.of(
+        a["scores"]["test"][test][metric]["score"] - b["scores"]["test"][test][metric]["score"]
+        for a, b in pairs
+    )
+
+
+def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:
+    """{(pairs, parameters): systems}, in the order of runs.csv."""
+    sizes: dict[tuple[str, int], Systems] = {}
+    for name, results in systems.items():
+        sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
+    return sizes
+
+
+def compared(systems: Systems) -> list[tuple[list[Result], list[Result]]]:
+    """R-Drop and plain training of each size of data and model: the tested pair, or the best on valid."""
+    pairs = []
+    for of_size in by_size(systems).values():
+        rdrop, plain = tested(of_size) or (best_on_valid(of_size, "rdrop"), best_on_valid(of_size, "plain"))
+        if rdrop and plain:
+            pairs.append((rdrop, plain))
+    return pairs
+
+
+def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
+    """By the mean of best checkpoint and averages; nothing where no system has all of them."""
+    means = {
+        name: sum(spread.mean for spread in spreads)
+        for name, results in systems.items()
+        if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
+    }
+    return systems[max(means, key=means.__getitem__)] if means else []
 
 
 def seconds_per_update(steps: Path) -> dict[str, float]:

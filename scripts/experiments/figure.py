@@ -7,8 +7,17 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from scripts.experiments.evidence import best_so_far, mean_at
-from scripts.experiments.tables import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, Systems, tested
+from scripts.experiments.evidence import (
+    IN_TREE,
+    PLAIN,
+    PLAIN_FUSED,
+    RDROP,
+    Seconds,
+    Systems,
+    best_so_far,
+    mean_at,
+    tested,
+)
 
 
 def draw(systems: Systems, seconds: Seconds, out: Path) -> None:

@@ -2,63 +2,52 @@
 
 import math
 import statistics
+from collections.abc import Callable
 
-from scripts.experiments.evidence import Result, Spread, ahead_for_good, mean_at
+from scripts.experiments.evidence import (
+    CHRF,
+    IN_TREE,
+    LOWERCASED,
+    PLAIN,
+    RDROP,
+    SACREBLEU,
+    Result,
+    Seconds,
+    Spread,
+    Systems,
+    ahead_for_good,
+    compared,
+    gain,
+    mean_at,
+    test_scores,
+    tested,
+    valid_scores,
+)
 from scripts.experiments.runs import AVERAGES, best_point
 
-Systems = dict[str, list[Result]]
-Seconds = dict[str, float]
+Block = Callable[[Systems, Seconds], str]
 
-PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
-    "plain",
-    "ours, fused loss",
-    "fairseq in-tree R-Drop",
-    "ours, fused loss, 1 pass",
-)
-SACREBLEU, CHRF, LOWERCASED = "BLEU, sacreBLEU", "chrF2, sacreBLEU", "BLEU, tokenised, lowercased"
 NAMES = ("best checkpoint", "last 5 averaged", "last 10 averaged")  # of AVERAGES
 # Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
 PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
 EQUAL_UPDATES = (4_296, 10_740)  # 8 and 20 epochs of 29,000 pairs
+NO_PAIR = "No two runs to compare are done yet."
 NOTHING = "No run has been scored on the test sets yet."
 
 
-def tested(systems: Systems) -> tuple[list[Result], list[Result]] | None:
-    """R-Drop and its baseline, the systems that the test sets were opened for; the seeds that both have."""
-    by_name = {f"{name}-{result['seed']}": result for name, rs in systems.items() for result in rs}
-    for results in systems.values():
-        rdrop = [result for result in results if "against" in result["scores"]]
-        if rdrop:
-            return rdrop, [by_name[result["scores"]["against"]["run"]] for result in rdrop]
-    return None
+def _of_tested(block: Callable[[list[Result], list[Result], Seconds], str]) -> Block:
+    """The block about R-Drop and its baseline on the test sets."""
+
+    def of_systems(systems: Systems, seconds: Seconds) -> str:
+        pair = tested(systems)
+        return block(*pair, seconds) if pair else NOTHING
+
+    return of_systems
 
 
-def scores(results: list[Result], test: str, metric: str) -> Spread:
-    return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
-
-
-def valid_scores(results: list[Result]) -> list[Spread]:
-    """BLEU on valid at beam 5, for each of AVERAGES for which the trainings had enough epochs."""
-    valid = [result["scores"]["valid"] for result in results]
-    averages = [average for average in AVERAGES if all(average in scores for scores in valid)]
-    return [Spread.of(scores[average][SACREBLEU]["score"] for scores in valid) for average in averages]
-
-
-def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
-    """Of each seed's difference."""
-    pairs = zip(ours, theirs, strict=True)
-    return Spread.of(
-        a["scores"]["test"][test][metric]["score"] - b["scores"]["test"][test][metric]["score"]
-        for a, b in pairs
-    )
-
-
-def headline(systems: Systems, seconds: Seconds) -> str:
+@_of_tested
+def headline(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     """What R-Drop brings and what it costs, in a sentence."""
-    pair = tested(systems)
-    if pair is None:
-        return NOTHING
-    rdrop, plain = pair
     *gains, last = (f"{gain(rdrop, plain, test, SACREBLEU).mean:+.1f} on {test}" for test in PUBLISHED)
     return (
         f"On Multi30k en-de R-Drop brings, in BLEU, {', '.join(gains)} and {last} over the best plain system "
@@ -68,27 +57,21 @@ def headline(systems: Systems, seconds: Seconds) -> str:
     )
 
 
-def ahead(systems: Systems, seconds: Seconds) -> str:
+@_of_tested
+def ahead(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     """Since when R-Drop is ahead at equal time, by our time of an update and by that of fairseq's own."""
-    pair = tested(systems)
-    if pair is None:
-        return NOTHING
-    rdrop, plain = pair
     ours, in_tree = (ahead_for_good(rdrop, seconds[n], plain, seconds[PLAIN]) for n in (RDROP, IN_TREE))
     if ours is None or in_tree is None:
         return "In the end R-Drop is not ahead."
-    end, plain_end = (mean_at(results, 1.0, math.inf) for results in pair)
+    end, plain_end = (mean_at(results, 1.0, math.inf) for results in (rdrop, plain))
     return (
         f"R-Drop is ahead for good after {ours / 60:.0f} minutes, by {end - plain_end:.2f} BLEU in the end. "
         f"In the time of fairseq's own R-Drop that would be so after {in_tree / 60:.0f} minutes."
     )
 
 
-def test_table(systems: Systems, seconds: Seconds) -> str:
-    pair = tested(systems)
-    if pair is None:
-        return NOTHING
-    rdrop, plain = pair
+@_of_tested
+def test_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     lines = [
         f"| test set | system | BLEU | chrF2 | R-Drop minus plain, BLEU | p of seed {_seeds(rdrop)} |",
         "|---|---|---|---|---|---|",
@@ -97,24 +80,19 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
         p_values = [r["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for r in rdrop]
         cells = f"{gain(rdrop, plain, test, SACREBLEU)} | {', '.join(f'{p:.3f}' for p in p_values)}"
         for name, results, last in (("plain", plain, " | "), ("R-Drop", rdrop, cells)):
-            figures = f"{scores(results, test, SACREBLEU)} | {scores(results, test, CHRF)}"
+            figures = f"{test_scores(results, test, SACREBLEU)} | {test_scores(results, test, CHRF)}"
             lines.append(f"| {test} | {name} | {figures} | {last} |")
-    signatures = {
-        m: rdrop[0]["scores"]["test"]["Flickr 2016"][m]["signature"] for m in (SACREBLEU, CHRF, LOWERCASED)
-    }
-    lines += [
-        "",
-        "Tokenised and lowercased, as text-only figures are published (another model, BPE of 10,000):",
-        "",
-        "| test set | plain | R-Drop | Wu et al. 2021, transformer_tiny |",
-        "|---|---|---|---|",
-    ]
+    return "\n".join([*lines, "", _signatures(rdrop, (SACREBLEU, CHRF))])
+
+
+@_of_tested
+def published_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
+    """On the scale on which text-only figures are published."""
+    lines = ["| test set | plain | R-Drop | Wu et al. 2021, transformer_tiny |", "|---|---|---|---|"]
     for test, published in PUBLISHED.items():
-        ours = f"{scores(plain, test, LOWERCASED)} | {scores(rdrop, test, LOWERCASED)}"
+        ours = f"{test_scores(plain, test, LOWERCASED)} | {test_scores(rdrop, test, LOWERCASED)}"
         lines.append(f"| {test} | {ours} | {published:.2f} |")
-    return "\n".join(
-        [*lines, "", *(f"- {metric}: `{signature}`" for metric, signature in signatures.items())]
-    )
+    return "\n".join([*lines, "", _signatures(rdrop, (LOWERCASED,))])
 
 
 def valid_table(systems: Systems, seconds: Seconds) -> str:
@@ -129,8 +107,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
         bleu = [str(spread) for spread in valid_scores(results)]
         cells = [
             name,
-            _pairs(results[0]["pairs"]),
-            f"{results[0]['parameters'] / 1e6:.1f} M",
+            *_size(results),
             _seeds(results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
             Spread.of(point["bleu"] for point in best),
@@ -143,24 +120,34 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
 
 
 def pays_table(systems: Systems, seconds: Seconds) -> str:
-    """For each size of data and model R-Drop and plain training: the tested pair, or else the best on valid.
-
-    Best in the mean of best checkpoint and averages, of the systems that have all of them.
-    """
+    """What R-Drop brings for each size of data and model."""
     gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
     columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for (pairs, parameters), of_size in _sizes(systems).items():
-        rdrop, plain = tested(of_size) or (_best(of_size, "rdrop"), _best(of_size, "plain"))
-        if rdrop and plain:
-            points = [best_point(result["curve"]) for result in plain]
-            nll = [statistics.mean(point[key] for point in points) for key in ("train_nll", "nll")]
-            means = zip(valid_scores(plain), valid_scores(rdrop), strict=True)
-            cells = [_pairs(pairs), f"{parameters / 1e6:.1f} M", _seeds(rdrop), plain[0]["system"]]
-            cells += [f"{nll[0]:.2f}, {nll[1]:.2f}", rdrop[0]["system"]]
-            cells += [f"{b.mean - a.mean:+.2f}" for a, b in means]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
+    for rdrop, plain in compared(systems):
+        cells = [*_size(plain), _seeds(rdrop), plain[0]["system"], _nll(plain), rdrop[0]["system"]]
+        cells += [f"{difference:+.2f}" for difference in _gains_on_valid(rdrop, plain)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else NO_PAIR
+
+
+def advice(systems: Systems, seconds: Seconds) -> str:
+    """Whether a plain run's log foretells what R-Drop brings, the smallest gain last."""
+    brought = [
+        (statistics.mean(_gains_on_valid(rdrop, plain)), _nll(plain), *_size(plain))
+        for rdrop, plain in compared(systems)
+    ]
+    if not brought:
+        return NO_PAIR
+    found = (
+        f"{bleu:+.2f} where they were {nll} ({pairs} pairs, {parameters} parameters)"
+        for bleu, nll, pairs, parameters in sorted(brought, reverse=True)
+    )
+    return (
+        "In the log of plain training compare `nll_loss` of train, which has dropout on, with that of valid. "
+        "R-Drop minus plain training, BLEU on valid in the mean of best checkpoint and averages, was "
+        f"{'; '.join(found)}."
+    )
 
 
 def equal_table(systems: Systems, seconds: Seconds) -> str:
@@ -174,7 +161,7 @@ def equal_table(systems: Systems, seconds: Seconds) -> str:
             cells = [name, results[0]["baseline"], _seeds([result for result, _ in pairs])]
             cells += [_difference_at(pairs, updates) for updates in EQUAL_UPDATES]
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) if len(lines) > 2 else "No two runs to compare are done yet."
+    return "\n".join(lines) if len(lines) > 2 else NO_PAIR
 
 
 def _difference_at(pairs: list[tuple[Result, Result]], updates: int) -> str:
@@ -192,43 +179,45 @@ def _reached(result: Result, updates: int) -> tuple[float, float]:
     return max(point["bleu"] for point in points), min(point["nll"] for point in points)
 
 
-def _sizes(systems: Systems) -> dict[tuple[str, int], Systems]:
-    """{(pairs, parameters): systems}, in the order of runs.csv."""
-    sizes: dict[tuple[str, int], Systems] = {}
-    for name, results in systems.items():
-        sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
-    return sizes
-
-
-def _best(systems: Systems, criterion: str) -> list[Result]:
-    """Nothing where none has all averages."""
-    means = {
-        name: sum(spread.mean for spread in spreads)
-        for name, results in systems.items()
-        if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
-    }
-    return systems[max(means, key=means.__getitem__)] if means else []
-
-
 def _length(results: list[Result], seconds: float) -> str:
     """Of trainings, in updates and in the time of undisturbed ones."""
     updates = statistics.mean(result["curve"][-1]["update"] for result in results)
     return f"{updates:,.0f} updates, {updates * seconds / 60:.0f} minutes"
 
 
+def _signatures(results: list[Result], metrics: tuple[str, ...]) -> str:
+    of_metric = results[0]["scores"]["test"][next(iter(PUBLISHED))]
+    return "\n".join(f"- {metric}: `{of_metric[metric]['signature']}`" for metric in metrics)
+
+
 def _seeds(results: list[Result]) -> str:
     return ", ".join(str(result["seed"]) for result in results)
 
 
-def _pairs(pairs: str) -> str:
-    return "29,000" if pairs == "all" else f"{int(pairs):,}"
+def _size(results: list[Result]) -> tuple[str, str]:
+    """Of data and model."""
+    pairs = results[0]["pairs"]
+    return "29,000" if pairs == "all" else f"{int(pairs):,}", f"{results[0]['parameters'] / 1e6:.1f} M"
 
 
-BLOCKS = {
+def _nll(results: list[Result]) -> str:
+    """Of the best checkpoints, on train and on valid."""
+    points = [best_point(result["curve"]) for result in results]
+    return ", ".join(f"{statistics.mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll"))
+
+
+def _gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
+    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
+    return [ours.mean - theirs.mean for ours, theirs in pairs]
+
+
+BLOCKS: dict[str, Block] = {
     "headline": headline,
     "ahead": ahead,
     "test": test_table,
+    "published": published_table,
     "valid": valid_table,
     "pays": pays_table,
+    "advice": advice,
     "equal": equal_table,
 }
