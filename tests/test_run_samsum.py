@@ -1,5 +1,6 @@
 """scripts/experiments/run_samsum.py on a small SAMSum."""
 
+import json
 import sys
 
 import pytest
@@ -26,6 +27,11 @@ def finished(tmp_path_factory):
         run(*RUN, folder, *options, "--cores", "0", **env).stdout == output
     )  # nothing that is done is done again
     results = read_results(folder / "results")
+    assert sorted(path.stem for path in (folder / "results").iterdir()) == [
+        "plain-4-1",
+        "rdrop-a0-4-1",
+        "rdrop-a5-4-1",
+    ]
     return output, {f"{result['system']}-{result['seed']}": result for result in results}, results
 
 
@@ -63,15 +69,24 @@ def test_table(finished):
     *_, results = finished
     text = samsum_table(results)
     for result in results:
-        assert f"| {result['system']} | {result['best_update']} | {result['train_nll']:.2f} |" in text
+        assert f"| {result['system']} | 4 | {result['best_update']} | {result['train_nll']:.2f} |" in text
         assert f"| {result['rouge']['val']['system']['rougeLsum']['f']:.2f} |\n" in text
     (test,) = (r["rouge"]["test"] for r in results if "difference" in r["rouge"].get("test", {}))
     score, difference = test["system"]["rouge1"], test["difference"]["rouge1"]
     assert f" | {score['f']:.2f} [{score['f_95'][0]:.2f}, {score['f_95'][1]:.2f}] | " in text
-    assert f"| difference | {difference['f']:+.2f} [" in text
-    assert f"| p | {difference['p']:.3f} | " in text
+    assert f"| difference | 4 | {difference['f']:+.2f} [" in text
+    assert f"| p | 4 | {difference['p']:.3f} | " in text
     assert text.endswith(f"`{test['signature']}`")
     assert samsum_table([]) == NOTHING
+
+
+def test_order_of_the_results(finished, tmp_path):
+    """By length, then by alpha."""
+    *_, (plain, *_, rdrop) = finished
+    shorter = rdrop | {"curve": [point for point in rdrop["curve"] if point["update"] < 4]}
+    for name, each in {"a": rdrop, "b": plain, "c": shorter}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(each))
+    assert read_results(tmp_path) == [shorter, plain, rdrop]
 
 
 def test_bad_arguments(tmp_path):

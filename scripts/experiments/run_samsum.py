@@ -3,7 +3,7 @@
 
 examples/summarization trains them and scores them on valid. The alpha with the highest ROUGE-1 there, and
 plain training, are then scored on the test set, with a paired bootstrap. Each leaves
-RESULTS/SYSTEM-SEED.json. Stopped at any time, the same command goes on.
+RESULTS/SYSTEM-UPDATES-SEED.json. Stopped at any time, the same command goes on.
 
 LOCAL_FILES, DOWNLOADER, VENV: as for prepare-samsum.sh.
 """
@@ -146,7 +146,8 @@ def main() -> None:
     rouge[plain]["test"] = plain.rouge("rouge")
     rouge[best]["test"] = best.rouge(f"rouge-against-{plain.out.name}")
     for system in systems:
-        write_json(args.results / f"{system.out.name}.json", system.describe(rouge[system]))
+        name = f"{system.name}-{system.max_update}-{system.seed}.json"
+        write_json(args.results / name, system.describe(rouge[system]))
     print(f"done: {args.results}")
 
 

@@ -10,33 +10,49 @@ NOTHING = "No run is done yet."
 
 
 def read_results(folder: Path) -> list[Result]:
-    """By name: plain training first."""
-    return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+    """The shorter trainings first, and of each length plain training first."""
+    results = [json.loads(path.read_bytes()) for path in folder.glob("*.json")]
+    return sorted(results, key=lambda result: (_length(result), result["alpha"] or 0.0, result["system"]))
 
 
 def samsum_table(results: list[Result]) -> str:
     """Every run on valid; then those that were chosen, on the test set."""
     if not results:
         return NOTHING
-    columns = ["system", "updates", "nll on train", "nll", *(f"{name} on valid" for name in METRICS.values())]
-    lines = _header(columns)
+    columns = ["system", "updates", "to the best", "nll on train", "nll"]
+    lines = _header([*columns, *(f"{name} on valid" for name in METRICS.values())])
     for result in results:
         best = next(point for point in result["curve"] if point["update"] == result["best_update"])
         valid = result["rouge"]["val"]["system"]
-        cells = [result["system"], f"{best['update']:,}", f"{result['train_nll']:.2f}", f"{best['nll']:.2f}"]
+        cells = [result["system"], _updates(result), f"{best['update']:,}"]
+        cells += [f"{result['train_nll']:.2f}", f"{best['nll']:.2f}"]
         lines.append(_row([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)]))
-    lines += ["", *_header(["test set", *METRICS.values()])]
+    lines += ["", *_header(["test set", "updates", *METRICS.values()])]
     signature = ""
     for result in results:
         if test := result["rouge"].get("test"):
             signature = test["signature"]
-            values = [test["system"][metric] for metric in METRICS]
-            lines.append(_row([result["system"], *(f"{v['f']:.2f} {_interval(v)}" for v in values)]))
+            rows = {result["system"]: [f"{v['f']:.2f} {_interval(v)}" for v in _values(test["system"])]}
             if "difference" in test:
-                values = [test["difference"][metric] for metric in METRICS]
-                lines.append(_row(["difference", *(f"{v['f']:+.2f} {_interval(v)}" for v in values)]))
-                lines.append(_row(["p", *(f"{v['p']:.3f}" for v in values)]))
+                values = _values(test["difference"])
+                rows["difference"] = [f"{v['f']:+.2f} {_interval(v)}" for v in values]
+                rows["p"] = [f"{v['p']:.3f}" for v in values]
+            lines += [_row([name, _updates(result), *cells]) for name, cells in rows.items()]
     return "\n".join([*lines, "", f"F, 95% intervals; `{signature}`"])
+
+
+def _values(of_metric: dict[str, Result]) -> list[Result]:
+    return [of_metric[metric] for metric in METRICS]
+
+
+def _updates(result: Result) -> str:
+    """That it was trained for."""
+    return f"{_length(result):,}"
+
+
+def _length(result: Result) -> int:
+    updates: int = result["curve"][-1]["update"]
+    return updates
 
 
 def _interval(value: Result) -> str:
