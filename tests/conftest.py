@@ -55,6 +55,11 @@ def lengthen_last_line(*texts):
         path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines)))
 
 
+def a_core():
+    """The number of one that this process may use."""
+    return str(min(os.sched_getaffinity(0)))
+
+
 def run(*command, check=True, stderr=subprocess.STDOUT, **env):
     """A command of the environment the tests run in; output and errors together in ``stdout``."""
     result = subprocess.run(

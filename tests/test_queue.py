@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SCRIPTS, kill_when, run
+from conftest import SCRIPTS, a_core, kill_when, run
 from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
 
 from scripts.common.cli import InputError
@@ -36,7 +36,7 @@ def queue(tmp_path_factory):
         results = folder / "results"
         results.mkdir(exist_ok=True)
         runs = write_list(folder / "runs.csv", *rows)
-        return [sys.executable, QUEUE, runs, folder, "--results", results, "--cores", "0"]
+        return [sys.executable, QUEUE, runs, folder, "--results", results, "--cores", a_core()]
 
     return command, env
 

@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from conftest import SCRIPTS, run, scripts_environment
+from conftest import SCRIPTS, a_core, run, scripts_environment
 from small_corpora import write_samsum
 
 from scripts.experiments.samsum_table import NOTHING, read_results, samsum_table
@@ -22,10 +22,9 @@ def finished(tmp_path_factory):
     env = {**scripts_environment(), "LOCAL_FILES": str(write_samsum(local)), "WORKERS": "1"}
     env |= {"MAX_TOKENS": "1", "SPLIT": "train"}  # not for the experiment
     options = ["--results", folder / "results", "--max-update", "4", "--vocab", "90", "--alphas", "5", "0"]
-    output = run(*RUN, folder, *options, "--cores", "0", **env).stdout
-    assert (
-        run(*RUN, folder, *options, "--cores", "0", **env).stdout == output
-    )  # nothing that is done is done again
+    options += ["--cores", a_core()]
+    output = run(*RUN, folder, *options, **env).stdout
+    assert run(*RUN, folder, *options, **env).stdout == output  # nothing that is done is done again
     results = read_results(folder / "results")
     assert sorted(path.stem for path in (folder / "results").iterdir()) == [
         "plain-4-1",
