@@ -7,7 +7,7 @@ import pytest
 from conftest import SCRIPTS, a_core, run, scripts_environment
 from small_corpora import write_samsum
 
-from scripts.experiments.samsum_table import NOTHING, read_results, samsum_table
+from scripts.experiments.samsum_table import NOTHING, read_results, samsum_gains, samsum_table
 
 pytest.importorskip("fairseq")
 
@@ -77,6 +77,20 @@ def test_table(finished):
     assert f"| p | 4 | {difference['p']:.3f} | " in text
     assert text.endswith(f"`{test['signature']}`")
     assert samsum_table([]) == NOTHING
+
+
+def test_gains(finished):
+    """Of what was scored on the test set only, beside the nll of plain training."""
+    _, named, results = finished
+    (rdrop,) = (r for r in results if "difference" in r["rouge"].get("test", {}))
+    plain, rouge = named["plain-1"], rdrop["rouge"]["test"]["difference"]["rouge1"]
+    (nll,) = (point["nll"] for point in plain["curve"] if point["update"] == plain["best_update"])
+    assert samsum_gains(results) == (
+        f"R-Drop minus plain training, ROUGE-1 on the test set, was {rouge['f']:+.2f} (p = {rouge['p']:.3f}) "
+        f"after 4 updates, where plain training's nll was {plain['train_nll']:.2f} on train, "
+        f"{nll:.2f} on valid."
+    )
+    assert samsum_gains([]) == samsum_gains([plain]) == NOTHING
 
 
 def test_order_of_the_results(finished, tmp_path):

@@ -24,7 +24,7 @@ from scripts.common import cli
 from scripts.common.lines import read_lines, replacing
 from scripts.experiments import evidence, tables
 from scripts.experiments.figure import draw
-from scripts.experiments.samsum_table import read_results, samsum_table
+from scripts.experiments.samsum_table import read_results, samsum_gains, samsum_table
 from scripts.experiments.workspace import ROOT
 
 MULTI30K = ROOT / "results" / "multi30k"
@@ -75,6 +75,7 @@ def main() -> None:
         name: partial(block, systems, seconds) for name, block in tables.BLOCKS.items()
     }
     blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
+    blocks["samsum_gains"] = lambda: samsum_gains(read_results(SAMSUM))
     stale = []
     for path in PAGES:
         text = rebuilt(path, blocks)

@@ -1,4 +1,4 @@
-"""The tables about SAMSum, of what run_samsum.py has left."""
+"""The tables and a sentence about SAMSum, of what run_samsum.py has left."""
 
 import json
 from pathlib import Path
@@ -22,10 +22,8 @@ def samsum_table(results: list[Result]) -> str:
     columns = ["system", "updates", "to the best", "nll on train", "nll"]
     lines = _header([*columns, *(f"{name} on valid" for name in METRICS.values())])
     for result in results:
-        best = next(point for point in result["curve"] if point["update"] == result["best_update"])
         valid = result["rouge"]["val"]["system"]
-        cells = [result["system"], _updates(result), f"{best['update']:,}"]
-        cells += [f"{result['train_nll']:.2f}", f"{best['nll']:.2f}"]
+        cells = [result["system"], _updates(result), f"{result['best_update']:,}", *_nll(result)]
         lines.append(_row([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)]))
     lines += ["", *_header(["test set", "updates", *METRICS.values()])]
     signature = ""
@@ -41,8 +39,33 @@ def samsum_table(results: list[Result]) -> str:
     return "\n".join([*lines, "", f"F, 95% intervals; `{signature}`"])
 
 
+def samsum_gains(results: list[Result]) -> str:
+    """What R-Drop brings after each length, and plain training's nll there, in a sentence."""
+    plain = {_setting(result): _nll(result) for result in results if result["alpha"] is None}
+    gains = []
+    for result in results:
+        if rouge := result["rouge"].get("test", {}).get("difference"):
+            gain, (train, valid) = rouge["rouge1"], plain[_setting(result)]
+            where = f"where plain training's nll was {train} on train, {valid} on valid"
+            gains.append(f"{gain['f']:+.2f} (p = {gain['p']:.3f}) after {_updates(result)} updates, {where}")
+    if not gains:
+        return NOTHING
+    return f"R-Drop minus plain training, ROUGE-1 on the test set, was {'; '.join(gains)}."
+
+
+def _nll(result: Result) -> list[str]:
+    """On train and, of the best checkpoint, on valid."""
+    best = next(point for point in result["curve"] if point["update"] == result["best_update"])
+    return [f"{result['train_nll']:.2f}", f"{best['nll']:.2f}"]
+
+
 def _values(of_metric: dict[str, Result]) -> list[Result]:
     return [of_metric[metric] for metric in METRICS]
+
+
+def _setting(result: Result) -> tuple[int, int]:
+    """What it shares with the run that it is compared with."""
+    return _length(result), result["seed"]
 
 
 def _updates(result: Result) -> str:
