@@ -12,6 +12,7 @@ from scripts.experiments.runs import AVERAGES
 
 Result = dict[str, Any]  # the JSON of a run, and its baseline
 Systems = dict[str, list[Result]]
+Pair = tuple[list[Result], list[Result]]  # of R-Drop and plain training, seed by seed
 Seconds = dict[str, float]
 
 PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
@@ -55,14 +56,21 @@ def read_results(folder: Path) -> dict[str, list[Result]]:
     return systems
 
 
-def tested(systems: Systems) -> tuple[list[Result], list[Result]] | None:
-    """R-Drop and its baseline, the systems that the test sets were opened for; the seeds that both have."""
+def all_tested(systems: Systems) -> list[Pair]:
+    """R-Drop and its baseline, whenever the test sets were opened; the seeds that both have."""
     by_name = {f"{name}-{result['seed']}": result for name, rs in systems.items() for result in rs}
+    pairs = []
     for results in systems.values():
         rdrop = [result for result in results if "against" in result["scores"]]
         if rdrop:
-            return rdrop, [by_name[result["scores"]["against"]["run"]] for result in rdrop]
-    return None
+            pairs.append((rdrop, [by_name[result["scores"]["against"]["run"]] for result in rdrop]))
+    return pairs
+
+
+def tested(systems: Systems) -> Pair | None:
+    """The last of all_tested: a longer training comes after the shorter one in runs.csv."""
+    pairs = all_tested(systems)
+    return pairs[-1] if pairs else None
 
 
 def test_scores(results: list[Result], test: str, metric: str) -> Spread:
@@ -93,7 +101,7 @@ def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:
     return sizes
 
 
-def compared(systems: Systems) -> list[tuple[list[Result], list[Result]]]:
+def compared(systems: Systems) -> list[Pair]:
     """R-Drop and plain training of each size of data and model: the tested pair, or the best on valid."""
     pairs = []
     for of_size in by_size(systems).values():

@@ -27,10 +27,9 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     """
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     pair = tested(systems)
-    chosen = list(reversed(pair)) if pair else list(systems.values())
+    chosen = {"plain": pair[1], "R-Drop": pair[0]} if pair else systems
     variants = {"plain": [(PLAIN, "-"), (PLAIN_FUSED, ":")], "rdrop": [(RDROP, "-"), (IN_TREE, ":")]}
-    for number, results in enumerate(chosen):
-        name = results[0]["system"]
+    for number, (name, results) in enumerate(chosen.items()):
         for contestant, style in variants[results[0]["criterion"]][: 2 if pair else 1]:
             if contestant not in seconds:
                 continue

@@ -16,6 +16,7 @@ from scripts.experiments.evidence import (
     Spread,
     Systems,
     ahead_for_good,
+    all_tested,
     compared,
     gain,
     mean_at,
@@ -30,7 +31,7 @@ Block = Callable[[Systems, Seconds], str]
 NAMES = ("best checkpoint", "last 5 averaged", "last 10 averaged")  # of AVERAGES
 # Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
 PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
-EQUAL_UPDATES = (4_296, 10_740)  # 8 and 20 epochs of 29,000 pairs
+EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
 NO_PAIR = "No two runs to compare are done yet."
 NOTHING = "No run has been scored on the test sets yet."
 
@@ -77,8 +78,7 @@ def test_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> st
         "|---|---|---|---|---|---|",
     ]
     for test in PUBLISHED:
-        p_values = [r["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for r in rdrop]
-        cells = f"{gain(rdrop, plain, test, SACREBLEU)} | {', '.join(f'{p:.3f}' for p in p_values)}"
+        cells = f"{gain(rdrop, plain, test, SACREBLEU)} | {_p_values(rdrop, test)}"
         for name, results, last in (("plain", plain, " | "), ("R-Drop", rdrop, cells)):
             figures = f"{test_scores(results, test, SACREBLEU)} | {test_scores(results, test, CHRF)}"
             lines.append(f"| {test} | {name} | {figures} | {last} |")
@@ -93,6 +93,21 @@ def published_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) 
         ours = f"{test_scores(plain, test, LOWERCASED)} | {test_scores(rdrop, test, LOWERCASED)}"
         lines.append(f"| {test} | {ours} | {published:.2f} |")
     return "\n".join([*lines, "", _signatures(rdrop, (LOWERCASED,))])
+
+
+def opened_table(systems: Systems, seconds: Seconds) -> str:
+    """Every R-Drop system that was scored on the test sets, those of shorter trainings too."""
+    lines = [
+        "| R-Drop | seeds | updates | test set | BLEU | minus plain | p of each seed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for rdrop, plain in all_tested(systems):
+        updates = ", ".join(f"{result['curve'][-1]['update']:,}" for result in rdrop)
+        for test in PUBLISHED:
+            scores = f"{test_scores(rdrop, test, SACREBLEU)} | {gain(rdrop, plain, test, SACREBLEU)}"
+            cells = [rdrop[0]["system"], _seeds(rdrop), updates, test, scores, _p_values(rdrop, test)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else NOTHING
 
 
 def valid_table(systems: Systems, seconds: Seconds) -> str:
@@ -185,6 +200,12 @@ def _length(results: list[Result], seconds: float) -> str:
     return f"{updates:,.0f} updates, {updates * seconds / 60:.0f} minutes"
 
 
+def _p_values(rdrop: list[Result], test: str) -> str:
+    """Of each seed's BLEU against its baseline's."""
+    p_values = (result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in rdrop)
+    return ", ".join(f"{p:.3f}" for p in p_values)
+
+
 def _signatures(results: list[Result], metrics: tuple[str, ...]) -> str:
     of_metric = results[0]["scores"]["test"][next(iter(PUBLISHED))]
     return "\n".join(f"- {metric}: `{of_metric[metric]['signature']}`" for metric in metrics)
@@ -215,6 +236,7 @@ BLOCKS: dict[str, Block] = {
     "headline": headline,
     "ahead": ahead,
     "test": test_table,
+    "opened": opened_table,
     "published": published_table,
     "valid": valid_table,
     "pays": pays_table,
