@@ -147,7 +147,7 @@ def test_the_longer_training_replaces_the_shorter(systems):
     assert "R-Drop was given 300 updates, 10 minutes" in text
     assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in tables.pays_table(systems, SECONDS)
     text = tables.opened_table(systems, SECONDS)
-    assert "| rdrop-a2 | 1, 2 | 240, 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
+    assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
 
 

@@ -112,7 +112,7 @@ def opened_table(systems: Systems, seconds: Seconds) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for rdrop, plain in all_tested(systems):
-        updates = ", ".join(f"{result['curve'][-1]['update']:,}" for result in rdrop)
+        updates = f"{_updates(rdrop):,.0f}"
         for test in PUBLISHED:
             scores = f"{test_scores(rdrop, test, SACREBLEU)} | {gain(rdrop, plain, test, SACREBLEU)}"
             cells = [rdrop[0]["system"], _seeds(rdrop), updates, test, scores, _p_values(rdrop, test)]
@@ -206,8 +206,12 @@ def _reached(result: Result, updates: int) -> tuple[float, float]:
 
 def _length(results: list[Result], seconds: float) -> str:
     """Of trainings, in updates and in the time of undisturbed ones."""
-    updates = statistics.mean(result["curve"][-1]["update"] for result in results)
+    updates = _updates(results)
     return f"{updates:,.0f} updates, {updates * seconds / 60:.0f} minutes"
+
+
+def _updates(results: list[Result]) -> float:
+    return statistics.mean(result["curve"][-1]["update"] for result in results)
 
 
 def _p_values(rdrop: list[Result], test: str) -> str:
