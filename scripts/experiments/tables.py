@@ -211,7 +211,7 @@ def _length(results: list[Result], seconds: float) -> str:
 
 
 def _updates(results: list[Result]) -> float:
-    return statistics.mean(result["curve"][-1]["update"] for result in results)
+    return float(statistics.mean(result["curve"][-1]["update"] for result in results))
 
 
 def _p_values(rdrop: list[Result], test: str) -> str:
