@@ -40,6 +40,13 @@ class LabelSmoothedCrossEntropyRDropConfig(LabelSmoothedCrossEntropyCriterionCon
             "pass; auto: concat, but separate where that is not the same (lstm, LayerDrop, --rdrop-dropout)"
         },
     )
+    rdrop_interval: int = field(
+        default=1,
+        metadata={
+            "help": "R-Drop in every N-th update, alpha times N in it, and a single pass in the others: the "
+            "expected gradient is the same, at a lower price"
+        },
+    )
     rdrop_start_update: int = field(
         default=0,
         metadata={"help": "train with one pass, without KL divergence, for this many updates first"},

@@ -213,7 +213,7 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
 
     if passes == 1:
         kl = torch.zeros_like(objective)
-        torch.sub(probs, s * eps_i, out=logits)
+        torch.add(logits.new_full((), -s * eps_i), probs, alpha=s, out=logits)
     else:
         a = options.alpha / (passes - 1)
         logits -= mean

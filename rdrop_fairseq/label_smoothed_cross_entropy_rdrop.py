@@ -38,6 +38,7 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         rdrop_dropout=(),
         rdrop_cutoff=0.0,
         rdrop_forward="auto",
+        rdrop_interval=1,
         rdrop_start_update=0,
         rdrop_warmup_updates=0,
         rdrop_ce_reduction="sum",
@@ -47,7 +48,9 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         super().__init__(task, sentence_avg, label_smoothing, ignore_prefix_size, report_accuracy)
         ce_reduction: Any = str(rdrop_ce_reduction)
         check_rdrop_options(rdrop_alpha, rdrop_passes, label_smoothing, ce_reduction)
-        self.schedule = Schedule(rdrop_passes, rdrop_alpha, rdrop_start_update, rdrop_warmup_updates)
+        self.schedule = Schedule(
+            rdrop_passes, rdrop_alpha, rdrop_start_update, rdrop_warmup_updates, rdrop_interval
+        )
         self.passes = Passes(rdrop_passes, str(rdrop_forward), rdrop_dropout, rdrop_cutoff)
         self.objective = Objective(
             label_smoothing=label_smoothing,
@@ -106,15 +109,13 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         except ValueError as error:
             raise SystemExit(f"error: {error}") from None
         count = self.passes.count
-        if count == 1:
-            logger.info(f"R-Drop: 1 pass, {path}")
-        else:
-            logger.info(f"R-Drop: {count} passes, {path}, forward {forward}")
-            if not self.passes.differ(model):
-                logger.warning(
-                    f"R-Drop: the {count} passes are the same, at {count} times the price, as every dropout "
-                    "rate is 0: set --dropout above 0 (or --rdrop-passes 1)"
-                )
+        how = path if count == 1 else f"{path}, forward {forward}"
+        logger.info(f"R-Drop: {self.schedule}, {how}")
+        if count > 1 and not self.passes.differ(model):
+            logger.warning(
+                f"R-Drop: the {count} passes are the same, at {count} times the price, as every dropout "
+                "rate is 0: set --dropout above 0 (or --rdrop-passes 1)"
+            )
         self._is_prepared = True
 
     @classmethod

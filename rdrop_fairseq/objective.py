@@ -112,13 +112,15 @@ class Objective:
         losses = rdrop_loss_from_lprobs(
             lprobs,
             target,
-            alpha=update.alpha,
+            alpha=update.kl_weight,
             passes=update.passes,
             label_smoothing=self.label_smoothing,
             ignore_index=self.ignore_index,
             ce_reduction=self.ce_reduction,
             reduction="sum" if reduce else "none",
         )
+        if self.ce_reduction == "sum":  # ce_weight is not 1 in a single pass only, which has no KL
+            losses = losses._replace(loss=losses.loss * update.ce_weight)
         if not self.count_correct:
             return Sums(*losses)
         counted = target.ne(self.ignore_index)
@@ -138,11 +140,11 @@ class Objective:
             target = target.clone()
             target[:, : self.ignore_prefix_size] = self.ignore_index
         options = Options(
-            alpha=update.alpha,
+            alpha=update.kl_weight,
             passes=update.passes,
             label_smoothing=self.label_smoothing,
             ignore_index=self.ignore_index,
-            ce_scale=1.0 if self.ce_reduction == "sum" else 1.0 / update.passes,
+            ce_scale=float(update.ce_weight) if self.ce_reduction == "sum" else 1.0 / update.passes,
             chunk_size=self.chunk_size or None,
             max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
         )

@@ -24,7 +24,7 @@ class Passes:
         forward: "concat", one forward over the batch repeated ``count`` times; "separate", one a pass;
             "auto", concat where it does the same as separate.
         dropout: a rate for each pass, see :func:`dropout_rate`, or none.
-        cutoff: the rate of :func:`token_cutoff` in every pass but the first.
+        cutoff: the rate of :func:`token_cutoff` in every pass but the first; with a count of 1, in that one.
 
     Raises:
         ValueError: rates out of range, or that do not fit the number of passes or the forward.
@@ -40,8 +40,6 @@ class Passes:
             raise ValueError("dropout needs --rdrop-forward separate (or auto): one forward has one rate")
         if not 0.0 <= cutoff < 1.0:
             raise ValueError(f"cutoff must be in [0, 1), got {cutoff}")
-        if cutoff > 0.0 and count == 1:
-            raise ValueError("cutoff needs --rdrop-passes of 2 or more: the first pass is never cut")
         self.count = count
         self.forward = forward
         self.dropout = list(dropout)
@@ -84,7 +82,7 @@ class Passes:
         if count == self.count and self.dropout:  # not in the single passes before the start update
             rates = [*self.dropout]
         return [
-            partial(self._forward, model, net_input, rate, None if number == 0 else 0)
+            partial(self._forward, model, net_input, rate, None if number == 0 and self.count > 1 else 0)
             for number, rate in enumerate(rates)
         ]
 

@@ -5,34 +5,52 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-from .validation import check_non_negative
+from .validation import check_integer, check_non_negative
 
 
 class Update(NamedTuple):
+    """What one update does.
+
+    passes: the number of passes.
+    alpha: the weight of the KL divergence, had every update one; 0 in a single pass.
+    kl_weight: its weight in this update, which stands for an interval of updates.
+    ce_weight: how often the cross entropy of each pass counts under ``ce_reduction="sum"``.
+    """
+
     passes: int
     alpha: float
+    kl_weight: float
+    ce_weight: int = 1
 
 
 class Schedule:
-    """One pass before ``start_update``; then ``passes`` passes, with alpha growing linearly from 0 over
-    ``warmup_updates`` updates.
+    """One pass before ``start_update``; from there R-Drop in every ``interval``-th update, one pass in the others.
+
+    Alpha grows linearly from 0 over ``warmup_updates`` updates after the start. An update with R-Drop
+    multiplies it by ``interval``, so that the expected gradient is that of R-Drop in every update (lazy
+    regularisation, Karras et al. 2020, arXiv:1912.04958). A single pass counts for all passes, so that the
+    sum of their cross entropies has one scale in all updates.
 
     Raises:
-        ValueError: a negative number of updates.
+        ValueError: a negative number of updates, or an interval below 1.
     """
 
-    def __init__(self, passes: int, alpha: float, start_update: int = 0, warmup_updates: int = 0) -> None:
+    def __init__(
+        self, passes: int, alpha: float, start_update: int = 0, warmup_updates: int = 0, interval: int = 1
+    ) -> None:
         check_non_negative("start_update", start_update)
         check_non_negative("warmup_updates", warmup_updates)
+        check_integer("interval", interval, 1)
         self.passes = passes
         self.alpha = alpha
         self.start_update = start_update
         self.warmup_updates = warmup_updates
+        self.interval = interval
         self.num_updates = 0  # before this step; set by follow()
 
     def follow(self, task: Any) -> None:
         """Have the task hand on the trainer's number of updates, which it gives to the model only."""
-        if not (self.start_update or self.warmup_updates):
+        if not (self.start_update or self.warmup_updates or self.interval > 1):
             return
         train_step = task.train_step
 
@@ -52,10 +70,31 @@ class Schedule:
         task.train_step = train_step_with_number
 
     def now(self) -> Update:
-        """What the coming update does. A single pass has no KL, so alpha is 0."""
-        if self.passes == 1 or self.num_updates < self.start_update:
-            return Update(passes=1, alpha=0.0)
-        if self.warmup_updates == 0:
-            return Update(self.passes, self.alpha)
-        progress = (self.num_updates - self.start_update) / self.warmup_updates
-        return Update(self.passes, self.alpha * min(1.0, progress))
+        """What the coming update does."""
+        since_start = self.num_updates - self.start_update
+        if self.passes == 1 or since_start < 0 or since_start % self.interval:
+            return Update(passes=1, alpha=0.0, kl_weight=0.0, ce_weight=self.passes)
+        alpha = self.alpha
+        if since_start < self.warmup_updates:
+            alpha *= since_start / self.warmup_updates
+        return Update(self.passes, alpha, kl_weight=alpha * self.interval)
+
+    def __str__(self) -> str:
+        """In words, for the log: 2 passes in every 4th update from update 5,000 on, alpha 5 (20 in those updates)."""
+        if self.passes == 1:
+            return "1 pass"
+        words = f"{self.passes} passes"
+        if self.interval > 1:
+            words += f" in every {_ordinal(self.interval)} update"
+        if self.start_update:
+            words += f" from update {self.start_update:,} on"
+        words += f", alpha {self.alpha:g}"
+        if self.interval > 1:
+            words += f" ({self.alpha * self.interval:g} in those updates)"
+        return words + (f", reached after {self.warmup_updates:,} updates" if self.warmup_updates else "")
+
+
+def _ordinal(number: int) -> str:
+    """2nd, 3rd, 4th, 11th, 22nd."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number:,}" + ("th" if number % 100 in (11, 12, 13) else endings.get(number % 10, "th"))

