@@ -23,11 +23,12 @@ def logging_output(
 ) -> dict[str, Any]:
     """The logging output of a training step: sums, as fairseq adds up those of workers and delayed updates.
 
-    ``loss`` is the objective, under "sum" divided by the passes that it counts: comparable to a plain run's, as the NLL
-    is. Tensors stay on their device, so that nothing waits for them.
+    ``loss`` is the objective, under "sum" divided by the passes that it counts: comparable to a plain
+    run's, as the NLL is. Tensors stay on their device, so that nothing waits for them.
     """
+    passes = update.passes * update.ce_weight  # that the objective counts under "sum"
     output = {
-        "loss": sums.loss.detach() / (update.passes * update.ce_weight if ce_reduction == "sum" else 1),
+        "loss": sums.loss.detach() / (passes if ce_reduction == "sum" else 1),
         "nll_loss": sums.nll_loss,
         "ntokens": sample["ntokens"],
         "nsentences": sample["target"].size(0),

@@ -24,12 +24,13 @@ class Update(NamedTuple):
 
 
 class Schedule:
-    """One pass before ``start_update``; from there R-Drop in every ``interval``-th update, one pass in the others.
+    """The passes and the weight of the KL divergence, update by update.
 
-    Alpha grows linearly from 0 over ``warmup_updates`` updates after the start. An update with R-Drop
-    multiplies it by ``interval``, so that the expected gradient is that of R-Drop in every update (lazy
-    regularisation, Karras et al. 2020, arXiv:1912.04958). A single pass counts for all passes, so that the
-    sum of their cross entropies has one scale in all updates.
+    There is one pass before ``start_update``. From there every ``interval``-th update has R-Drop, and the
+    others have one pass. Alpha grows linearly from 0 over ``warmup_updates`` updates after the start.
+    An update with R-Drop multiplies it by ``interval``, so that the expected gradient is that of R-Drop in
+    every update (lazy regularisation, Karras et al. 2020, arXiv:1912.04958). A single pass counts for all
+    passes, so that the sum of their cross entropies has one scale in all updates.
 
     Raises:
         ValueError: a negative number of updates, or an interval below 1.
@@ -80,7 +81,7 @@ class Schedule:
         return Update(self.passes, alpha, kl_weight=alpha * self.interval)
 
     def __str__(self) -> str:
-        """In words, for the log: 2 passes in every 4th update from update 5,000 on, alpha 5 (20 in those updates)."""
+        """In words, for the log: 2 passes in every 4th update, alpha 5 (20 in those updates)."""
         if self.passes == 1:
             return "1 pass"
         words = f"{self.passes} passes"

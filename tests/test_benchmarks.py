@@ -88,10 +88,10 @@ def test_benchmark_step(tmp_path):
     sizes = "--settings small multi30k --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
     flags = f"--device cpu --repeats 1 {sizes} --all --passes 3".split()
     run(sys.executable, SCRIPTS / "benchmarks" / "benchmark_step.py", *flags, "--out", table)
-    assert len(rows(table)) == 2 * 8
+    assert len(rows(table)) == 2 * 9
     for setting in ("small", "multi30k"):
         found = {row["criterion"]: row for row in rows(table) if row["setting"] == setting}
-        assert list(found)[:4] == list(benchmark_step.CRITERIONS)
+        assert list(found)[:5] == list(benchmark_step.CRITERIONS)
         assert all(float(row["median_ms"]) > 0 and float(row["peak_mib"]) > 0 for row in found.values())
         ratios = {name: float(row["gflop_over_plain"]) for name, row in found.items()}
         assert ratios["ours, before --rdrop-start-update"] == ratios["ours, fused loss, 1 pass"] < 1
@@ -99,6 +99,8 @@ def test_benchmark_step(tmp_path):
         assert ratios["fairseq in-tree R-Drop"] == pytest.approx(2, abs=0.01)
         assert 1.5 < ratios["ours, fused loss"] == ratios["ours, fused loss, separate forwards"] < 2
         assert ratios["ours, fused loss"] < ratios["ours, fused loss, 3 passes"] < 3
+        of_both_kinds = (ratios["ours, fused loss, 1 pass"] + ratios["ours, fused loss"]) / 2
+        assert ratios["ours, fused loss, every 2nd update"] == pytest.approx(of_both_kinds, abs=0.002)
 
 
 def test_the_multi30k_setting_is_that_of_the_recipe():

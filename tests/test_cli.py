@@ -51,7 +51,7 @@ def trained(data_bin, tmp_path_factory):
 
 def test_train_logs(trained):
     _, log = trained
-    assert "R-Drop: 2 passes, fused loss (decoder.output_projection)" in log
+    assert "R-Drop: 2 passes, alpha 5, fused loss (decoder.output_projection)" in log
     losses = [float(r["loss"]) for r in records(log, "train_inner")]
     assert losses[-1] < losses[0]
     assert all(float(r["rdrop_kl_loss"]) > 0 for r in records(log, "train_inner"))
@@ -76,6 +76,8 @@ VARIANTS = {
     "plain": ["--rdrop-loss", "plain"],
     # stopped in the middle of its warm-up: 1 plain update, then alpha 0, 5/3, 10/3
     "schedule": ["--rdrop-start-update", "1", "--rdrop-warmup-updates", "3"],
+    # stopped in the middle of an interval: only the 2nd update of these four has a KL
+    "interval": ["--rdrop-start-update", "1", "--rdrop-interval", "3"],
     "dropout": [
         *["--dropout", "0.2", "--attention-dropout", "0.1", "--rdrop-passes", "3"],
         *["--rdrop-dropout", "0.1,0.2,0.4", "--rdrop-cutoff", "0.1"],
@@ -95,6 +97,29 @@ def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
     assert {**first, **second} == whole
     if variant == "schedule":
         assert [row["rdrop_alpha"] for row in whole.values()] == [None, "0", "1.6667", "3.3333"]
+    if variant == "interval":
+        assert [row["rdrop_kl_loss"] is None for row in whole.values()] == [True, False, True, True]
+
+
+def test_the_kl_of_an_interval_is_logged_from_the_updates_that_have_it(data_bin, tmp_path):
+    """R-Drop in updates 1, 4 and 7, a record every 2 updates: the third falls between, and the epoch's
+    value is the mean over their tokens, none over others', without the factor of alpha."""
+    options = "--rdrop-interval 3 --max-update 8 --disable-validation --no-save --max-tokens 200".split()
+    each, pairs = (
+        train(data_bin, tmp_path / every, *options, "--log-interval", every) for every in ("1", "2")
+    )
+    kls = [r.get("rdrop_kl_loss") for r in records(each, "train_inner")]
+    assert [kl is not None for kl in kls] == [True, False, False, True, False, False, True, False]
+    in_pairs = [r.get("rdrop_kl_loss") for r in records(pairs, "train_inner")]
+    assert in_pairs == [kls[0], kls[3], None, kls[6]]
+    first = records(each, "train")[0]
+    updates = int(first["train_num_updates"])
+    assert 4 <= updates < 8  # two updates with a KL, at least, in the first epoch
+    tokens = [float(r["wpb"]) for r in records(each, "train_inner")][:updates]
+    mean = sum(float(kl) * n for kl, n in zip(kls, tokens) if kl) / sum(n for kl, n in zip(kls, tokens) if kl)
+    assert math.isclose(float(first["train_rdrop_kl_loss"]), mean, abs_tol=2e-4)
+    every = curve(train(data_bin, tmp_path / "no", *options, "--rdrop-interval", "1"))
+    assert every["1"]["rdrop_kl_loss"] == kls[0]
 
 
 def test_fused_and_plain_give_the_same_curve(data_bin, tmp_path):
@@ -172,6 +197,7 @@ criterion:
   rdrop_forward: separate
   rdrop_dropout: [0.1, 0.2, 0.3]
   rdrop_warmup_updates: 2
+  rdrop_interval: 2
 optimizer: {{_name: adam}}
 lr_scheduler: {{_name: fixed}}
 dataset: {{max_tokens: 400, num_workers: 0}}
@@ -181,16 +207,16 @@ checkpoint: {{save_dir: {save_dir}, no_epoch_checkpoints: true}}
 
 
 def test_hydra_train_in_bf16_with_everything_and_resume(data_bin, tmp_path):
-    """Three passes with a dropout rate each, a warm-up, the fused loss, bf16."""
+    """Three passes with a dropout rate each, a warm-up, an interval, the fused loss, bf16."""
     config = HYDRA_CONFIG.format(user_dir=USER_DIR, data=data_bin, save_dir=tmp_path / "checkpoints")
     (tmp_path / "tiny.yaml").write_text(config)
     command = ["fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "tiny"]
     updates = []
     for max_update in (2, 4):
         out = run(*command, f"optimization.max_update={max_update}", f"hydra.run.dir={tmp_path}").stdout
-        assert "R-Drop: 3 passes, fused loss" in out
-        updates += [(r["num_updates"], r["rdrop_alpha"]) for r in records(out, "train_inner")]
-    assert updates == [("1", "0"), ("2", "1.25"), ("3", "2.5"), ("4", "2.5")]
+        assert "R-Drop: 3 passes in every 2nd update, alpha 2.5 (5 in those updates), reached after" in out
+        updates += [(r["num_updates"], r.get("rdrop_alpha")) for r in records(out, "train_inner")]
+    assert updates == [("1", "0"), ("2", None), ("3", "2.5"), ("4", None)]
 
 
 def test_one_pass_logs_what_a_plain_run_logs(data_bin, tmp_path):

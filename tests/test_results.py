@@ -14,6 +14,7 @@ from scripts.experiments.build_results import is_same_figure
 from scripts.experiments.evidence import Spread, ahead_for_good
 from scripts.experiments.figure import draw
 from scripts.experiments.runs import AVERAGES
+from scripts.experiments.screening_table import screening_table
 
 BUILD = ROOT / "scripts" / "experiments" / "build_results.py"
 SECONDS = {evidence.PLAIN: 1.0, evidence.RDROP: 2.0, evidence.IN_TREE: 3.0, evidence.PLAIN_FUSED: 0.9}
@@ -45,6 +46,7 @@ def result(system, seed, bleus, test_bleu, against=None):
         "curve": curve,
         "scores": scores,
         "baseline": against or "",
+        "flags": [],
     }
 
 
@@ -70,15 +72,32 @@ def test_spread():
 def test_ahead_for_good(systems):
     """At equal time: plain's 35 after 240 s is passed by 36.5 after 360 s, 180 updates of R-Drop."""
     rdrop, plain = systems["rdrop-a2"], systems["plain-d0.3"]
-    assert ahead_for_good(rdrop, 2.0, plain, 1.0) == 360
-    assert ahead_for_good(rdrop, 1.0, plain, 1.0) == 180
-    assert ahead_for_good(plain, 1.0, rdrop, 2.0) is None
+    assert ahead_for_good(rdrop, plain, SECONDS) == 360
+    assert ahead_for_good(rdrop, plain, SECONDS | {evidence.RDROP: 1.0}) == 180
+    assert ahead_for_good(plain, rdrop, SECONDS) is None
     for each in plain:
         each["curve"].append({"update": 300, "bleu": 37.5})
     assert tables.ahead(systems, SECONDS) == "In the end R-Drop is not ahead."
-    assert evidence.mean_at(rdrop, 2.0, 119) == 0
-    assert evidence.mean_at(rdrop, 2.0, 120) == 31
-    assert evidence.mean_at(rdrop, 2.0, 1e9) == 37.5  # best so far, not the last
+    assert evidence.mean_at(rdrop, SECONDS, 119) == 0
+    assert evidence.mean_at(rdrop, SECONDS, 120) == 31
+    assert evidence.mean_at(rdrop, SECONDS, 1e9) == 37.5  # best so far, not the last
+
+
+@pytest.mark.parametrize(
+    ("criterion", "flags", "seconds"),
+    [
+        ("plain", "", {1: 1.0, 6: 6.0}),
+        ("plain", "--criterion label_smoothed_cross_entropy_rdrop --rdrop-passes 1", {6: 5.4}),
+        ("rdrop", "--dropout 0.3", {6: 12.0}),
+        ("rdrop", "--rdrop-start-update 4", {4: 3.6, 5: 5.6, 6: 7.6}),
+        ("rdrop", "--rdrop-interval 2", {1: 2.0, 2: 2.9, 3: 4.9, 4: 5.8}),
+        ("rdrop", "--rdrop-start-update 3 --rdrop-interval=4", {3: 2.7, 4: 4.7, 7: 7.4, 8: 9.4}),
+    ],
+)
+def test_each_update_takes_the_time_of_its_kind(criterion, flags, seconds):
+    """A single pass of our criterion is the fused loss with one pass, before the start and in an interval."""
+    kinds = evidence.Kinds.of({"criterion": criterion, "flags": flags.split()})
+    assert {n: pytest.approx(kinds.seconds(n, SECONDS)) for n in seconds} == seconds
 
 
 def test_tables(systems):
@@ -169,6 +188,17 @@ def test_equal_updates(systems, monkeypatch):
     assert "| rdrop-a2 | plain-d0.3 | 1, 2 | +1.00, -0.01 | +2.50, +0.02 | - |" in text
     del systems["plain-d0.3"]
     assert "No two runs" in tables.equal_table(systems, SECONDS)
+
+
+def test_screening_is_compared_at_equal_time(monkeypatch):
+    """At 2 s an update of R-Drop and 0.9 s another, 240 updates of every 2nd take 348 s, plain's 240 s."""
+    monkeypatch.setattr("scripts.experiments.screening_table.MINUTES", (4, 5))
+    plain = {"plain-10k": [result("plain-10k", 1, [30, 34, 33, 35], 36.0)]}
+    lazy = {"interval-2": [result("interval-2", 1, [31, 33, 36, 35], 37.0)]}
+    lazy["interval-2"][0] |= {"criterion": "rdrop", "flags": ["--rdrop-interval", "2"]}
+    text = screening_table(lazy, plain, SECONDS)
+    assert "| plain-10k | 4 | 35.00, 2.15 | - | 36.00 | 36.10 | 36.20 |" in text
+    assert "| interval-2 | 6 | 33.00, 2.17 | 36.00, 2.14 | 37.00 | 37.10 | 37.20 |" in text
 
 
 def test_figure(systems, tmp_path):

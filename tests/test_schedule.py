@@ -113,7 +113,7 @@ def test_mean_gradient_with_dropout_is_that_of_r_drop_to_sampling_error(data_bin
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_single_pass_logs_what_it_logs_alone(data_bin, path):
-    """Its loss counts for two passes and is logged by the pass, so a curve has no step where R-Drop starts."""
+    """Its loss counts for two passes and is logged by the pass: no step in a curve where R-Drop starts."""
     extra = ["--rdrop-loss", path, "--report-accuracy"]
     alone = Setup(data_bin, TRANSFORMER, extra=[*extra, "--rdrop-passes", "1"])
     sample = alone.batch()

@@ -7,6 +7,8 @@ import torch
 from conftest import kill_when, lengthen_last_line, run
 from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, write_multi30k
 
+from scripts.training.training_log import read_log
+
 pytest.importorskip("fairseq")
 
 NAME = "multi30k.en-fr"
@@ -106,9 +108,8 @@ def parameters(folder):
 
 @pytest.fixture(scope="module")
 def one_process(env, tmp_path_factory):
-    """20 updates of two batches each, in one process"""
-    out = tmp_path_factory.mktemp("processes") / "one"
-    return parameters(twenty_updates(out, env, PROCESSES="1"))
+    """The output of 20 updates of two batches each, in one process."""
+    return twenty_updates(tmp_path_factory.mktemp("processes") / "one", env, PROCESSES="1")
 
 
 def twenty_updates(out, env, *flags, check=True, **settings):
@@ -116,6 +117,7 @@ def twenty_updates(out, env, *flags, check=True, **settings):
     # parameters whose gradient is only noise (biases of keys) as far as others, unless its eps forbids.
     # 15 batches make an epoch: one process of two has none in the end.
     once = "--disable-validation --save-interval 100 --no-epoch-checkpoints --dropout 0 --adam-eps 1e-4"
+    once += " --rdrop-interval 3 --log-interval 1"
     flags = [*once.split(), *"--batch-size 8".split(), *flags]
     settings |= {"OUT": str(out), "MAX_TOKENS": "512", "MAX_UPDATE": "20"}
     result = train(*flags, **env, **settings, check=check)
@@ -123,13 +125,18 @@ def twenty_updates(out, env, *flags, check=True, **settings):
 
 
 def test_two_processes_are_one_with_two_batches(env, one_process, tmp_path):
-    """On the CPU train.sh takes legacy_ddp, the back-end that fairseq also calls no_c10d."""
-    two = parameters(twenty_updates(tmp_path, env, PROCESSES="2"))
-    log = (tmp_path / "train.log").read_text()
+    """The same updates have R-Drop, too. On the CPU train.sh takes legacy_ddp, the back-end that fairseq
+    also calls no_c10d."""
+    two_processes = twenty_updates(tmp_path, env, PROCESSES="2")
+    log = (two_processes / "train.log").read_text()
     assert "'distributed_world_size': 2" in log
     assert "'ddp_backend': 'legacy_ddp'" in log
-    for name, expected in one_process.items():
+    two = parameters(two_processes)
+    for name, expected in parameters(one_process).items():
         torch.testing.assert_close(two[name], expected, rtol=0, atol=1e-5)
+    for folder in (one_process, two_processes):
+        kl = read_log(folder / "train.log")["train_inner"]["rdrop_kl_loss"]
+        assert list(kl) == list(range(1, 20, 3))
 
 
 def test_pytorch_ddp_on_the_cpu_ends_with_an_error(env, tmp_path):

@@ -3,9 +3,10 @@
 
 Contestants, on the same batch of random sentences: label_smoothed_cross_entropy ("plain"); the fused loss
 with one pass, which is plain training at another price; label_smoothed_cross_entropy_with_rdrop; and
-label_smoothed_cross_entropy_rdrop with the fused loss. --all adds the plain loss, separate forwards and the
-phase before --rdrop-start-update; --passes more passes. Operations are those of the matrix products: their
-ratio to plain training is what a criterion costs on any machine.
+label_smoothed_cross_entropy_rdrop with the fused loss, in every update and in every 2nd (--rdrop-interval 2:
+two updates a round; the row has their mean time and operations, and the higher peak). --all adds the plain
+loss, separate forwards and the phase before --rdrop-start-update; --passes more passes. Operations are those
+of the matrix products: their ratio to plain training is what a criterion costs on any machine.
 
 A setting is a model and a batch: "multi30k" is that of examples/translation. --layers and the like change it.
 """
@@ -16,6 +17,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,9 @@ CRITERIONS = {
     "ours, fused loss, 1 pass": [OURS, "--rdrop-passes", "1"],
     "fairseq in-tree R-Drop": ["label_smoothed_cross_entropy_with_rdrop", "--rdrop-alpha", "5"],
     "ours, fused loss": [OURS],
+    "ours, fused loss, every 2nd update": [OURS, "--rdrop-interval", "2"],
 }
+UPDATES_A_ROUND = {"ours, fused loss, every 2nd update": 2}  # one of each kind; else 1
 MORE_CRITERIONS = {
     "ours, plain loss": [OURS, "--rdrop-loss", "plain"],
     "ours, fused loss, separate forwards": [OURS, "--rdrop-forward", "separate"],
@@ -135,23 +139,26 @@ def measure(setting: Setting, name: str, args: argparse.Namespace) -> Iterator[d
     dictionary = make_dictionary(setting.vocab)
     batch = make_batch(setting, dictionary)
 
-    def step(trainer: Any) -> None:
-        sample = {**batch, "net_input": dict(batch["net_input"])}  # the in-tree criterion changes it
-        trainer.train_step([sample])
+    def step(trainer: Any, updates: int) -> None:
+        for _ in range(updates):
+            sample = {**batch, "net_input": dict(batch["net_input"])}  # the in-tree criterion changes it
+            trainer.train_step([sample])
 
     criterions = CRITERIONS | (MORE_CRITERIONS if args.all else {})
     criterions |= {f"ours, fused loss, {k} passes": [OURS, "--rdrop-passes", str(k)] for k in args.passes}
     contestants: bench.Contestants = {}
     for criterion, flags in criterions.items():
         trainer = make_trainer(flags, setting, dictionary, args.device, args.fp16)
-        contestants[criterion] = lambda trainer=trainer: step(trainer)  # type: ignore[misc]
+        contestants[criterion] = partial(step, trainer, UPDATES_A_ROUND.get(criterion, 1))
     timings = bench.times(contestants, args.repeats, args.device)
     plain: dict[str, float] = {}
     for criterion, function in contestants.items():
+        updates = UPDATES_A_ROUND.get(criterion, 1)
+        times = bench.summary([time / updates for time in timings[criterion]])
         costs = {
-            "time": bench.summary(timings[criterion])["median_ms"],
+            "time": times["median_ms"],
             "peak": bench.peak_mib(function, args.device),
-            "gflop": bench.gflop(function),
+            "gflop": bench.gflop(function) / updates,
         }
         plain = plain or costs
         row: dict[str, Any] = {"criterion": criterion, "setting": name, **asdict(setting)}
@@ -160,7 +167,7 @@ def measure(setting: Setting, name: str, args: argparse.Namespace) -> Iterator[d
             "tokens": batch["ntokens"],
             "dtype": "fp16" if args.fp16 else "fp32",
         }
-        row |= bench.summary(timings[criterion])
+        row |= times
         row |= {"peak_mib": round(costs["peak"], 1), "gflop": round(costs["gflop"], 2)}
         yield row | {f"{cost}_over_plain": round(costs[cost] / plain[cost], 3) for cost in costs}
 

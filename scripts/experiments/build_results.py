@@ -25,10 +25,12 @@ from scripts.common.lines import read_lines, replacing
 from scripts.experiments import evidence, tables
 from scripts.experiments.figure import draw
 from scripts.experiments.samsum_table import read_results, samsum_gains, samsum_table
+from scripts.experiments.screening_table import screening_table
 from scripts.experiments.workspace import ROOT
 
 MULTI30K = ROOT / "results" / "multi30k"
 SAMSUM = ROOT / "results" / "samsum"
+SCREENING = ROOT / "results" / "screening"
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 FIGURE = ROOT / "docs" / "multi30k.png"
 EXAMPLES = ROOT / "examples"
@@ -76,6 +78,7 @@ def main() -> None:
     }
     blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
     blocks["samsum_gains"] = lambda: samsum_gains(read_results(SAMSUM))
+    blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
     stale = []
     for path in PAGES:
         text = rebuilt(path, blocks)

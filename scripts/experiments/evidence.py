@@ -1,7 +1,9 @@
 """What the results of runs.csv show, as numbers: means over seeds, differences, and when R-Drop is ahead."""
 
+import argparse
 import csv
 import json
+import shlex
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +15,7 @@ from scripts.experiments.runs import AVERAGES
 Result = dict[str, Any]  # the JSON of a run, and its baseline
 Systems = dict[str, list[Result]]
 Pair = tuple[list[Result], list[Result]]  # of R-Drop and plain training, seed by seed
-Seconds = dict[str, float]
+Seconds = dict[str, float]  # {contestant of benchmark_step.py: of an undisturbed update}
 
 PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
     "plain",
@@ -44,15 +46,14 @@ class Spread(NamedTuple):
 def read_results(folder: Path) -> dict[str, list[Result]]:
     """{system: its results by seed}, systems and seeds in the order of runs.csv; those that are there.
 
-    A result has the baseline of runs.csv besides what its JSON has.
+    A result has the baseline and the flags of runs.csv besides what its JSON has.
     """
     systems: dict[str, list[Result]] = {}
     for row in csv.DictReader(read_lines(folder / "runs.csv")):
         path = folder / f"{row['system']}-{row['seed']}.json"
         if path.exists():
-            systems.setdefault(row["system"], []).append(
-                json.loads(path.read_bytes()) | {"baseline": row["baseline"]}
-            )
+            of_list = {"baseline": row["baseline"], "flags": shlex.split(row["flags"])}
+            systems.setdefault(row["system"], []).append(json.loads(path.read_bytes()) | of_list)
     return systems
 
 
@@ -121,17 +122,46 @@ def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
     return systems[max(means, key=means.__getitem__)] if means else []
 
 
-def seconds_per_update(steps: Path) -> dict[str, float]:
-    """{contestant of benchmark_step.py: seconds of an undisturbed update}"""
+def seconds_per_update(steps: Path) -> Seconds:
     return {row["criterion"]: float(row["median_ms"]) / 1000 for row in csv.DictReader(read_lines(steps))}
 
 
-def best_so_far(result: Result, seconds: float) -> list[tuple[float, float]]:
+class Kinds(NamedTuple):
+    """Which updates of a training have R-Drop: every interval-th from start on; and what the others are."""
+
+    start: float
+    interval: int
+    single: str  # the contestant
+
+    @classmethod
+    def of(cls, result: Result) -> "Kinds":
+        parser = argparse.ArgumentParser(allow_abbrev=False)
+        parser.add_argument("--criterion", default="")
+        parser.add_argument("--rdrop-start-update", type=int, default=0)
+        parser.add_argument("--rdrop-interval", type=int, default=1)
+        flags, _ = parser.parse_known_args(result["flags"])
+        if result["criterion"] == "plain":  # with fairseq's criterion, or with ours and one pass
+            return cls(float("inf"), 1, PLAIN_FUSED if flags.criterion else PLAIN)
+        return cls(flags.rdrop_start_update, flags.rdrop_interval, PLAIN_FUSED)
+
+    def seconds(self, updates: int, seconds: Seconds) -> float:
+        """The time of the first so many updates, each by the benchmark of its kind."""
+        with_rdrop = 0 if updates <= self.start else -(-(updates - int(self.start)) // self.interval)
+        return with_rdrop * seconds[RDROP] + (updates - with_rdrop) * seconds[self.single]
+
+
+def length(result: Result, seconds: Seconds) -> float:
+    """The seconds of a whole training, undisturbed."""
+    return Kinds.of(result).seconds(result["curve"][-1]["update"], seconds)
+
+
+def best_so_far(result: Result, seconds: Seconds) -> list[tuple[float, float]]:
     """(seconds of undisturbed training, best BLEU on valid by then), a point a validation."""
+    kinds = Kinds.of(result)
     points, best = [], 0.0
     for point in result["curve"]:
         best = max(best, point["bleu"])
-        points.append((point["update"] * seconds, best))
+        points.append((kinds.seconds(point["update"], seconds), best))
     return points
 
 
@@ -140,28 +170,19 @@ def at(points: list[tuple[float, float]], seconds: float) -> float:
     return max((bleu for time, bleu in points if time <= seconds), default=0.0)
 
 
-def mean_at(results: list[Result], seconds_of_update: float, seconds: float) -> float:
-    return statistics.mean(at(best_so_far(result, seconds_of_update), seconds) for result in results)
+def mean_at(results: list[Result], seconds: Seconds, time: float) -> float:
+    return statistics.mean(at(best_so_far(result, seconds), time) for result in results)
 
 
-def ahead_for_good(
-    ours: list[Result], ours_seconds: float, theirs: list[Result], theirs_seconds: float
-) -> float | None:
+def ahead_for_good(ours: list[Result], theirs: list[Result], seconds: Seconds) -> float | None:
     """Seconds after which the mean of ``ours``, best so far at equal time, stays above that of ``theirs``.
 
     None where it is not above at the end of the longer training.
     """
-    times = sorted(
-        {
-            point["update"] * s
-            for rs, s in ((ours, ours_seconds), (theirs, theirs_seconds))
-            for r in rs
-            for point in r["curve"]
-        }
-    )
+    times = sorted({time for result in [*ours, *theirs] for time, _ in best_so_far(result, seconds)})
     ahead = None
     for time in reversed(times):
-        if mean_at(ours, ours_seconds, time) <= mean_at(theirs, theirs_seconds, time):
+        if mean_at(ours, seconds, time) <= mean_at(theirs, seconds, time):
             break
         ahead = time
     return ahead

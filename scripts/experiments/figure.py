@@ -14,8 +14,8 @@ from scripts.experiments.evidence import (
     RDROP,
     Seconds,
     Systems,
+    at,
     best_so_far,
-    mean_at,
     tested,
 )
 
@@ -28,22 +28,18 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     pair = tested(systems)
     chosen = {"plain": pair[1], "R-Drop": pair[0]} if pair else systems
-    variants = {"plain": [(PLAIN, "-"), (PLAIN_FUSED, ":")], "rdrop": [(RDROP, "-"), (IN_TREE, ":")]}
     for number, (name, results) in enumerate(chosen.items()):
-        for contestant, style in variants[results[0]["criterion"]][: 2 if pair else 1]:
-            if contestant not in seconds:
-                continue
-            each = seconds[contestant]
-            times = sorted({time for result in results for time, _ in best_so_far(result, each)})
-            curves = [[mean_at([result], each, time) for time in times] for result in results]
+        variants = {name: (seconds, "-")}
+        if pair:  # dotted: at another price of an update
+            kind, other = (PLAIN, PLAIN_FUSED) if results[0]["criterion"] == "plain" else (RDROP, IN_TREE)
+            variants[f"{name}, {other}"] = (seconds | {kind: seconds[other]}, ":")
+        for label, (price, style) in variants.items():
+            points = [best_so_far(result, price) for result in results]
+            times = sorted({time for curve in points for time, _ in curve})
+            curves = [[at(curve, time) for time in times] for curve in points]
             minutes = [time / 60 for time in times]
-            label = f"{name}, {contestant}" if style == ":" else name
-            axis.plot(
-                minutes,
-                [statistics.mean(c) for c in zip(*curves, strict=True)],
-                f"C{number}{style}",
-                label=label,
-            )
+            means = [statistics.mean(c) for c in zip(*curves, strict=True)]
+            axis.plot(minutes, means, f"C{number}{style}", label=label)
             if len(results) > 1 and style == "-":
                 low, high = ([f(c) for c in zip(*curves, strict=True)] for f in (min, max))
                 axis.fill_between(minutes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)

@@ -18,6 +18,7 @@ from scripts.experiments.evidence import (
     all_tested,
     compared,
     gain,
+    length,
     mean_at,
     test_scores,
     tested,
@@ -53,7 +54,7 @@ def headline(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
         f"On Multi30k en-de R-Drop brings, in BLEU, {', '.join(gains)} and {last} over the best plain system "
         f"(sacreBLEU, mean of seeds {_seeds(rdrop)}); an update takes "
         f"{seconds[RDROP] / seconds[PLAIN]:.2f} times as long, and R-Drop was given "
-        f"{_length(rdrop, seconds[RDROP])} of one CPU core, plain training {_length(plain, seconds[PLAIN])}."
+        f"{_length(rdrop, seconds)} of one CPU core, plain training {_length(plain, seconds)}."
     )
 
 
@@ -63,15 +64,15 @@ def ahead(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
 
     And by how much when each of the two trainings ends, the longest of its seeds.
     """
-    ours, in_tree = (ahead_for_good(rdrop, seconds[n], plain, seconds[PLAIN]) for n in (RDROP, IN_TREE))
+    ours, in_tree = (ahead_for_good(rdrop, plain, seconds | {RDROP: seconds[n]}) for n in (RDROP, IN_TREE))
     if ours is None or in_tree is None:
         return "In the end R-Drop is not ahead."
     ends = {
-        name: max(r["curve"][-1]["update"] for r in results) * seconds[contestant]
-        for name, results, contestant in (("plain training", plain, PLAIN), ("R-Drop", rdrop, RDROP))
+        name: max(length(result, seconds) for result in results)
+        for name, results in (("plain training", plain), ("R-Drop", rdrop))
     }
     at_ends = ", and ".join(
-        f"{mean_at(rdrop, seconds[RDROP], end) - mean_at(plain, seconds[PLAIN], end):+.2f} BLEU "
+        f"{mean_at(rdrop, seconds, end) - mean_at(plain, seconds, end):+.2f} BLEU "
         f"where {name} ends, after {end / 60:.0f} minutes"
         for name, end in ends.items()
     )
@@ -204,10 +205,10 @@ def _reached(result: Result, updates: int) -> tuple[float, float]:
     return max(point["bleu"] for point in points), min(point["nll"] for point in points)
 
 
-def _length(results: list[Result], seconds: float) -> str:
-    """Of trainings, in updates and in the time of undisturbed ones."""
-    updates = _updates(results)
-    return f"{updates:,.0f} updates, {updates * seconds / 60:.0f} minutes"
+def _length(results: list[Result], seconds: Seconds) -> str:
+    """The mean length of trainings, in updates and in the time of undisturbed ones."""
+    minutes = statistics.mean(length(result, seconds) for result in results) / 60
+    return f"{_updates(results):,.0f} updates, {minutes:.0f} minutes"
 
 
 def _updates(results: list[Result]) -> float:
