@@ -1,4 +1,4 @@
-"""The tests of the package and of the command line on every host that README.md lists.
+"""The tests of the package and of the command line on every host that docs/hosts.md lists.
 
 ``nox`` runs all that there is a Python for, ``nox -s "tests(3.8)"`` one; what follows ``--`` goes to pytest.
 The main host's full tests, with those of the scripts and recipes, are scripts/test.sh.

@@ -29,8 +29,8 @@ class LabelSmoothedCrossEntropyRDropConfig(LabelSmoothedCrossEntropyCriterionCon
     rdrop_cutoff: float = field(
         default=0.0,
         metadata={
-            "help": "token cutoff: in every pass but the first (of one pass in that), each token embedding of "
-            "source and decoder input is zero with this probability"
+            "help": "token cutoff: in every pass but the first (of a single one: in that), each token "
+            "embedding of source and decoder input is zero with this probability"
         },
     )
     rdrop_forward: ChoiceEnum(["auto", "concat", "separate"]) = field(  # type: ignore[valid-type]

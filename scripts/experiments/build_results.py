@@ -34,7 +34,8 @@ SCREENING = ROOT / "results" / "screening"
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 FIGURE = ROOT / "docs" / "multi30k.png"
 EXAMPLES = ROOT / "examples"
-PAGES = [ROOT / "README.md", EXAMPLES / "translation" / "README.md", EXAMPLES / "summarization" / "README.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md"]
+PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -51,10 +51,10 @@ def headline(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     """What R-Drop brings and what it costs, in a sentence."""
     *gains, last = (f"{gain(rdrop, plain, test, SACREBLEU).mean:+.1f} on {test}" for test in PUBLISHED)
     return (
-        f"On Multi30k en-de R-Drop brings, in BLEU, {', '.join(gains)} and {last} over the best plain system "
-        f"(sacreBLEU, mean of seeds {_seeds(rdrop)}); an update takes "
-        f"{seconds[RDROP] / seconds[PLAIN]:.2f} times as long, and R-Drop was given "
-        f"{_length(rdrop, seconds)} of one CPU core, plain training {_length(plain, seconds)}."
+        f"On Multi30k en-de R-Drop adds, in BLEU, {', '.join(gains)} and {last} to the best plain system "
+        f"(sacreBLEU, mean of seeds {_seeds(rdrop)}). An update takes {seconds[RDROP] / seconds[PLAIN]:.2f} "
+        f"times as long as a plain one. R-Drop was given {_length(rdrop, seconds)} of one CPU core; "
+        f"plain training {_length(plain, seconds)}."
     )
 
 
@@ -158,22 +158,23 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
 
 
 def advice(systems: Systems, seconds: Seconds) -> str:
-    """Whether a plain run's log foretells what R-Drop brings, the smallest gain last."""
+    """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
     brought = [
-        (statistics.mean(_gains_on_valid(rdrop, plain)), _nll(plain), *_size(plain))
+        (
+            statistics.mean(_gains_on_valid(rdrop, plain)),
+            *_size(plain),
+            _seeds(rdrop),
+            *_nll(plain).split(", "),
+        )
         for rdrop, plain in compared(systems)
     ]
     if not brought:
         return NO_PAIR
-    found = (
-        f"{bleu:+.2f} where they were {nll} ({pairs} pairs, {parameters} parameters)"
-        for bleu, nll, pairs, parameters in sorted(brought, reverse=True)
-    )
-    return (
-        "In the log of plain training compare `nll_loss` of train, which has dropout on, with that of valid. "
-        "R-Drop minus plain training, BLEU on valid in the mean of best checkpoint and averages, was "
-        f"{'; '.join(found)}."
-    )
+    columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for bleu, *cells in sorted(brought, reverse=True):
+        lines.append(f"| {' | '.join(cells)} | {bleu:+.2f} |")
+    return "\n".join(lines)
 
 
 def equal_table(systems: Systems, seconds: Seconds) -> str:
