@@ -151,7 +151,7 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
     columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for rdrop, plain in compared(systems):
-        cells = [*_size(plain), _seeds(rdrop), plain[0]["system"], _nll(plain), rdrop[0]["system"]]
+        cells = [*_size(plain), _seeds(rdrop), plain[0]["system"], ", ".join(_nll(plain)), rdrop[0]["system"]]
         cells += [f"{difference:+.2f}" for difference in _gains_on_valid(rdrop, plain)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else NO_PAIR
@@ -160,19 +160,14 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
 def advice(systems: Systems, seconds: Seconds) -> str:
     """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
     brought = [
-        (
-            statistics.mean(_gains_on_valid(rdrop, plain)),
-            *_size(plain),
-            _seeds(rdrop),
-            *_nll(plain).split(", "),
-        )
+        (statistics.mean(_gains_on_valid(rdrop, plain)), [*_size(plain), _seeds(rdrop), *_nll(plain)])
         for rdrop, plain in compared(systems)
     ]
     if not brought:
         return NO_PAIR
     columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for bleu, *cells in sorted(brought, reverse=True):
+    for bleu, cells in sorted(brought, reverse=True):
         lines.append(f"| {' | '.join(cells)} | {bleu:+.2f} |")
     return "\n".join(lines)
 
@@ -237,10 +232,10 @@ def _size(results: list[Result]) -> tuple[str, str]:
     return "29,000" if pairs == "all" else f"{int(pairs):,}", f"{results[0]['parameters'] / 1e6:.1f} M"
 
 
-def _nll(results: list[Result]) -> str:
-    """Of the best checkpoints, on train and on valid."""
+def _nll(results: list[Result]) -> list[str]:
+    """The mean NLL of the best checkpoints, on train and on valid."""
     points = [best_point(result["curve"]) for result in results]
-    return ", ".join(f"{statistics.mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll"))
+    return [f"{statistics.mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll")]
 
 
 def _gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
