@@ -110,7 +110,7 @@ def rdrop_loss(
     logits: Tensor,
     target: Tensor,
     *,
-    alpha: float,
+    alpha: float | None = None,
     passes: int = 2,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
@@ -127,7 +127,7 @@ def rdrop_loss(
     Args:
         logits: (passes * B, ..., V), pass-major.
         target: class indices, (B, ...), int64.
-        alpha: weight of the KL term, in [0, 1e30].
+        alpha: weight of the KL term, in [0, 1e30]. It may be left out with one pass only.
         passes: number of dropout passes K, >= 1. One pass is the label-smoothed cross entropy: its KL is 0,
             and alpha plays no part.
         label_smoothing: epsilon in [0, 1), see :func:`label_smoothed_nll_loss`.
@@ -165,7 +165,7 @@ def linear_rdrop_loss(
     weight: Tensor,
     target: Tensor,
     *,
-    alpha: float,
+    alpha: float | None = None,
     bias: Tensor | None = None,
     passes: int = 2,
     label_smoothing: float = 0.0,

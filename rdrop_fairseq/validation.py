@@ -60,12 +60,18 @@ def check_epsilon(name: str, value: Any) -> float:
 def check_rdrop_options(
     alpha: Any, passes: Any, label_smoothing: Any, ce_reduction: Any
 ) -> tuple[float, int, float]:
-    """The options that every R-Drop loss and the criterion share; returns the numbers as Python's own."""
+    """The options that every R-Drop loss and the criterion share; returns the numbers as Python's own.
+
+    Without a KL, which one pass has not, alpha may be None.
+    """
     check_choice("ce_reduction", ce_reduction, CEReduction)
+    passes = check_integer("passes", passes, 1)
+    if alpha is None and passes == 1:
+        alpha = 0.0
     check_real("alpha", alpha, "a finite number >= 0", lambda x: 0 <= x < math.inf)
     return (
         check_real("alpha", alpha, f"at most {MAX_ALPHA:g}", lambda x: x <= MAX_ALPHA),
-        check_integer("passes", passes, 1),
+        passes,
         check_epsilon("label_smoothing", label_smoothing),
     )
 
