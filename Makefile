@@ -1,4 +1,4 @@
-.PHONY: quickstart test check results
+.PHONY: quickstart test check results docs
 quickstart:
 	scripts/quickstart.sh
 test:
@@ -7,3 +7,5 @@ check:
 	scripts/check.sh
 results: # the tables and figures of README and docs, from results/
 	scripts/experiments/build_results.sh
+docs: # the reference of the Python API, into docs/api
+	scripts/docs.sh

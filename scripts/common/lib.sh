@@ -85,7 +85,7 @@ create_venv() {
 setup_venv() {
   local extras stamp extra constraints missing=
   extras=$(IFS=,; echo "fairseq,$*")
-  stamp="$VENV/.installed-$(cat "$ROOT/setup.py" "$ROOT"/constraints*.txt | sha256sum | cut -c1-16)"
+  stamp="$VENV/.installed-$(cat "$ROOT/pyproject.toml" "$ROOT"/constraints*.txt | sha256sum | cut -c1-16)"
   for extra; do [[ -e $stamp-$extra ]] || missing=yes; done
   if [[ -n $missing ]]; then
     # An interrupted creation leaves a Python without pip.
@@ -98,7 +98,7 @@ setup_venv() {
     "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 cython numpy setuptools wheel \
       || die "pip could not install torch 2.13.0, see above"
     "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
-      || die "pip could not install the requirements of setup.py, see above"
+      || die "pip could not install the requirements of pyproject.toml, see above"
     for extra; do touch "$stamp-$extra"; done
   fi
   export PATH="$VENV/bin:$PATH"
