@@ -1,3 +1,5 @@
-from setuptools import setup  # for a pip before 21.3, which cannot install editable without; see pyproject.toml
+from setuptools import (
+    setup,
+)  # for a pip before 21.3, which cannot install editable without; see pyproject.toml
 
 setup()
