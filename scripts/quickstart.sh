@@ -22,7 +22,7 @@ Environment:
   OUT                   output folder (quickstart/CORPUS, quickstart/CORPUS-plain)
   MAX_UPDATE ALPHA VOCAB HELDOUT   updates, alpha, vocabulary, pairs in valid and in test (see the script)
   MIN_FREE_MB           free space to ask for (500)
-  PYTHON VENV           interpreter, virtual environment (.venv)
+  PYTHON VENV           interpreter, virtual environment (.venv; none: the python on PATH as it is)
   DOWNLOADER            command to call as DOWNLOADER URL FILE instead of curl
 HELP
 }
@@ -160,7 +160,7 @@ for lang in de en-US; do
   [[ $CORPUS != libreoffice || -z ${LIBREOFFICE_HELP_DIR:-} || -d $LIBREOFFICE_HELP_DIR/$lang ]] \
     || die "LIBREOFFICE_HELP_DIR: $LIBREOFFICE_HELP_DIR/$lang is not a folder of help pages"
 done
-[[ -e $VENV/bin/python ]] || check_room "$VENV" 3000
+check_room_for_venv
 check_room "$OUT" "${MIN_FREE_MB:-500}"
 own_folder OUT quickstart raw "CORPUS=$CORPUS" "HELDOUT=$HELDOUT" pieces "VOCAB=$VOCAB" \
   'checkpoints/checkpoint*.pt' "CRITERION=$CRITERION" "MAX_UPDATE=$MAX_UPDATE" "ALPHA=$ALPHA"

@@ -2,6 +2,7 @@
 
 import email
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -98,7 +99,7 @@ def test_constraints_pin_the_build_for_the_python(python):
     assert "torch==2.13.0" in pins
 
 
-TOOLS = "bash cat cut date dirname env mkdir rm sha256sum"
+TOOLS = "bash cat cut date dirname env flock mkdir realpath rm sha256sum"
 
 
 @pytest.fixture
@@ -203,6 +204,35 @@ def test_the_named_python_is_used_or_refused(machine, tmp_path, version, message
     assert result.stdout.startswith(message.format(path))
     assert result.stdout.count("\n") == 1
     assert not (tmp_path / "venv").exists()
+
+
+def test_the_python_on_path_is_used_as_it_is(machine, tmp_path):
+    """Regression: VENV=$CONDA_PREFIX installed torch 2.13.0 over a cluster's own. VENV=none installs nothing."""
+    command = (
+        "check_folders VENV; check_room_for_venv; setup_venv examples; python -c 'import torch; print(1)'"
+    )
+    assert machine(command, VENV="none").stdout.endswith(
+        "error: VENV=none: the python on PATH does not start\n"
+    )
+    (tmp_path / "bin" / "python").symlink_to("/usr/bin/python3")
+    result = machine(command, VENV="none")
+    if result.returncode:  # a system's Python without torch, as a rule
+        assert result.stdout.startswith(f"error: VENV=none: {tmp_path}/bin/python lacks torch fairseq ")
+        assert result.stdout.count("\n") == 1
+    (tmp_path / "bin" / "python").unlink()
+    executable(tmp_path / "bin" / "python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    assert machine(command, VENV="none").stdout == "1\n"
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("missing", ["flock", "realpath"])
+def test_what_the_scripts_need_of_the_system_is_named(machine, tmp_path, missing):
+    (tmp_path / "bin" / missing).unlink()
+    result = machine("say never")
+    assert result.returncode == 1
+    assert re.fullmatch(
+        "error: these scripts need Bash 4.4 .*, GNU coreutils and util-linux\n", result.stdout
+    )
 
 
 def test_an_environment_of_another_python_is_refused(machine, tmp_path):

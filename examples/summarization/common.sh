@@ -57,7 +57,7 @@ Environment:
                 for BPE=gpt2 encoder.json, vocab.bpe and dict.txt
   WORKERS       processes (all cores)
   MIN_FREE_MB   free space to ask for ($NEEDED_MB)
-  PYTHON VENV   interpreter, virtual environment (.venv)
+  PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
   DOWNLOADER    command to call as DOWNLOADER URL FILE instead of curl
 HELP
 }
@@ -98,7 +98,7 @@ prepare() {
   OUT=${OUT:-$ROOT/summarization/$CORPUS}
   check_folders OUT VENV
   absolute LOCAL_FILES
-  [[ -e $VENV/bin/python ]] || check_room "$VENV" 3000
+  check_room_for_venv
   [[ -e $OUT/bin-$ENCODING ]] || check_room "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
   own_folder OUT summarization-data raw "CORPUS=$CORPUS"
   setup_venv examples

@@ -19,7 +19,7 @@ Environment:
   SPLIT         test (default), or val
   CHECKPOINT    checkpoint_best.pt, the lowest loss on the validation set
   BEAM LENPEN MAX_LEN MIN_LEN   the search, as listed in the script for each corpus
-  PYTHON VENV   interpreter, virtual environment (.venv)
+  PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
 HELP
 }
 [[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }

@@ -24,7 +24,7 @@ Environment:
   DATA         output folder of the prepare script (the one that train.sh had)
   OUT          output folder (CHECKPOINT_DIR/evaluation.SUBSET)
   MIN_FREE_MB  free space to ask for (500)
-  VENV PYTHON  virtual environment (.venv), interpreter
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
 if [[ $# -gt 2 || ${1:--} == -* ]]; then

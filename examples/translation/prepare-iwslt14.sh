@@ -22,7 +22,7 @@ Environment:
   EXPECTED     pairs in train, valid and test ("160239 7283 6750"); for other data, other numbers
   WORKERS      processes (the number of cores)
   MIN_FREE_MB  free space to ask for (500)
-  VENV PYTHON  virtual environment (.venv), interpreter
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
 [[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }

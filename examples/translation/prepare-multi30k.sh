@@ -23,7 +23,7 @@ Environment:
   EXPECTED     pairs in train, valid and each test set ("29000 1014 1000 1000 461 1071"); other data, other numbers
   WORKERS      processes (the number of cores)
   MIN_FREE_MB  free space to ask for (200)
-  VENV PYTHON  virtual environment (.venv), interpreter
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
 [[ $# -le 1 && ${1:-} != -* ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected arguments: $*"; }

@@ -22,7 +22,7 @@ Environment:
                    (en-de: "4500000-4600000 3000 3003", en-fr: "40800000-40900000 3000 3003")
   WORKERS          processes (the number of cores)
   MIN_FREE_MB      free space to ask for (en-de 30000, en-fr 150000)
-  VENV PYTHON      virtual environment (.venv), interpreter
+  VENV PYTHON      virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
 [[ $# -le 1 && ${1:-} != -* ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected arguments: $*"; }

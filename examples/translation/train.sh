@@ -26,7 +26,7 @@ Environment:
   PROCESSES   on this machine: one per GPU, as far as an update's batches go (default), or any number on the CPU (1)
   NODES NODE_RANK MASTER   machines (1), this one's number from 0, HOST:PORT of number 0; OUT and DATA shared
   MIN_FREE_MB free space to ask for (500)
-  VENV PYTHON virtual environment (.venv), interpreter
+  VENV PYTHON virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
 [[ $# -gt 0 && $1 != -* ]] || { usage; [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0; die "no benchmark named"; }

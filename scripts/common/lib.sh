@@ -2,6 +2,11 @@
 # shellcheck shell=bash
 # Source it after `set -euo pipefail`.
 
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)) || ! { realpath -ms / && flock --version; } &>/dev/null; then
+  echo "error: these scripts need Bash 4.4 (this is $BASH_VERSION), GNU coreutils and util-linux" >&2
+  exit 1
+fi
+
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VENV=${VENV:-$ROOT/.venv}
 
@@ -80,10 +85,28 @@ create_venv() {
   fi
 }
 
+# check_python_on_path: dies unless the python on PATH has what all scripts need. A tool names what it lacks beyond that.
+check_python_on_path() {
+  local missing
+  missing=$(python -c 'from importlib.util import find_spec as find
+print(*(name for name in ("torch", "fairseq", "sacrebleu", "sentencepiece") if find(name) is None))') \
+    || die "VENV=none: the python on PATH does not start"
+  [[ -z $missing ]] || die "VENV=none: $(command -v python) lacks $missing: activate the environment that has them, or" \
+    "leave VENV out for one of the script's own"
+}
+
+# check_room_for_venv: dies unless there is room for $VENV, if it is to be made.
+check_room_for_venv() { [[ $VENV == none || -e $VENV/bin/python ]] || check_room "$VENV" 3000; }
+
 # setup_venv EXTRA...: $VENV with fairseq, this package, editable, and its extras, at the versions of constraints.txt,
-# or of the file for its Python where there is one. Does nothing when that has been done.
+# or of the file for its Python where there is one. Does nothing when that has been done. With VENV=none the python on
+# PATH is used as it is.
 setup_venv() {
   local extras stamp extra constraints missing=
+  if [[ $VENV == none ]]; then
+    check_python_on_path
+    return
+  fi
   extras=$(IFS=,; echo "fairseq,$*")
   stamp="$VENV/.installed-$(cat "$ROOT/pyproject.toml" "$ROOT"/constraints*.txt | sha256sum | cut -c1-16)"
   for extra; do [[ -e $stamp-$extra ]] || missing=yes; done

@@ -33,7 +33,7 @@ check_choice() {
 absolute() {
   local name
   for name; do
-    [[ -n ${!name:-} ]] || continue
+    [[ -n ${!name:-} && $name=${!name} != VENV=none ]] || continue
     [[ ${!name} != *$'\n'* ]] || die "$name: a path must not have a line break: ${!name}"
     printf -v "$name" %s "$(realpath -ms -- "${!name}")"
   done
