@@ -4,6 +4,10 @@ fairseq pickles its command line (``argparse.Namespace``) and, with ``--eval-ble
 2020 also its own meters, from a module that is gone. These types hold data and go on torch's allow-list when
 the package is imported. torch refuses a checkpoint with any other type, naming it, and runs nothing of the
 file.
+
+Of several processes the first one loads a checkpoint and sends it to the others, by torch.save and by
+torch.load, which refuses the configuration in it. Here torch.distributed sends it: it comes from the training
+itself.
 """
 
 from __future__ import annotations
@@ -12,6 +16,8 @@ import argparse
 from typing import Any
 
 import numpy as np
+import torch
+from fairseq.distributed import utils as distributed_utils
 from fairseq.logging import meters
 
 from .compatibility import add_safe_globals
@@ -33,4 +39,13 @@ SAFE_GLOBALS: list[Any] = [
     ),
 ]
 
+
+def _broadcast_object(obj: Any, src_rank: int, group: Any, dist_device: torch.device) -> Any:
+    """What stands for fairseq's function: ``obj`` of the process ``src_rank``, in all of the group."""
+    objects = [obj]
+    torch.distributed.broadcast_object_list(objects, src=src_rank, group=group, device=dist_device)
+    return objects[0]
+
+
 add_safe_globals(SAFE_GLOBALS)
+distributed_utils._broadcast_object_slow = _broadcast_object

@@ -207,7 +207,7 @@ def test_the_named_python_is_used_or_refused(machine, tmp_path, version, message
 
 
 def test_the_python_on_path_is_used_as_it_is(machine, tmp_path):
-    """Regression: VENV=$CONDA_PREFIX installed torch 2.13.0 over a cluster's own. VENV=none installs nothing."""
+    """Regression: VENV=$CONDA_PREFIX installed torch 2.13.0 over a cluster's own. VENV=none does not."""
     command = (
         "check_folders VENV; check_room_for_venv; setup_venv examples; python -c 'import torch; print(1)'"
     )
