@@ -65,16 +65,19 @@ BAD = {
 
 def command(script: str, folder: Path) -> tuple[list, dict[str, str]]:
     """(command, environment) of a script, with all that it looks at before OUT, in ``folder``."""
-    for name, settings, inside in (
-        (
-            "data",
-            "BENCHMARK=multi30k\nLANGS=en-de\nBPE=subword-nmt\n",
-            ("data-bin/dict", "corpus/raw/test.de"),
+    folders = {
+        "data": (
+            "KIND=translation-data\nBENCHMARK=multi30k\nLANGS=en-de\nBPE=subword-nmt\n",
+            "data-bin/dict",
         ),
-        ("trained", f"BENCHMARK=multi30k\nSRC=en\nTGT=de\nDATA={folder}/data\n", ("checkpoint_last.pt",)),
-        ("texts", "KIND=summarization-data\nCORPUS=cnn_dm\n", ("bin-gpt2/dict",)),
-    ):
-        for path in (*inside, "corpus/tok/test.de"):
+        "trained": (
+            f"KIND=translation-training\nBENCHMARK=multi30k\nSRC=en\nTGT=de\nDATA={folder}/data\n",
+            "checkpoint_last.pt",
+        ),
+        "texts": ("KIND=summarization-data\nCORPUS=cnn_dm\n", "bin-gpt2/dict"),
+    }
+    for name, (settings, file) in folders.items():
+        for path in (file, "corpus/raw/test.de", "corpus/tok/test.de"):
             (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / name / path).write_text("kept\n")
         (folder / name / "settings").write_text(settings)

@@ -105,22 +105,6 @@ def test_settings_can_be_corrected_until_there_is_a_result(tmp_path):
     assert "must not have a line break" in run(*own(out, "A=1\nB=2"), check=False).stdout
 
 
-@pytest.mark.parametrize(
-    ("kind", "settings"),
-    [
-        ("translation-training", ["BENCHMARK=multi30k", "SRC=en", "TGT=de"]),
-        ("translation-data", ["BENCHMARK=multi30k", "LANGS=en-de"]),
-        ("summarization-training", ["CORPUS=samsum", "MODEL=transformer"]),
-        ("quickstart", ["CORPUS=multi30k", "CRITERION=plain"]),
-    ],
-)
-def test_runs_from_before_there_were_kinds_go_on(kind, settings, tmp_path):
-    (tmp_path / "raw").touch()
-    (tmp_path / "settings").write_text("".join(f"{line}\n" for line in settings))
-    run(*own(tmp_path, *settings, kind=kind))
-    assert (tmp_path / "settings").read_text().splitlines() == [f"KIND={kind}", *settings]
-
-
 def test_two_runs_at_once_and_a_killed_one(tmp_path):
     """Both wrote to the same .part; the lock of a killed run does not outlive it."""
     out = tmp_path / "out"

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 
 import pytest
 from conftest import SCRIPTS, files, kill_when, run, scripts_environment, sentences
@@ -64,9 +63,7 @@ def test_libreoffice_interrupted_resumed_and_done(environment, help_dir, tmp_pat
     assert "version:" in last_lines(result)  # the signature
 
     before = files(out)
-    start = time.time()
     again = run(SCRIPT, **env)
-    assert time.time() - start < 10
     assert files(out) == before
     assert last_lines(again).splitlines()[0] == last_lines(result).splitlines()[0]
 

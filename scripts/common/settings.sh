@@ -50,27 +50,14 @@ check_folders() {
   done
 }
 
-# kind_of DIR: what DIR/settings says that it is. Those from before there was KIND are known by their keys.
-kind_of() {
-  local first second
-  { read -r first && read -r second; } <"$1/settings" || true
-  case ${first:-},${second:-} in
-    KIND=*) echo "${first#KIND=}" ;;
-    BENCHMARK=*,SRC=*) echo translation-training ;;
-    BENCHMARK=*,LANGS=*) echo translation-data ;;
-    CORPUS=*,MODEL=*) echo summarization-training ;;
-    CORPUS=*,CRITERION=*) echo quickstart ;;
-  esac
-}
+# setting DIR KEY: the value noted in DIR/settings; of KIND, which script made the folder.
+setting() { sed -n "s/^$2=//p" "$1/settings"; }
 
 # check_kind NAME KIND SCRIPT: dies unless the folder in this variable is SCRIPT's output.
 check_kind() {
-  [[ -s ${!1}/settings && $(kind_of "${!1}") == "$2" ]] \
+  [[ -s ${!1}/settings && $(setting "${!1}" KIND) == "$2" ]] \
     || die "$1: ${!1} is not the output of $3 (its file settings would say so): run $3 first, or name its folder"
 }
-
-# setting DIR KEY: the value noted in DIR/settings.
-setting() { sed -n "s/^$2=//p" "$1/settings"; }
 
 # own_folder NAME KIND [RESULT KEY=VALUE...]...: makes the folder in this variable, and locks it until this script
 # ends. Its file settings, with KIND, is the proof that such a script made what is in it, which may be replaced.
@@ -79,7 +66,7 @@ own_folder() {
   local name=$1 kind=$2 dir=${!1} found
   [[ ! -e $dir || -d $dir ]] || die "$name: $dir is not a folder"
   if [[ -s $dir/settings ]]; then
-    found=$(kind_of "$dir")
+    found=$(setting "$dir" KIND)
     [[ $found == "$kind" ]] \
       || die "$name: $dir is of the kind ${found:-unknown}, not $kind: choose another folder with $name"
   elif [[ -d $dir && -n $(find "$dir" -mindepth 1 ! -name '.lock*' ! -name 'settings.*.part' -print -quit) ]]; then
