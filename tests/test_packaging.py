@@ -73,7 +73,7 @@ def test_no_build_of_fairseq_is_installed_unasked(wheel, python):
     """pip put a second build over the files of the one that was there."""
     required = {
         extra: {r.name for r in requirements(wheel) if r.marker is None or r.marker.evaluate(environment)}
-        for extra in ("", "examples", "test", "check")
+        for extra in ("", "examples", "huggingface", "test", "check")
         for environment in [{"python_version": python, "extra": extra}]
     }
     assert required[""] == {"torch", "numpy", "sacrebleu", "sentencepiece"}

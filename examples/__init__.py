@@ -1,0 +1,1 @@
+"""A package, so that no other ``examples``, as some installations leave behind, can stand in for this one."""
