@@ -23,7 +23,7 @@ from huggingface_models import (
 )
 
 from examples.huggingface import rdrop_trainer
-from examples.huggingface.output_projection import find_output_projection, with_decoder_inputs
+from examples.huggingface.output_projection import find_output_projection, logits_loss, with_decoder_inputs
 from examples.huggingface.rdrop_trainer import RDropTrainer
 from scripts.benchmarks import bench
 
@@ -107,6 +107,23 @@ def losses(model, folder, caplog, batch, **settings):
         found.append(trainer.compute_loss(model, batch).detach())
         found.append([record.getMessage() for record in caplog.records])
     return found[0], found[2], found[1]
+
+
+@pytest.mark.parametrize("autocast", [True, False])
+@pytest.mark.parametrize("name", ["bart", "t5, tied", "gptj", "cohere"])
+def test_low_precision_has_the_fused_loss(tmp_path, name, autocast):
+    """Regression: a bias in fp32 beside states in bf16 made the loss take the logits."""
+    found = []
+    for fused in (True, False):
+        model, rows = make_model(name), rows_of(make_batch(name))
+        settings = {"bf16": autocast, "max_steps": 1, "per_device_train_batch_size": 3}
+        rdrop = {"rdrop_alpha": 2.5, "rdrop_fused": fused}
+        trainer = make_trainer(
+            model if autocast else model.bfloat16(), tmp_path, rows, rdrop=rdrop, seed=7, **settings
+        )
+        found.append(trainer.train().training_loss)
+        assert (trainer.rdrop_loss is logits_loss) == (not fused)
+    assert found[0] == pytest.approx(found[1], rel=2e-3)
 
 
 def test_a_model_that_bends_its_logits_is_trained_by_them(tmp_path, caplog):

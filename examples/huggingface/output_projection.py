@@ -61,16 +61,14 @@ class OutputProjection(NamedTuple):
         results: list[RDropLoss] = []
 
         def stand_in(hidden: Tensor) -> Tensor:  # (K * B, T, D)
-            bias = self.bias
+            weight, bias = self.layer.weight, self.bias
             if self.layer.bias is not None:
                 bias = self.scale * self.layer.bias + (0.0 if bias is None else bias)
-            weight = self.layer.weight
-            smoothing = _for_others(epsilon, weight.size(0))
-            results.append(
-                linear_rdrop_loss(
-                    hidden * self.scale, weight, target, bias=bias, label_smoothing=smoothing, **options
-                )
-            )
+            more: dict[str, Any] = {
+                "bias": None if bias is None else bias.to(hidden.dtype),
+                "label_smoothing": _for_others(epsilon, weight.size(0)),
+            }
+            results.append(linear_rdrop_loss(hidden * self.scale, weight, target, **more, **options))
             return results[0].loss.view(1, 1, 1)  # to the model logits of one position and one class
 
         with patch.object(self.layer, "forward", stand_in):
