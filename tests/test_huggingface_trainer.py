@@ -182,6 +182,14 @@ def test_noise_that_the_passes_lack_is_told(tmp_path, caplog, name, changes, exp
     ] == expected
 
 
+def test_the_loss_of_routers_is_not_left_out(tmp_path):
+    """It may be smaller than the rounding of bf16, by which the check of the loss would let it pass."""
+    config = transformers.MixtralConfig(**LLAMA, num_local_experts=2, output_router_logits=True)
+    model = transformers.MixtralForCausalLM(config).train()
+    with pytest.raises(ValueError, match="would leave out the loss of the routers: set output_router_logits"):
+        make_trainer(model, tmp_path).compute_loss(model, make_batch("llama"))
+
+
 def test_what_cannot_be_combined(tmp_path):
     model = make_model("bart")
     with pytest.raises(

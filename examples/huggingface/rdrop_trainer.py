@@ -111,6 +111,8 @@ class RDropTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
     def _choose_loss(self, model: Any, batch: Batch) -> Loss:
+        if getattr(model.config, "output_router_logits", False):
+            raise ValueError("R-Drop would leave out the loss of the routers: set output_router_logits=False")
         precision = (model.dtype, self.accelerator.mixed_precision, torch.get_float32_matmul_precision())
         # A model of low precision rounds its logits; the fused loss does not.
         tolerance = 1e-4 if precision == (torch.float32, "no", "highest") else 2e-2
