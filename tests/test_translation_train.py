@@ -60,6 +60,16 @@ def test_both_criterions_train_and_a_rerun_does_nothing(env, trained):
     assert f"{folder} was made with other settings (ALPHA=1)" in result.stdout
 
 
+def test_no_pair_of_valid_is_lost(trained):
+    """Regression: of 11 pairs that the model can take, fairseq's default batches, of multiples of 8, had 8."""
+    for folder in trained.values():
+        validations = [
+            line for line in (folder / "train.log").read_text().splitlines() if "| valid | " in line
+        ]
+        assert len(validations) == 2
+        assert all("| bsz 11 |" in line for line in validations)  # they are one batch
+
+
 def test_evaluation_of_two_systems(env, trained):
     system, baseline = trained["rdrop"], trained["plain"]
     out = system / "evaluation.test"

@@ -14,7 +14,8 @@
 #   TOKENISING              flags for moses.py: how the corpus was tokenised
 recipe() {
   TRAINING=(--optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 0.0 --lr-scheduler inverse_sqrt
-    --warmup-init-lr 1e-07 --label-smoothing 0.1 --skip-invalid-size-inputs-valid-test)
+    --warmup-init-lr 1e-07 --label-smoothing 0.1 --skip-invalid-size-inputs-valid-test
+    --required-batch-size-multiple 1) # by default 8, and what is left of the last batch is lost, of valid too
   VALIDATION_BEAM=5
   case $1 in
     iwslt14)
