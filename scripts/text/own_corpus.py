@@ -117,7 +117,8 @@ def write(corpus: Corpus, args: argparse.Namespace) -> None:
                 repeated += 1
             elif number not in chosen:
                 yield pair
-        kept.append(f"{empty} with an empty side and {repeated} that valid has too left out of train")
+        repeats = f", and {repeated} that repeat a side of valid" if chosen else ""
+        kept.append(f"left out of train: {empty} with an empty side{repeats}")
 
     with replacing_all([path for sides in outputs for path in sides]) as files:
         counts = [write_rows(valid_pairs(), files[2:4]), write_rows(train_pairs(), files[:2])]
