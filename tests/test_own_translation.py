@@ -195,6 +195,36 @@ def test_refused_before_anything_is_written(env, tmp_path, arguments, change, me
 
 
 @pytest.mark.parametrize(
+    ("arguments", "change", "message"),
+    [
+        ("", {}, "expected a folder, and perhaps --interactive, got:"),
+        ("run --beam", {}, "expected a folder, and perhaps --interactive, got: "),
+        ("absent", {}, "absent is not the output of train.sh"),
+        ("run", {"AVERAGE": "5"}, "AVERAGE must be last:N or best:N, got 5"),
+        ("run", {"MAX_TOKENS": "x"}, "MAX_TOKENS must be an integer from 1 to 999999999, got x"),
+        ("run", {"DATA": "/absent"}, "/absent/data-bin is not there: run prepare-text.sh first"),
+        ("run", {}, "has fewer than 1 checkpoints to average"),
+        ("run", {"DECODING": "--beams 5"}, "fairseq-generate: "),
+    ],
+)
+def test_translate_refuses_in_one_line(env, tmp_path, arguments, change, message):
+    for name, settings in {
+        "run": f"KIND=translation-training\nBENCHMARK=mine\nSRC=de\nTGT=en\nDATA={tmp_path}/data\n",
+        "data": "KIND=translation-data\nBENCHMARK=mine\nLANGS=de-en\nBPE=sentencepiece\n",
+    }.items():
+        (tmp_path / name / "data-bin").mkdir(parents=True)
+        (tmp_path / name / "pieces").mkdir()
+        (tmp_path / name / "settings").write_text(settings)
+    if "DECODING" in change:
+        (tmp_path / "run" / "checkpoint_best.pt").touch()
+    command = [part if part.startswith("-") else tmp_path / part for part in arguments.split()]
+    result = script("translate", *command, **{**env, **change}, check=False)
+    assert result.returncode in (1, 2)
+    assert message in result.stdout.strip().splitlines()[-1]
+    assert "Traceback" not in result.stdout
+
+
+@pytest.mark.parametrize(
     ("lang", "tokenizer"),
     [
         ("de", "13a"),

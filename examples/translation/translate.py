@@ -7,6 +7,8 @@ on. Flags that are not listed here go to fairseq's generator, as fairseq-generat
 """
 
 import argparse
+import contextlib
+import io
 import logging
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from sacremoses import MosesDetokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.common import cli
+from scripts.common.cli import InputError
 from scripts.common.lines import decode_lines
 from scripts.text.apply_bpe import read_codes, splitter
 from scripts.text.moses import Tokeniser, add_tokeniser_arguments, tokeniser_options
@@ -48,7 +51,11 @@ def _of_source(args: argparse.Namespace, name: str) -> Path:
 
 
 def load(args: argparse.Namespace, flags: list[str]) -> Any:
-    """fairseq's GeneratorHubInterface, its generator set by the flags of fairseq-generate."""
+    """fairseq's GeneratorHubInterface, its generator set by the flags of fairseq-generate.
+
+    Raises:
+        InputError: fairseq does not take the flags; or checkpoints and data do not belong together.
+    """
     logging.disable(logging.INFO)  # fairseq logs and warns from its import on
     warnings.simplefilter("ignore")
     from fairseq import checkpoint_utils, options, tasks
@@ -57,6 +64,7 @@ def load(args: argparse.Namespace, flags: list[str]) -> Any:
 
     from scripts.training.average_checkpoints import average, choose, save
 
+    paths = choose(args.run, args.which, args.count)
     flags = [str(args.data), "--user-dir", str(args.user_dir), "--task", "translation", *flags]
     flags += [
         "--source-lang",
@@ -66,14 +74,20 @@ def load(args: argparse.Namespace, flags: list[str]) -> Any:
         "--max-tokens",
         str(args.max_tokens),
     ]
-    cfg = convert_namespace_to_omegaconf(
-        options.parse_args_and_arch(options.get_generation_parser(interactive=True), flags)
-    )
-    task = tasks.setup_task(cfg.task)
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            parsed = options.parse_args_and_arch(options.get_generation_parser(interactive=True), flags)
+        except SystemExit:
+            raise InputError(f"fairseq-generate: {said.getvalue().strip().splitlines()[-1]}") from None
+    cfg = convert_namespace_to_omegaconf(parsed)
     with tempfile.TemporaryDirectory() as folder:
         averaged = Path(folder) / "averaged.pt"
-        save(average(choose(args.run, args.which, args.count)), averaged)
-        models, _ = checkpoint_utils.load_model_ensemble([str(averaged)], task=task)
+        save(average(paths), averaged)
+        try:
+            task = tasks.setup_task(cfg.task)
+            models, _ = checkpoint_utils.load_model_ensemble([str(averaged)], task=task)
+        except Exception as error:  # of fairseq or torch, for another model or dictionary
+            raise InputError(f"cannot load {args.run} with {args.data}: {error}") from None
     hub = GeneratorHubInterface(cfg, task, models)
     hub.eval()
     return hub.cuda() if torch.cuda.is_available() and not cfg.common.cpu else hub
