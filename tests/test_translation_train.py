@@ -106,7 +106,7 @@ def test_evaluation_of_two_systems(env, trained):
 
 
 def test_text_is_translated_as_the_test_set_is(env, trained, tmp_path):
-    """translate.sh, with Moses' tokens and BPE: the text in, the text out, the line that is too long empty."""
+    """translate.sh, with Moses' tokens and BPE: text in, text out, and the line that is too long empty."""
     source = Path(env["DATA"]) / "corpus" / "raw" / "test.en"
     settings = {**env, "AVERAGE": "last:2", "DECODING": "--beam 2"}
     command = ["bash", "-euc", '"$0" "$1" <"$2" 2>"$3"', TRANSLATION / "translate.sh", trained["rdrop"]]
