@@ -27,7 +27,7 @@ Environment:
   LOCAL_FILES   a folder with encoder.json, vocab.bpe and dict.txt for BPE=gpt2, in place of the download
   WORKERS       processes (all cores)
   MIN_FREE_MB   free space to ask for (500)
-  PYTHON VENV   interpreter, virtual environment (.venv)
+  PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
   DOWNLOADER    command to call as DOWNLOADER URL FILE instead of curl
 HELP
 }

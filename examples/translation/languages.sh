@@ -32,8 +32,8 @@ check_tokenizer() {
   local extra=
   python -c 'import sys, sacrebleu; sacrebleu.BLEU(tokenize=sys.argv[1])' "$TOKENIZE" >/dev/null 2>&1 && return
   case $TOKENIZE in
-    ja-mecab) extra=", install it by $VENV/bin/pip install 'sacrebleu[ja]'" ;;
-    ko-mecab) extra=", install it by $VENV/bin/pip install 'sacrebleu[ko]'" ;;
+    ja-mecab) extra="; install it: $(command -v python) -m pip install 'sacrebleu[ja]'" ;;
+    ko-mecab) extra="; install it: $(command -v python) -m pip install 'sacrebleu[ko]'" ;;
   esac
   [[ -z $1 ]] || die "TOKENIZE: sacreBLEU's $TOKENIZE is not to be had here$extra"
   say "BLEU counts characters (char), as sacreBLEU's $TOKENIZE is not to be had here$extra"

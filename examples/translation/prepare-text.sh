@@ -28,7 +28,7 @@ Environment:
   TOKENIZE     only where evaluate.sh will need one, because sacreBLEU has none for the language
   WORKERS      processes (the number of cores)
   MIN_FREE_MB  free space to ask for (500)
-  VENV PYTHON  virtual environment (.venv), interpreter
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
 if [[ $# -ne 2 || ${1:--} == -* ]]; then

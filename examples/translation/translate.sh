@@ -19,7 +19,7 @@ Environment:
   DECODING     flags for fairseq-generate (the recipe's beam and length penalty)
   MAX_TOKENS   of a batch (8000)
   DATA         output folder of the prepare script (the one that train.sh had)
-  VENV PYTHON  virtual environment (.venv), interpreter
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
 OPTIONS=("${@:2}")
