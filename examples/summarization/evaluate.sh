@@ -31,7 +31,7 @@ CRITERION=${CRITERION:-rdrop}
 CHECKPOINT=${CHECKPOINT:-checkpoint_best.pt}
 
 check_system
-[[ -n ${SPLIT:-} || -e $DATA/raw/test.source ]] || is_corpus "$CORPUS" || SPLIT=val
+[[ -n ${SPLIT:-} || -e $DATA/raw/test.source ]] || is_corpus "$CORPUS" || SPLIT="val"
 SPLIT=${SPLIT:-test}
 # No repeated trigrams in any of them. cnn_dm and xsum: BART's own settings; samsum, and any other: ours, for
 # short summaries.

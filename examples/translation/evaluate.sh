@@ -48,14 +48,14 @@ SRC=$(setting "$CHECKPOINT_DIR" SRC)
 TGT=$(setting "$CHECKPOINT_DIR" TGT)
 DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
 check_folders DATA
-choose_decoding "$CHECKPOINT_DIR" ${BASELINE_DIR:+"$BASELINE_DIR"}
+choose_decoding "$BENCHMARK" "$CHECKPOINT_DIR" ${BASELINE_DIR:+"$BASELINE_DIR"}
 wanted_tokenize=${TOKENIZE:-}
 choose_tokenize "$TGT"
 [[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
 check_kind DATA translation-data "$(preparer "$BENCHMARK")"
 BPE=$(setting "$DATA" BPE)
 if [[ -z $SUBSET ]]; then
-  SUBSET=test
+  SUBSET="test"
   is_benchmark "$BENCHMARK" || [[ -e $DATA/corpus/raw/test.$TGT ]] || SUBSET=valid
 fi
 OUT=${OUT:-$CHECKPOINT_DIR/evaluation.$SUBSET}

@@ -92,13 +92,13 @@ few_updates_an_epoch() {
   TRAINING+=(--validate-interval "$epochs" --save-interval "$epochs")
 }
 
-# choose_decoding DIR...: AVERAGE and DECODING for these trainings, those of the environment or the recipe's. With a
+# choose_decoding NAME DIR...: AVERAGE and DECODING for these trainings, those of the environment or the recipe's. With a
 # corpus of one's own, where one of them has too few checkpoints for the recipe's average, it is the best of each.
 choose_decoding() {
   local wanted_average=${AVERAGE:-} wanted_decoding=${DECODING:-} dir # recipe sets these
-  recipe "$BENCHMARK"
-  for dir; do
-    is_benchmark "$BENCHMARK" \
+  recipe "$1"
+  for dir in "${@:2}"; do
+    is_benchmark "$1" \
       || (($(find "$dir" -maxdepth 1 -regex '.*/checkpoint[0-9]+[.]pt' | wc -l) >= ${AVERAGE#*:})) || AVERAGE=best:1
   done
   AVERAGE=${wanted_average:-$AVERAGE}

@@ -38,7 +38,7 @@ SRC=$(setting "$CHECKPOINT_DIR" SRC)
 TGT=$(setting "$CHECKPOINT_DIR" TGT)
 DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
 check_folders DATA
-choose_decoding "$CHECKPOINT_DIR"
+choose_decoding "$BENCHMARK" "$CHECKPOINT_DIR"
 [[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
 check_kind DATA translation-data "$(preparer "$BENCHMARK")"
 # A batch has room for the longest sentence that a recipe's model takes.
