@@ -25,6 +25,7 @@ def number(names: str) -> dict[str, tuple[str, ...]]:
 
 
 PREPARE = positive("MERGES WORKERS") | count("MIN_FREE_MB") | {"EXPECTED": ("1", "x 2 3", "9-3 1 1")}
+PREPARE_TEXT = bad("moses", "BPE") | positive("MERGES WORKERS HELDOUT") | count("MIN_FREE_MB")
 PREPARE_TEXTS = bad("words", "BPE") | positive("VOCAB WORKERS") | count("MIN_FREE_MB")
 SYSTEM = bad("foo", "CORPUS MODEL CRITERION BPE") | positive("VOCAB")
 # {script: {variable: values that it has to refuse}}
@@ -36,6 +37,7 @@ BAD = {
     "prepare-iwslt14": PREPARE | bad("moses", "BPE"),
     "prepare-wmt14": PREPARE | bad("v8", "NEWS_COMMENTARY"),
     "prepare-multi30k": PREPARE | bad("moses", "BPE") | positive("PAIRS"),
+    "translation/prepare-text": PREPARE_TEXT | bad("yes", "SEPARATE") | bad("words", "TOKENIZE"),
     "translation/train": bad("foo bf16", "CRITERION PRECISION")
     | positive("MAX_UPDATE MAX_TOKENS PROCESSES NODES")
     | number("ALPHA")
@@ -44,11 +46,13 @@ BAD = {
     "translation/evaluate": bad("5 last:0 worst:1", "AVERAGE")
     | bad("../test dev", "SUBSET")
     | bad("abc", "DECODING")
+    | bad("words", "TOKENIZE")
     | positive("MAX_TOKENS")
     | count("MIN_FREE_MB"),
     "prepare-cnn_dm": PREPARE_TEXTS,
     "prepare-xsum": PREPARE_TEXTS,
     "prepare-samsum": PREPARE_TEXTS,
+    "summarization/prepare-text": PREPARE_TEXTS | positive("HELDOUT"),
     "summarization/train": SYSTEM
     | positive("MAX_UPDATE UPDATE_TOKENS UPDATE_FREQ")
     | bad("abc 0 512", "MAX_TOKENS")
@@ -59,7 +63,8 @@ BAD = {
     | positive("BEAM MAX_LEN")
     | number("LENPEN")
     | bad("x -1 1.5 999", "MIN_LEN")
-    | bad("train", "SPLIT"),
+    | bad("train", "SPLIT")
+    | bad("words", "TOKENIZER"),
 }
 
 
@@ -82,6 +87,13 @@ def command(script: str, folder: Path) -> tuple[list, dict[str, str]]:
             (folder / name / path).write_text("kept\n")
         (folder / name / "settings").write_text(settings)
     data, env = str(folder / "data"), {"MIN_FREE_MB": "1"}
+    for name, sides in {"translation": "en de", "summarization": "source target"}.items():
+        (folder / "own" / name).mkdir(parents=True, exist_ok=True)
+        for side in sides.split():
+            (folder / "own" / name / f"train.{side}").write_text("".join(f"{side} {n}\n" for n in range(9)))
+        if script == f"{name}/prepare-text":
+            mine = "mine.en-de" if name == "translation" else "mine"
+            return [ROOT / "examples" / name / "prepare-text.sh", mine, folder / "own" / name], env
     if script == "quickstart":
         return [SCRIPTS / "quickstart.sh"], env
     if script == "translation/train":

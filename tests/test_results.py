@@ -13,7 +13,7 @@ from scripts.experiments import evidence, tables
 from scripts.experiments.build_results import is_same_figure
 from scripts.experiments.evidence import Spread, ahead_for_good
 from scripts.experiments.figure import draw
-from scripts.experiments.runs import AVERAGES
+from scripts.experiments.runs import AVERAGES, read_runs
 from scripts.experiments.screening_table import screening_table
 
 BUILD = ROOT / "scripts" / "experiments" / "build_results.py"
@@ -62,6 +62,13 @@ def systems():
             result("rdrop-a2", 2, [31, 33, 36, 38], 40.0, "plain-d0.3"),
         ],
     }
+
+
+@pytest.mark.parametrize("folder", ["multi30k", "screening"])
+def test_every_list_of_runs_says_which_batches_it_has(folder):
+    """Regression: the recipe's batches changed, and with them those of trainings that are compared."""
+    for listed in read_runs(ROOT / "results" / folder / "runs.csv"):
+        assert "--required-batch-size-multiple" in listed.flags, listed.name
 
 
 def test_spread():

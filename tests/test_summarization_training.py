@@ -174,7 +174,8 @@ def test_bad_settings_end_with_one_line(environment, bart_data, tmp_path):
         assert message in "\n".join(result.stdout.splitlines()[-2:]), result.stdout
         assert "Traceback" not in result.stdout
 
-    fails_with("CORPUS must be cnn_dm, xsum or samsum, got wmt", CORPUS="wmt")
+    unknown = "CORPUS must be cnn_dm, xsum, samsum or what prepare-text.sh has prepared, got wmt"
+    fails_with(unknown, CORPUS="wmt")
     fails_with("MODEL must be bart.large, bart.base or transformer, got t5", MODEL="t5")
     fails_with("CRITERION must be rdrop or plain, got kl", CRITERION="kl")
     fails_with("run BPE=gpt2 prepare-cnn_dm.sh first", DATA=str(tmp_path))
@@ -183,7 +184,7 @@ def test_bad_settings_end_with_one_line(environment, bart_data, tmp_path):
     (tmp_path / "bart.base.tar.gz").write_bytes(b"no archive")
     broken = {"LOCAL_FILES": str(tmp_path), "WEIGHTS": str(tmp_path / "weights")}
     fails_with("bart.base.tar.gz is damaged or has no bart.base/model.pt", **broken)
-    fails_with("CORPUS must be cnn_dm, xsum or samsum, got wmt", "evaluate.sh", CORPUS="wmt")
+    fails_with(unknown, "evaluate.sh", CORPUS="wmt")
     fails_with("SPLIT must be test or val, got train", "evaluate.sh", SPLIT="train")
     fails_with("checkpoint_best.pt is not there: run train.sh first", "evaluate.sh")
     assert run(EXAMPLES / "train.sh", "--help").stdout.startswith("usage: examples/summarization/train.sh [")

@@ -1,6 +1,7 @@
 """examples/translation/train.sh and evaluate.sh on a small Multi30k; the same recipes for hydra."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,6 +61,16 @@ def test_both_criterions_train_and_a_rerun_does_nothing(env, trained):
     assert f"{folder} was made with other settings (ALPHA=1)" in result.stdout
 
 
+def test_no_pair_of_valid_is_lost(trained):
+    """Regression: of 11 pairs that the model takes, fairseq's default, multiples of 8, saw 8."""
+    for folder in trained.values():
+        validations = [
+            line for line in (folder / "train.log").read_text().splitlines() if "| valid | " in line
+        ]
+        assert len(validations) == 2
+        assert all("| bsz 11 |" in line for line in validations)  # they are one batch
+
+
 def test_evaluation_of_two_systems(env, trained):
     system, baseline = trained["rdrop"], trained["plain"]
     out = system / "evaluation.test"
@@ -92,6 +103,18 @@ def test_evaluation_of_two_systems(env, trained):
     for name, mean in torch.load(out / "system" / "averaged.pt")["model"].items():
         torch.testing.assert_close(mean, (models[0][name] + models[1][name]) / 2)
     assert not list(system.glob("*.part"))
+
+
+def test_text_is_translated_as_the_test_set_is(env, trained, tmp_path):
+    """translate.sh, with Moses' tokens and BPE: text in, text out, and the line that is too long empty."""
+    source = Path(env["DATA"]) / "corpus" / "raw" / "test.en"
+    settings = {**env, "AVERAGE": "last:2", "DECODING": "--beam 2"}
+    command = ["bash", "-euc", '"$0" "$1" <"$2" 2>"$3"', TRANSLATION / "translate.sh", trained["rdrop"]]
+    translated = run(*command, source, tmp_path / "errors", stderr=None, **settings).stdout
+    evaluate(trained["rdrop"], **settings, OUT=str(tmp_path / "evaluation"))
+    assert translated == (tmp_path / "evaluation" / "system" / "hyp.txt").read_text()
+    message = "1 of 12 lines are longer than the 1024 pieces that the model takes: their lines are empty"
+    assert (tmp_path / "errors").read_text().splitlines()[-1] == message
 
 
 def test_a_second_test_set_and_the_best_checkpoint(env, trained):
@@ -180,7 +203,8 @@ def test_yaml_has_the_recipe(benchmark):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("wmt16.en-de", {}, "no recipe for wmt16: the benchmarks are iwslt14, wmt14 and multi30k"),
+        ("wmt16.en-de", {}, "is not of wmt16"),
+        ("wmt16.en-de", {"DATA": ""}, "data/wmt16.en-de/data-bin is not there: run prepare-text.sh first"),
         ("multi30k", {}, "the benchmark must look like iwslt14.de-en, got multi30k"),
         (NAME, {"CRITERION": "kl"}, "CRITERION must be rdrop or plain, got kl"),
         (NAME, {"DATA": "/not/there"}, "/not/there/data-bin is not there: run prepare-multi30k.sh first"),
@@ -223,7 +247,7 @@ def test_interrupted_training_resumes(env, tmp_path):
     assert (tmp_path / "trained-16").exists()
 
 
-@pytest.mark.parametrize("script", ["train", "evaluate", "train-process"])
+@pytest.mark.parametrize("script", ["train", "evaluate", "translate", "prepare-text", "train-process"])
 def test_help(script):
     result = run(TRANSLATION / f"{script}.sh", "--help")
     assert result.stdout.startswith("usage: ")

@@ -23,12 +23,12 @@ MULTI30K_SETTINGS = {
     "MIN_FREE_MB": "1",
 }
 
-# For train.sh. By default fairseq drops what is less than a multiple of 8 sentences: all of a small valid.
-# No buffer: its thread, still at work when a training of a few updates ends, can abort the interpreter.
+# For train.sh. No buffer: its thread, still at work when a training of a few updates ends, can abort the
+# interpreter.
 TINY = (
     "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 32 --decoder-embed-dim 32 "
     "--encoder-ffn-embed-dim 32 --decoder-ffn-embed-dim 32 --lr 0.01 --warmup-updates 5 --batch-size 32 "
-    "--num-workers 0 --data-buffer-size 0 --log-interval 2 --required-batch-size-multiple 1"
+    "--num-workers 0 --data-buffer-size 0 --log-interval 2"
 ).split()
 
 

@@ -4,6 +4,7 @@
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 WORKERS=${WORKERS:-$(nproc)}
+NAME='[A-Za-z0-9][A-Za-z0-9_-]*' # of a corpus
 SPLITS=(train val test)
 GPT2_URL=https://dl.fbaipublicfiles.com/fairseq/gpt2_bpe
 
@@ -21,14 +22,19 @@ choose_bpe() {
 
 # check_system: CORPUS, MODEL and CRITERION of train.sh and evaluate.sh; sets DATA, OUT and the BPE.
 check_system() {
-  check_choice CORPUS cnn_dm xsum samsum
   check_choice MODEL bart.large bart.base transformer
   check_choice CRITERION rdrop plain
   if [[ $MODEL == transformer ]]; then choose_bpe sentencepiece; else choose_bpe gpt2; fi
   DATA=${DATA:-$ROOT/summarization/$CORPUS}
   OUT=${OUT:-$DATA/$MODEL-$CRITERION}
   check_folders DATA OUT VENV
+  is_corpus "$CORPUS" || { [[ $CORPUS =~ ^$NAME$ && -s $DATA/settings && $(setting "$DATA" CORPUS) == "$CORPUS" ]]; } \
+    || die "CORPUS must be cnn_dm, xsum, samsum or what prepare-text.sh has prepared, got $CORPUS"
 }
+
+is_corpus() { [[ $1 == @(cnn_dm|xsum|samsum) ]]; } # of a script of its own
+
+preparer() { if is_corpus "$CORPUS"; then echo "prepare-$CORPUS.sh"; else echo prepare-text.sh; fi; }
 
 # set_defaults NAME=VALUE...: for the names without a value.
 set_defaults() {
@@ -84,14 +90,24 @@ encode_sentencepiece() {
     --vocab-size "$VOCAB"
 }
 
-binarise() { # OPTION...: where the pieces are, and which dictionary
-  fairseq-preprocess --source-lang source --target-lang target "${@:2}" --workers "$WORKERS" --destdir "$1" \
-    >"$OUT/preprocess.log" 2>&1 || die "fairseq-preprocess failed, see $OUT/preprocess.log"
+binarise() { # OPTION...: which dictionary
+  local split inputs=()
+  for split in "${SPLITS[@]}"; do inputs+=("--${split/%val/valid}pref" "$(pieces "$split")/$split"); done
+  fairseq-preprocess --source-lang source --target-lang target "${inputs[@]}" "${@:2}" --workers "$WORKERS" \
+    --destdir "$1" >"$OUT/preprocess.log" 2>&1 || die "fairseq-preprocess failed, see $OUT/preprocess.log"
 }
+
+pieces() { if [[ $BPE == gpt2 ]]; then echo "$OUT/pieces-gpt2-$1"; else echo "$OUT/pieces-$ENCODING"; fi; } # SPLIT
 
 # prepare: all stages, for $CORPUS, whose script defines download FOLDER.
 prepare() {
-  local split file inputs
+  check_prepare_settings
+  own_folder OUT summarization-data raw "CORPUS=$CORPUS"
+  setup_venv examples
+  prepare_stages
+}
+
+check_prepare_settings() {
   choose_bpe gpt2
   check_integer 1-4096 WORKERS
   check_integer 0-999999999 MIN_FREE_MB
@@ -100,22 +116,22 @@ prepare() {
   absolute LOCAL_FILES
   check_room_for_venv
   [[ -e $OUT/bin-$ENCODING ]] || check_room "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
-  own_folder OUT summarization-data raw "CORPUS=$CORPUS"
-  setup_venv examples
+}
+
+prepare_stages() {
+  local split file dictionaries=(--joined-dictionary)
   run_stage "corpus: $CORPUS" raw read_corpus
+  [[ -e $OUT/raw/test.source ]] || SPLITS=(train val)
   for split in "${SPLITS[@]}"; do
     same_lines "$OUT/raw/$split".{source,target}
   done
   if [[ $BPE == gpt2 ]]; then
     for file in encoder.json vocab.bpe dict.txt; do fetch "$GPT2_URL/$file" "$OUT/gpt2_bpe/$file"; done
     for split in "${SPLITS[@]}"; do run_stage "GPT-2 BPE: $split" "pieces-gpt2-$split" encode_gpt2 "$split"; done
-    inputs=(--trainpref "$OUT/pieces-gpt2-train/train" --validpref "$OUT/pieces-gpt2-val/val"
-      --testpref "$OUT/pieces-gpt2-test/test" --srcdict "$OUT/gpt2_bpe/dict.txt" --tgtdict "$OUT/gpt2_bpe/dict.txt")
+    dictionaries=(--srcdict "$OUT/gpt2_bpe/dict.txt" --tgtdict "$OUT/gpt2_bpe/dict.txt")
   else
     run_stage "SentencePiece model and pieces" "pieces-$ENCODING" encode_sentencepiece
-    inputs=(--trainpref "$OUT/pieces-$ENCODING/train" --validpref "$OUT/pieces-$ENCODING/val"
-      --testpref "$OUT/pieces-$ENCODING/test" --joined-dictionary)
   fi
-  run_stage "binarising" "bin-$ENCODING" binarise "${inputs[@]}"
+  run_stage "binarising" "bin-$ENCODING" binarise "${dictionaries[@]}"
   say "done: $OUT/bin-$ENCODING"
 }

@@ -16,7 +16,8 @@ BASELINE also a paired comparison, in rouge-against-NAME.json. Interrupted, it g
 Environment:
   CORPUS MODEL CRITERION DATA OUT BPE VOCAB   as for train.sh
   BASELINE      the OUT of another model, evaluated before: compare with it
-  SPLIT         test (default), or val
+  SPLIT         test (default; val where there is no test set), or val
+  TOKENIZER     of ROUGE: rouge-score for English, unicode for other languages (score_rouge.py says which is needed)
   CHECKPOINT    checkpoint_best.pt, the lowest loss on the validation set
   BEAM LENPEN MAX_LEN MIN_LEN   the search, as listed in the script for each corpus
   PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
@@ -27,18 +28,21 @@ HELP
 CORPUS=${CORPUS:-cnn_dm}
 MODEL=${MODEL:-bart.large}
 CRITERION=${CRITERION:-rdrop}
-SPLIT=${SPLIT:-test}
 CHECKPOINT=${CHECKPOINT:-checkpoint_best.pt}
 
 check_system
-# No repeated trigrams in any of them. cnn_dm and xsum: BART's own settings; samsum: ours, for its short summaries.
+[[ -n ${SPLIT:-} || -e $DATA/raw/test.source ]] || is_corpus "$CORPUS" || SPLIT="val"
+SPLIT=${SPLIT:-test}
+# No repeated trigrams in any of them. cnn_dm and xsum: BART's own settings; samsum, and any other: ours, for
+# short summaries.
 case $CORPUS in
   cnn_dm) SEARCH=(BEAM=4 LENPEN=2.0 MAX_LEN=140 MIN_LEN=55) ;;
   xsum) SEARCH=(BEAM=6 LENPEN=1.0 MAX_LEN=60 MIN_LEN=10) ;;
-  samsum) SEARCH=(BEAM=4 LENPEN=1.0 MAX_LEN=100 MIN_LEN=5) ;;
+  *) SEARCH=(BEAM=4 LENPEN=1.0 MAX_LEN=100 MIN_LEN=5) ;;
 esac
 set_defaults "${SEARCH[@]}"
 check_choice SPLIT test val
+check_choice TOKENIZER rouge-score unicode
 check_integer 1-999999 BEAM MAX_LEN
 check_integer 0-999999 MIN_LEN
 check_number LENPEN
@@ -55,7 +59,8 @@ summarize() { # summarize.py goes on with what an earlier call has left in test.
 }
 
 score() { # FILE.json.part OPTION...: and the table, in FILE.txt
-  python "$ROOT/scripts/scoring/score_rouge.py" "$DATA/raw/$SPLIT.target" "$OUT/$SPLIT.hyp" --json "$1" "${@:2}" \
+  python "$ROOT/scripts/scoring/score_rouge.py" "$DATA/raw/$SPLIT.target" "$OUT/$SPLIT.hyp" --json "$1" \
+    ${TOKENIZER:+--tokenizer "$TOKENIZER"} "${@:2}" \
     >"${1%.json.part}.txt.part" || die "the summaries could not be scored, see above"
   mv "${1%.json.part}.txt.part" "${1%.json.part}.txt"
 }

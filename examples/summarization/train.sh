@@ -10,11 +10,11 @@ usage() {
   cat <<'HELP'
 usage: examples/summarization/train.sh [FLAG OF fairseq-train]...
 
-Trains on what prepare-CORPUS.sh left in DATA, and leaves in OUT: checkpoints/ and train.log. Interrupted, it goes
+Trains on what prepare-CORPUS.sh, or prepare-text.sh, left in DATA, and leaves in OUT: checkpoints/ and train.log. Interrupted, it goes
 on from the last checkpoint when started again. Flags are given to fairseq-train, after those of the recipe.
 
 Environment:
-  CORPUS        cnn_dm (default), xsum, samsum
+  CORPUS        cnn_dm (default), xsum, samsum, or the name given to prepare-text.sh
   MODEL         bart.large (default), bart.base: fine-tuning of the published weights (about 4 GB, 1 GB)
                 transformer: a small model from scratch
   CRITERION     rdrop (default), or plain: the same training without R-Drop
@@ -38,15 +38,17 @@ MODEL=${MODEL:-bart.large}
 CRITERION=${CRITERION:-rdrop}
 ALPHA=${ALPHA:-0.7}
 SEED=${SEED:-1}
+ADVICE=()
 MODELS_URL=https://dl.fbaipublicfiles.com/fairseq/models
 check_system
 
 # The hyper-parameters. cnn_dm with BART: the paper's (1,024 tokens x 16 batches x 4 GPUs an update). xsum: fairseq's
-# own for BART. samsum with BART: ours, chosen by the size of the corpus, not tuned. transformer: ours, for a CPU.
+# own for BART. samsum, and any other, with BART: ours, chosen by samsum's size, not tuned. transformer: ours, for a
+# CPU.
 case $CORPUS:$MODEL in
   cnn_dm:bart.*) RECIPE=(MAX_UPDATE=20000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=65536 MAX_TOKENS=1024) ;;
   xsum:bart.*) RECIPE=(MAX_UPDATE=15000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=32768 MAX_TOKENS=1024) ;;
-  samsum:bart.*) RECIPE=(MAX_UPDATE=1500 WARMUP=100 LR=3e-5 UPDATE_TOKENS=16384 MAX_TOKENS=1024) ;;
+  *:bart.*) RECIPE=(MAX_UPDATE=1500 WARMUP=100 LR=3e-5 UPDATE_TOKENS=16384 MAX_TOKENS=1024) ;;
   *:transformer) RECIPE=(MAX_UPDATE=1500 WARMUP=150 LR=5e-3 UPDATE_TOKENS=4096 MAX_TOKENS=4096) ;;
 esac
 set_defaults "${RECIPE[@]}"
@@ -130,7 +132,7 @@ esac
 WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
 check_folders WEIGHTS
 [[ -e $DATA/bin-$ENCODING ]] \
-  || die "$DATA/bin-$ENCODING is not there: run BPE=$BPE prepare-$CORPUS.sh first, or name its folder with DATA"
+  || die "$DATA/bin-$ENCODING is not there: run BPE=$BPE $(preparer) first, or name its folder with DATA"
 setup_venv examples
 GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
 UPDATE_FREQ=${UPDATE_FREQ:-$((UPDATE_TOKENS / MAX_TOKENS / (GPUS > 0 ? GPUS : 1)))}
@@ -153,4 +155,6 @@ else
   MODEL_FLAGS=(--arch "${MODEL//./_}" "${BART[@]}" --finetune-from-model "$WEIGHTS/$MODEL/model.pt")
 fi
 run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train "$@"
+[[ $CRITERION == rdrop ]] || ADVICE=(--advice summarization)
+python "$ROOT/scripts/training/reached.py" "$OUT/train.log" "${ADVICE[@]}"
 say "done: $OUT/checkpoints"

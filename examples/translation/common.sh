@@ -6,6 +6,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common/lib.sh"
 
 WORKERS=${WORKERS:-$(nproc)}
+JOINT=yes        # one vocabulary for both languages; empty: one each
+SENTENCEPIECE=() # options for sentencepiece_encode.py
 
 # archive URL NAME [SHA256]: $OUT/download/NAME, tested on every run. One that was deleted after its text
 # had been taken out, to make room, is not downloaded again.
@@ -55,26 +57,37 @@ check_prepare_settings() {
   absolute LOCAL_FILES
 }
 
-# encode OUT_DIR [apply_bpe's arguments...]: the pieces of $OUT/corpus, joint codes learnt on train only.
+# encode OUT_DIR [apply_bpe's arguments...]: the pieces of $OUT/corpus, learnt on train only.
 encode() {
-  local lang
+  local lang separate=() codes=(codes) target_codes=()
   mkdir -p "$1"
   if [[ $BPE == sentencepiece ]]; then # on the text as it is: what comes out needs no detokeniser
+    [[ -n $JOINT ]] || separate=(--separate)
     python "$ROOT/scripts/text/sentencepiece_encode.py" "$OUT/corpus/raw" "$1" --langs "${LANGS[@]}" \
-      --vocab-size "$MERGES" --splits "${SPLITS[@]}"
+      --vocab-size "$MERGES" --splits "${SPLITS[@]}" "${separate[@]}" "${SENTENCEPIECE[@]}"
   else
-    for lang in "${LANGS[@]}"; do cat "$OUT/corpus/tok/train.$lang"; done \
-      | subword-nmt learn-bpe -s "$MERGES" >"$1/codes" 2>"$OUT/learn-bpe.log" \
-      || die "subword-nmt learn-bpe failed, see $OUT/learn-bpe.log"
-    python "$ROOT/scripts/text/apply_bpe.py" "$1/codes" "$OUT/corpus/tok" "$1" --langs "${LANGS[@]}" \
-      --splits "${SPLITS[@]}" --workers "$WORKERS" "${@:2}"
+    if [[ -z $JOINT ]]; then
+      codes=("${LANGS[@]/#/codes.}") target_codes=(--target-codes "$1/codes.${LANGS[1]}")
+      for lang in "${LANGS[@]}"; do learn_codes "$1/codes.$lang" "$OUT/corpus/tok/train.$lang"; done
+    else
+      learn_codes "$1/codes" "${LANGS[@]/#/$OUT/corpus/tok/train.}"
+    fi
+    python "$ROOT/scripts/text/apply_bpe.py" "$1/${codes[0]}" "$OUT/corpus/tok" "$1" --langs "${LANGS[@]}" \
+      --splits "${SPLITS[@]}" --workers "$WORKERS" "${target_codes[@]}" "${@:2}"
   fi
 }
 
+learn_codes() { # CODES TEXT...
+  cat "${@:2}" | subword-nmt learn-bpe -s "$MERGES" >"$1" 2>"$OUT/learn-bpe.log" \
+    || die "subword-nmt learn-bpe failed, see $OUT/learn-bpe.log"
+}
+
 binarise() { # the splits after train and valid are test, test1, test2 ... for fairseq
-  local split tests=
+  local split tests='' options=()
+  [[ -z $JOINT ]] || options=(--joined-dictionary)
   for split in "${SPLITS[@]:2}"; do tests+=${tests:+,}$OUT/pieces/$split; done
-  fairseq-preprocess --source-lang "${LANGS[0]}" --target-lang "${LANGS[1]}" --joined-dictionary \
-    --workers "$WORKERS" --trainpref "$OUT/pieces/train" --validpref "$OUT/pieces/valid" --testpref "$tests" \
+  [[ -z $tests ]] || options+=(--testpref "$tests")
+  fairseq-preprocess --source-lang "${LANGS[0]}" --target-lang "${LANGS[1]}" "${options[@]}" \
+    --workers "$WORKERS" --trainpref "$OUT/pieces/train" --validpref "$OUT/pieces/valid" \
     --destdir "$1" >"$OUT/preprocess.log" 2>&1 || die "fairseq-preprocess failed, see $OUT/preprocess.log"
 }

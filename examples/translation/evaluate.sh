@@ -4,21 +4,24 @@
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 source "$(dirname "$0")/recipes.sh"
+source "$(dirname "$0")/languages.sh"
 
 usage() {
   cat <<'HELP'
 usage: evaluate.sh CHECKPOINT_DIR [CHECKPOINT_DIR OF A BASELINE]
 
-Averages checkpoints, translates, and prints one table: tokenised BLEU as the benchmark's papers count it, and
-sacreBLEU's BLEU, chrF and TER of the detokenised text, with signatures; with a baseline, which is translated in
+Averages checkpoints, translates, and prints one table: tokenised BLEU as the benchmark's papers count it (where the
+data have tokens), and sacreBLEU's BLEU, chrF and TER of the detokenised text, with signatures; with a baseline, which is translated in
 the same way, also p-values of the paired bootstrap test. Leaves in CHECKPOINT_DIR/evaluation.SUBSET the table
 (scores.txt, scores.json) and, of each system, hyp.txt, hyp.tok, averaged.pt and generate.log. Every run does
 all of it anew, and at its end replaces what an earlier one left there. A sentence longer than the model takes gets
 an empty line, and they are counted.
 
 Environment:
-  AVERAGE      last:N or best:N checkpoints (the recipe's); best is by BLEU on valid
-  SUBSET       test (default), valid, test1 ...
+  AVERAGE      last:N or best:N checkpoints (the recipe's; with a corpus of your own the last 10, or the best one where
+               there are not so many); best is by BLEU on valid
+  SUBSET       test (default; valid where there is no test set), valid, test1 ...
+  TOKENIZE     sacreBLEU's tokeniser for BLEU (the target language's: ja-mecab, zh, ko-mecab, char for Thai, else 13a)
   DECODING     flags for fairseq-generate (the recipe's beam and length penalty)
   MAX_TOKENS   of a batch (8000)
   DATA         output folder of the prepare script (the one that train.sh had)
@@ -34,28 +37,32 @@ if [[ $# -gt 2 || ${1:--} == -* ]]; then
 fi
 
 CHECKPOINT_DIR=$1 BASELINE_DIR=${2:-}
-SUBSET=${SUBSET:-test}
+SUBSET=${SUBSET:-}
 check_folders CHECKPOINT_DIR BASELINE_DIR VENV
 check_integer 1-999999999 MAX_TOKENS
 check_integer 0-999999999 MIN_FREE_MB
-[[ $SUBSET =~ ^(train|valid|test[0-9]*)$ ]] || die "SUBSET must be test, valid, train, test1 ..., got $SUBSET"
+[[ -z $SUBSET || $SUBSET =~ ^(train|valid|test[0-9]*)$ ]] || die "SUBSET must be test, valid, train, test1 ..., got $SUBSET"
 check_kind CHECKPOINT_DIR translation-training train.sh
 BENCHMARK=$(setting "$CHECKPOINT_DIR" BENCHMARK)
 SRC=$(setting "$CHECKPOINT_DIR" SRC)
 TGT=$(setting "$CHECKPOINT_DIR" TGT)
 DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
-OUT=${OUT:-$CHECKPOINT_DIR/evaluation.$SUBSET}
-check_folders DATA OUT
-wanted_average=${AVERAGE:-} wanted_decoding=${DECODING:-} # recipe sets these
-recipe "$BENCHMARK"
-AVERAGE=${wanted_average:-$AVERAGE}
-[[ -z $wanted_decoding ]] || read -rd '' -a DECODING <<<"$wanted_decoding" || true # it fails at the end of the input
-[[ $AVERAGE =~ ^(last|best):[1-9][0-9]{0,3}$ ]] || die "AVERAGE must be last:N or best:N, got $AVERAGE"
-[[ ${DECODING[0]} == --* ]] || die "DECODING must be flags of fairseq-generate (--beam 5 ...), got ${DECODING[*]}"
-[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run prepare-$BENCHMARK.sh first"
-check_kind DATA translation-data "prepare-$BENCHMARK.sh"
+check_folders DATA
+choose_decoding "$BENCHMARK" "$CHECKPOINT_DIR" ${BASELINE_DIR:+"$BASELINE_DIR"}
+wanted_tokenize=${TOKENIZE:-}
+choose_tokenize "$TGT"
+[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
+check_kind DATA translation-data "$(preparer "$BENCHMARK")"
 BPE=$(setting "$DATA" BPE)
-for reference in "$DATA"/corpus/{raw,tok}/"$SUBSET.$TGT"; do
+if [[ -z $SUBSET ]]; then
+  SUBSET="test"
+  is_benchmark "$BENCHMARK" || [[ -e $DATA/corpus/raw/test.$TGT ]] || SUBSET=valid
+fi
+OUT=${OUT:-$CHECKPOINT_DIR/evaluation.$SUBSET}
+check_folders OUT
+TOKENS= # of the reference, where the data have them
+[[ ! -d $DATA/corpus/tok ]] || TOKENS=$DATA/corpus/tok/$SUBSET.$TGT
+for reference in "$DATA/corpus/raw/$SUBSET.$TGT" ${TOKENS:+"$TOKENS"}; do
   [[ -s $reference ]] || die "SUBSET: $reference is missing or empty"
 done
 if [[ -n $BASELINE_DIR ]]; then
@@ -79,7 +86,7 @@ translate() { # CHECKPOINT_DIR OUT_DIR
   hypotheses "$2/generate.log" H "$(lines "$DATA/corpus/raw/$SUBSET.$TGT")" >"$2/hyp"
   if [[ $BPE == sentencepiece ]]; then
     mv "$2/hyp" "$2/hyp.txt"
-    python "$ROOT/scripts/text/moses.py" tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"
+    [[ -z $TOKENS ]] || python "$ROOT/scripts/text/moses.py" tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"
   else
     mv "$2/hyp" "$2/hyp.tok"
     python "$ROOT/scripts/text/moses.py" detokenize "$TGT" <"$2/hyp.tok" >"$2/hyp.txt"
@@ -91,17 +98,20 @@ own_folder OUT translation-evaluation
 setup_venv examples
 work=$OUT/part
 rm -rf "$work"
+check_tokenizer "$wanted_tokenize"
+SCORING+=(--tokenize "$TOKENIZE")
+[[ $(sacrebleu_tokenizer "$TGT") == 13a ]] || SCORING+=(--asian-support)
+[[ -z $TOKENS ]] || SCORING+=(--hyp-tok "$work/system/hyp.tok" --ref-tok "$TOKENS")
 say "translating $SUBSET with $CHECKPOINT_DIR ($AVERAGE, ${DECODING[*]})"
 translate "$CHECKPOINT_DIR" "$work/system"
 if [[ -n $BASELINE_DIR ]]; then
   say "translating $SUBSET with the baseline $BASELINE_DIR"
   translate "$BASELINE_DIR" "$work/baseline"
-  SCORING+=(--baseline "$work"/baseline/{hyp.txt,hyp.tok})
+  SCORING+=(--baseline "$work/baseline/hyp.txt" ${TOKENS:+"$work/baseline/hyp.tok"})
 fi
 say "scoring"
-python "$ROOT/scripts/scoring/score_translation.py" --hyp "$work/system/hyp.txt" --hyp-tok "$work/system/hyp.tok" \
-  --ref "$DATA/corpus/raw/$SUBSET.$TGT" --ref-tok "$DATA/corpus/tok/$SUBSET.$TGT" "${SCORING[@]}" \
-  --json "$work/scores.json" >"$work/scores.txt"
+python "$ROOT/scripts/scoring/score_translation.py" --hyp "$work/system/hyp.txt" \
+  --ref "$DATA/corpus/raw/$SUBSET.$TGT" "${SCORING[@]}" --json "$work/scores.json" >"$work/scores.txt"
 # scores.json goes first and comes last: where it is, the rest is there, and its own.
 for name in scores.json scores.txt system baseline; do rm -rf "${OUT:?}/$name"; done
 for name in baseline system scores.txt scores.json; do

@@ -1,8 +1,13 @@
-# The hyper-parameters of every benchmark, in training and in decoding; train.sh and evaluate.sh read them here.
+# The hyper-parameters of every benchmark, and of one's own corpus, in training and in decoding.
 # Those of IWSLT14 and WMT14 are the paper's. config/*.yaml says the same to fairseq-hydra-train.
 # shellcheck shell=bash disable=SC2034
 
-# recipe BENCHMARK: sets
+BENCHMARKS=(iwslt14 wmt14 multi30k)
+
+is_benchmark() { [[ " ${BENCHMARKS[*]} " == *" $1 "* ]]; }
+preparer() { if is_benchmark "$1"; then echo "prepare-$1.sh"; else echo prepare-text.sh; fi; } # the script for NAME
+
+# recipe NAME [PAIRS]: of a benchmark, or of somebody's own corpus with so many training pairs; sets
 #   ARCHITECTURE TRAINING   flags for fairseq-train
 #   TOKENS_PER_UPDATE       target tokens of an update, over all processes and accumulated batches
 #   DEFAULT_MAX_TOKENS DEFAULT_ALPHA DEFAULT_MAX_UPDATE
@@ -12,10 +17,12 @@
 #   SCORING                 flags for score_translation.py: how the papers count on this benchmark. On IWSLT14 some
 #                           split compounds, the authors of R-Drop among them, and some do not, as those of SimCut
 #   TOKENISING              flags for moses.py: how the corpus was tokenised
+#   REASON ALPHA_REASON     for a corpus of one's own: which model and alpha, and why; for a benchmark none
 recipe() {
   TRAINING=(--optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 0.0 --lr-scheduler inverse_sqrt
-    --warmup-init-lr 1e-07 --label-smoothing 0.1 --skip-invalid-size-inputs-valid-test)
-  VALIDATION_BEAM=5
+    --warmup-init-lr 1e-07 --label-smoothing 0.1 --skip-invalid-size-inputs-valid-test
+    --required-batch-size-multiple 1) # by default 8, and what is left of the last batch is lost, of valid too
+  VALIDATION_BEAM=5 REASON=
   case $1 in
     iwslt14)
       ARCHITECTURE=(--arch transformer_iwslt_de_en --share-all-embeddings --dropout 0.3)
@@ -50,6 +57,52 @@ recipe() {
       SCORING=()
       TOKENISING=()
       ;;
-    *) die "no recipe for $1: the benchmarks are iwslt14, wmt14 and multi30k" ;;
+    *) own_recipe "${2:-0}" ;;
   esac
+}
+
+# own_recipe PAIRS: that of the benchmark which is nearest in size; from a million pairs on transformer base with its
+# usual batches. The alpha is that of the benchmark too.
+own_recipe() {
+  ALPHA_REASON="measured were 1 at 10,000 and 29,000 pairs (Multi30k) and, in the paper, 5 from 160,000 pairs on"
+  if (($1 < 100000)); then
+    recipe multi30k
+    REASON="a small transformer (3+3 layers, 256 wide), as for Multi30k, below 100,000 pairs"
+    (($1 >= 5000)) || few_updates_an_epoch "$1"
+  elif (($1 < 1000000)); then
+    recipe iwslt14
+    REASON="transformer_iwslt_de_en, as for IWSLT14, from 100,000 to a million pairs"
+  else
+    recipe wmt14
+    ARCHITECTURE=(--arch transformer --share-all-embeddings --dropout 0.1)
+    TRAINING+=(--lr 7e-4 --warmup-updates 4000)
+    TOKENS_PER_UPDATE=32768
+    REASON="transformer base, from a million pairs on"
+  fi
+  TRAINING+=(--keep-last-epochs 10 --keep-best-checkpoints 1)
+  AVERAGE=last:10
+  DECODING=(--beam 5 --lenpen 1.0)
+  SCORING=()
+  TOKENISING=()
+}
+
+# few_updates_an_epoch PAIRS: an epoch of these takes seconds, and to validate and save after each would take longer.
+few_updates_an_epoch() {
+  local epochs=$(($1 > 0 ? (5000 + $1 - 1) / $1 : 1))
+  TRAINING+=(--validate-interval "$epochs" --save-interval "$epochs")
+}
+
+# choose_decoding NAME DIR...: AVERAGE and DECODING for these trainings, those of the environment or the recipe's. With a
+# corpus of one's own, where one of them has too few checkpoints for the recipe's average, it is the best of each.
+choose_decoding() {
+  local wanted_average=${AVERAGE:-} wanted_decoding=${DECODING:-} dir # recipe sets these
+  recipe "$1"
+  for dir in "${@:2}"; do
+    is_benchmark "$1" \
+      || (($(find "$dir" -maxdepth 1 -regex '.*/checkpoint[0-9]+[.]pt' | wc -l) >= ${AVERAGE#*:})) || AVERAGE=best:1
+  done
+  AVERAGE=${wanted_average:-$AVERAGE}
+  [[ -z $wanted_decoding ]] || read -rd '' -a DECODING <<<"$wanted_decoding" || true # it fails at the end of the input
+  [[ $AVERAGE =~ ^(last|best):[1-9][0-9]{0,3}$ ]] || die "AVERAGE must be last:N or best:N, got $AVERAGE"
+  [[ ${DECODING[0]} == --* ]] || die "DECODING must be flags of fairseq-generate (--beam 5 ...), got ${DECODING[*]}"
 }

@@ -4,13 +4,16 @@
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 source "$(dirname "$0")/recipes.sh"
+source "$(dirname "$0")/languages.sh"
 
 usage() {
   cat <<'HELP'
 usage: train.sh BENCHMARK.SRC-TGT [FLAG OF fairseq-train ...]
 
-BENCHMARK is iwslt14, wmt14 or multi30k, prepared by prepare-BENCHMARK.sh: train.sh iwslt14.de-en. Flags come
-after the recipe's and win. Leaves checkpoints and train.log in OUT. Started again, it resumes.
+BENCHMARK is iwslt14, wmt14 or multi30k, prepared by prepare-BENCHMARK.sh: train.sh iwslt14.de-en. Or it is the name
+of a corpus of your own, prepared by prepare-text.sh: its size chooses the recipe, and the log says why. Flags come
+after the recipe's and win. Leaves checkpoints and train.log in OUT. Started again, it resumes. In the end it says
+what was reached on valid and, of plain training, what R-Drop may bring.
 
 Environment:
   CRITERION   rdrop (default), or plain: the baseline, with the same everything
@@ -33,17 +36,14 @@ HELP
 
 NAME=$1
 shift
-[[ $NAME =~ ^([a-z0-9]+)\.([a-z]+)-([a-z]+)$ ]] || die "the benchmark must look like iwslt14.de-en, got $NAME"
-BENCHMARK=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[3]}
-recipe "$BENCHMARK"
+[[ $NAME =~ ^([A-Za-z0-9][A-Za-z0-9_-]*)\.($LANGUAGE)-($LANGUAGE)$ ]] \
+  || die "the benchmark must look like iwslt14.de-en, got $NAME"
+BENCHMARK=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]}
 
 CRITERION=${CRITERION:-rdrop}
-check_choice CRITERION rdrop plain
-ALPHA=${ALPHA:-$DEFAULT_ALPHA}
 SEED=${SEED:-1}
-MAX_UPDATE=${MAX_UPDATE:-$DEFAULT_MAX_UPDATE}
-MAX_TOKENS=${MAX_TOKENS:-$DEFAULT_MAX_TOKENS}
 NODES=${NODES:-1} NODE_RANK=${NODE_RANK:-0} MASTER=${MASTER:-}
+check_choice CRITERION rdrop plain
 check_integer 1-999999999 MAX_UPDATE MAX_TOKENS
 check_integer 1-4096 NODES PROCESSES
 check_integer 0-999999999 SEED NODE_RANK MIN_FREE_MB
@@ -54,21 +54,27 @@ check_number ALPHA
 check_choice PRECISION fp16 fp32 # bf16: fairseq-hydra-train, see README.md
 if [[ -z ${DATA:-} ]]; then
   DATA=$ROOT/data/$BENCHMARK.$SRC-$TGT
-  [[ -e $DATA ]] || DATA=$ROOT/data/$BENCHMARK.$TGT-$SRC
+  [[ -e $DATA || ! -e $ROOT/data/$BENCHMARK.$TGT-$SRC ]] || DATA=$ROOT/data/$BENCHMARK.$TGT-$SRC
 fi
 OUT=${OUT:-$ROOT/checkpoints/$NAME-$CRITERION-$SEED}
 check_folders DATA OUT VENV
-
-case $CRITERION in
-  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
-  plain) LOSS=(--criterion label_smoothed_cross_entropy) ALPHA=none ;;
-esac
-[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run prepare-$BENCHMARK.sh first"
-check_kind DATA translation-data "prepare-$BENCHMARK.sh"
+[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
+check_kind DATA translation-data "$(preparer "$BENCHMARK")"
 [[ $(setting "$DATA" BENCHMARK) == "$BENCHMARK" ]] || die "DATA: $DATA is not of $BENCHMARK"
 case $(setting "$DATA" LANGS) in
   "$SRC-$TGT" | "$TGT-$SRC") ;;
   *) die "DATA: $DATA has $(setting "$DATA" LANGS), not $SRC-$TGT" ;;
+esac
+
+PAIRS=
+is_benchmark "$BENCHMARK" || PAIRS=$(lines "$DATA/corpus/raw/train.$SRC")
+recipe "$BENCHMARK" "$PAIRS"
+ALPHA=${ALPHA:-$DEFAULT_ALPHA}
+MAX_UPDATE=${MAX_UPDATE:-$DEFAULT_MAX_UPDATE}
+MAX_TOKENS=${MAX_TOKENS:-$DEFAULT_MAX_TOKENS}
+case $CRITERION in
+  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
+  plain) LOSS=(--criterion label_smoothed_cross_entropy) ALPHA=none ;;
 esac
 
 setup_venv examples
@@ -91,10 +97,20 @@ BATCHES=$((TOKENS_PER_UPDATE / (MAX_TOKENS * PROCESSES * NODES)))
   || die "MAX_TOKENS x processes ($MAX_TOKENS x $((PROCESSES * NODES))) must divide the $TOKENS_PER_UPDATE tokens" \
     "of an update: choose another MAX_TOKENS or PROCESSES"
 
-case $(setting "$DATA" BPE) in
-  sentencepiece) UNDO_BPE=(--eval-bleu-detok space --eval-bleu-remove-bpe sentencepiece) ;;
-  *) UNDO_BPE=(--eval-bleu-detok moses --eval-bleu-remove-bpe) ;;
-esac
+NOTES=() ADVICE=()
+[[ -z $REASON ]] || NOTES+=("$PAIRS training pairs: $REASON")
+[[ -z $REASON || $CRITERION == plain ]] || NOTES+=("alpha $ALPHA; $ALPHA_REASON")
+if [[ $(sacrebleu_tokenizer "$TGT") != 13a ]]; then # which would count lines as words
+  UNDO_BPE=(--eval-bleu-detok space --eval-tokenized-bleu)
+  NOTES+=("checkpoints are chosen by BLEU on pieces, not on words: words of $TGT need a tokeniser of its own")
+elif [[ $(setting "$DATA" BPE) == sentencepiece ]]; then
+  UNDO_BPE=(--eval-bleu-detok space --eval-bleu-remove-bpe sentencepiece)
+else
+  UNDO_BPE=(--eval-bleu-detok moses --eval-bleu-remove-bpe)
+fi
+if [[ $(setting "$DATA" SEPARATE) == 1 ]]; then # without one vocabulary there is no embedding for all
+  ARCHITECTURE=("${ARCHITECTURE[@]/--share-all-embeddings/--share-decoder-input-output-embed}")
+fi
 
 LAUNCHER=(fairseq-train)
 if ((PROCESSES * NODES > 1)); then
@@ -109,7 +125,9 @@ fi
 ((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp) # fairseq gives pytorch_ddp a device, which a CPU refuses
 
 train() { # fairseq resumes from checkpoint_last.pt by itself
+  local note
   ((NODE_RANK > 0)) || check_last_checkpoint "$OUT"
+  for note in "${NOTES[@]}"; do say "$note" | tee -a "$LOG"; done
   "${LAUNCHER[@]}" "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT" \
     --task translation --source-lang "$SRC" --target-lang "$TGT" \
     "${ARCHITECTURE[@]}" "${LOSS[@]}" "${TRAINING[@]}" --seed "$SEED" \
@@ -129,4 +147,8 @@ own_folder OUT translation-training 'checkpoint*.pt' "BENCHMARK=$BENCHMARK" "SRC
   "DATA=$(realpath "$DATA")" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*"
 run_stage "training: $NAME, ${LOSS[*]}, $MAX_UPDATE updates; interrupt it at any time, it resumes" \
   "trained-$MAX_UPDATE$machine" train "$@"
+if ((NODE_RANK == 0)); then
+  [[ $CRITERION == rdrop ]] || ADVICE=(--advice translation)
+  python "$ROOT/scripts/training/reached.py" "$LOG" "${ADVICE[@]}"
+fi
 say "done: checkpoints and train.log are in $OUT"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.common.lines import read_lines
-from scripts.experiments.runs import AVERAGES
+from scripts.experiments.runs import AVERAGES, best_point
 
 Result = dict[str, Any]  # the JSON of a run, and its baseline
 Systems = dict[str, list[Result]]
@@ -110,6 +110,48 @@ def compared(systems: Systems) -> list[Pair]:
         if rdrop and plain:
             pairs.append((rdrop, plain))
     return pairs
+
+
+class Brought(NamedTuple):
+    """What R-Drop brought, in the mean of best checkpoint and averages on valid, and plain training's nll."""
+
+    bleu: float
+    train_nll: float
+    valid_nll: float
+    size: tuple[str, str]
+    seeds: str
+
+
+def brought(systems: Systems) -> list[Brought]:
+    """By each size of data and model, the largest gain first."""
+    rows = [
+        Brought(statistics.mean(gains_on_valid(rdrop, plain)), *nll(plain), size(plain), seeds(rdrop))
+        for rdrop, plain in compared(systems)
+    ]
+    return sorted(rows, reverse=True)
+
+
+def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
+    """R-Drop minus plain, BLEU at beam 5, for each of AVERAGES."""
+    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
+    return [ours.mean - theirs.mean for ours, theirs in pairs]
+
+
+def nll(results: list[Result]) -> tuple[float, float]:
+    """Of the best checkpoints, on train and on valid, in bits per token."""
+    points = [best_point(result["curve"]) for result in results]
+    train, valid = (statistics.mean(point[key] for point in points) for key in ("train_nll", "nll"))
+    return train, valid
+
+
+def seeds(results: list[Result]) -> str:
+    return ", ".join(str(result["seed"]) for result in results)
+
+
+def size(results: list[Result]) -> tuple[str, str]:
+    """Pairs and parameters, in words."""
+    pairs = results[0]["pairs"]
+    return "29,000" if pairs == "all" else f"{int(pairs):,}", f"{results[0]['parameters'] / 1e6:.1f} M"
 
 
 def best_on_valid(systems: Systems, criterion: str) -> list[Result]:

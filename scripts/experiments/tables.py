@@ -16,10 +16,15 @@ from scripts.experiments.evidence import (
     Systems,
     ahead_for_good,
     all_tested,
+    brought,
     compared,
     gain,
+    gains_on_valid,
     length,
     mean_at,
+    nll,
+    seeds,
+    size,
     test_scores,
     tested,
     valid_scores,
@@ -52,7 +57,7 @@ def headline(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     *gains, last = (f"{gain(rdrop, plain, test, SACREBLEU).mean:+.1f} on {test}" for test in PUBLISHED)
     return (
         f"On Multi30k en-de R-Drop adds, in BLEU, {', '.join(gains)} and {last} to the best plain system "
-        f"(sacreBLEU, mean of seeds {_seeds(rdrop)}). An update takes {seconds[RDROP] / seconds[PLAIN]:.2f} "
+        f"(sacreBLEU, mean of seeds {seeds(rdrop)}). An update takes {seconds[RDROP] / seconds[PLAIN]:.2f} "
         f"times as long as a plain one. R-Drop was given {_length(rdrop, seconds)} of one CPU core; "
         f"plain training {_length(plain, seconds)}."
     )
@@ -85,7 +90,7 @@ def ahead(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
 @_of_tested
 def test_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     lines = [
-        f"| test set | system | BLEU | chrF2 | R-Drop minus plain, BLEU | p of seed {_seeds(rdrop)} |",
+        f"| test set | system | BLEU | chrF2 | R-Drop minus plain, BLEU | p of seed {seeds(rdrop)} |",
         "|---|---|---|---|---|---|",
     ]
     for test in PUBLISHED:
@@ -116,7 +121,7 @@ def opened_table(systems: Systems, seconds: Seconds) -> str:
         updates = f"{_updates(rdrop):,.0f}"
         for test in PUBLISHED:
             scores = f"{test_scores(rdrop, test, SACREBLEU)} | {gain(rdrop, plain, test, SACREBLEU)}"
-            cells = [rdrop[0]["system"], _seeds(rdrop), updates, test, scores, _p_values(rdrop, test)]
+            cells = [rdrop[0]["system"], seeds(rdrop), updates, test, scores, _p_values(rdrop, test)]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else NOTHING
 
@@ -133,8 +138,8 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
         bleu = [str(spread) for spread in valid_scores(results)]
         cells = [
             name,
-            *_size(results),
-            _seeds(results),
+            *size(results),
+            seeds(results),
             f"{statistics.mean(point['update'] for point in best):,.0f}",
             Spread.of(point["bleu"] for point in best),
             *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
@@ -151,24 +156,23 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
     columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for rdrop, plain in compared(systems):
-        cells = [*_size(plain), _seeds(rdrop), plain[0]["system"], ", ".join(_nll(plain)), rdrop[0]["system"]]
-        cells += [f"{difference:+.2f}" for difference in _gains_on_valid(rdrop, plain)]
+        figures = ", ".join(f"{value:.2f}" for value in nll(plain))
+        cells = [*size(plain), seeds(rdrop), plain[0]["system"], figures, rdrop[0]["system"]]
+        cells += [f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else NO_PAIR
 
 
 def advice(systems: Systems, seconds: Seconds) -> str:
     """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
-    brought = [
-        (statistics.mean(_gains_on_valid(rdrop, plain)), [*_size(plain), _seeds(rdrop), *_nll(plain)])
-        for rdrop, plain in compared(systems)
-    ]
-    if not brought:
+    rows = brought(systems)
+    if not rows:
         return NO_PAIR
     columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for bleu, cells in sorted(brought, reverse=True):
-        lines.append(f"| {' | '.join(cells)} | {bleu:+.2f} |")
+    for row in rows:
+        cells = [*row.size, row.seeds, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", f"{row.bleu:+.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -180,7 +184,7 @@ def equal_table(systems: Systems, seconds: Seconds) -> str:
         baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
         pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
         if pairs:
-            cells = [name, results[0]["baseline"], _seeds([result for result, _ in pairs])]
+            cells = [name, results[0]["baseline"], seeds([result for result, _ in pairs])]
             cells += [_difference_at(pairs, updates) for updates in EQUAL_UPDATES]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 2 else NO_PAIR
@@ -220,27 +224,6 @@ def _p_values(rdrop: list[Result], test: str) -> str:
 def _signatures(results: list[Result], metrics: tuple[str, ...]) -> str:
     of_metric = results[0]["scores"]["test"][next(iter(PUBLISHED))]
     return "\n".join(f"- {metric}: `{of_metric[metric]['signature']}`" for metric in metrics)
-
-
-def _seeds(results: list[Result]) -> str:
-    return ", ".join(str(result["seed"]) for result in results)
-
-
-def _size(results: list[Result]) -> tuple[str, str]:
-    """Of data and model."""
-    pairs = results[0]["pairs"]
-    return "29,000" if pairs == "all" else f"{int(pairs):,}", f"{results[0]['parameters'] / 1e6:.1f} M"
-
-
-def _nll(results: list[Result]) -> list[str]:
-    """The mean NLL of the best checkpoints, on train and on valid."""
-    points = [best_point(result["curve"]) for result in results]
-    return [f"{statistics.mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll")]
-
-
-def _gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
-    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
-    return [ours.mean - theirs.mean for ours, theirs in pairs]
 
 
 BLOCKS: dict[str, Block] = {

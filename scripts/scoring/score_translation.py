@@ -104,22 +104,24 @@ def tokenised_scores(systems: Systems, references: list[str], args: argparse.Nam
 def score_all(args: argparse.Namespace) -> list[Score]:
     with errors_of(args.tokenize):
         bleu = BLEU(lowercase=args.lowercase, tokenize=args.tokenize)
+    step = 2 if args.ref_tok else 1  # files of a system, and of the reference
     files = [args.ref, args.ref_tok, args.hyp, args.hyp_tok, *(args.baseline or [])]
-    references, references_tok, *outputs = read_columns(*files)
-    for path, lines in zip(files, (references, references_tok), strict=False):
+    files = [path for path in files if path]
+    columns = read_columns(*files)
+    for path, lines in zip(files, columns[:step], strict=False):
         if not any(line.strip() for line in lines):
             raise cli.InputError(f"{path} has no text: there is nothing to score against")
     names = ["system", "baseline"]
-    plain: Systems = list(zip(names, outputs[::2], strict=False))
-    tokenised: Systems = list(zip(names, outputs[1::2], strict=False))
+    plain: Systems = list(zip(names, columns[step::step], strict=False))
+    tokenised: Systems = list(zip(names, columns[step + 1 :: step], strict=False)) if args.ref_tok else []
     metrics = {
         "BLEU, sacreBLEU": bleu,
         "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase),
-        "TER, sacreBLEU": TER(),
+        "TER, sacreBLEU": TER(normalized=args.asian_support, asian_support=args.asian_support),
     }
     return [
-        *tokenised_scores(tokenised, references_tok, args),
-        *compute(plain, references, metrics, args.samples),
+        *(tokenised_scores(tokenised, columns[1], args) if tokenised else []),
+        *compute(plain, columns[0], metrics, args.samples),
     ]
 
 
@@ -146,13 +148,13 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     file = cli.input_file
     parser.add_argument("--hyp", type=file, required=True, help="the system's output, detokenised")
-    parser.add_argument("--hyp-tok", type=file, required=True, help="the system's output, tokenised")
+    parser.add_argument("--hyp-tok", type=file, help="the system's output, tokenised")
     parser.add_argument("--ref", type=file, required=True, help="the reference as it came")
     parser.add_argument(
-        "--ref-tok", type=file, required=True, help="the reference, tokenised as the output is"
+        "--ref-tok", type=file, help="the reference, tokenised as the output is; without, no tokenised BLEU"
     )
     parser.add_argument(
-        "--baseline", type=file, nargs=2, metavar=("HYP", "HYP_TOK"), help="of a second system"
+        "--baseline", type=file, nargs="+", metavar="HYP", help="of a second system; then its HYP_TOK"
     )
     parser.add_argument("--lowercase", action="store_true", help="case does not count in BLEU and chrF")
     parser.add_argument(
@@ -165,12 +167,19 @@ def main() -> None:
     )
     parser.add_argument("--tokenize", choices=list(BLEU.TOKENIZERS), default=BLEU.TOKENIZER_DEFAULT)
     parser.add_argument(
+        "--asian-support", action="store_true", help="TER of Chinese and Japanese characters, normalised"
+    )
+    parser.add_argument(
         "--samples", type=cli.integer(1, 1_000_000), default=1000, help="of the bootstrap test (%(default)s)"
     )
     parser.add_argument("--json", type=cli.output_file, help="the same as JSON")
     args = parser.parse_args()
+    if (args.hyp_tok is None) != (args.ref_tok is None):
+        parser.error("--hyp-tok and --ref-tok: tokenised BLEU needs both")
+    if args.baseline and len(args.baseline) != (2 if args.ref_tok else 1):
+        parser.error(f"--baseline: expected HYP{' and HYP_TOK' if args.ref_tok else ''}")
     inputs = [args.hyp, args.hyp_tok, args.ref, args.ref_tok, *(args.baseline or [])]
-    check_outputs([args.json] if args.json else [], inputs)
+    check_outputs([args.json] if args.json else [], [path for path in inputs if path])
     check_seed()
     scores = score_all(args)
     if args.json:

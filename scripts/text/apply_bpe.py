@@ -51,26 +51,31 @@ def read_codes(path: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def make_pieces_function(codes: str) -> Callable[[str, str], Pair]:
+def splitter(codes: str) -> Callable[[str], str]:
+    """The pieces of a line of words."""
     bpe = BPE(io.StringIO(codes))
+    return lambda line: str(bpe.process_line(" ".join(line.split())))
 
-    def pieces(line: str) -> str:
-        return str(bpe.process_line(" ".join(line.split())))
 
-    return lambda source, target: (pieces(source), pieces(target))
+def make_pieces_function(codes: str, target_codes: str) -> Callable[[str, str], Pair]:
+    split_source = splitter(codes)
+    split_target = split_source if target_codes == codes else splitter(target_codes)
+    return lambda source, target: (split_source(source), split_target(target))
 
 
 def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("codes", type=cli.input_file, help="of subword-nmt learn-bpe")
+    parser.add_argument("--target-codes", type=cli.input_file, help="where they are others than the source's")
     add_splits_arguments(parser)
     add_filter_arguments(parser, "training pairs with more pieces, or none,")
     add_workers_argument(parser)
     args = parser.parse_args()
     keep = length_filter(parser, args)
 
-    make = partial(make_pieces_function, read_codes(args.codes))
-    inputs, outputs = split_files(args, [args.codes])
+    codes = [args.codes, args.target_codes or args.codes]
+    make = partial(make_pieces_function, *map(read_codes, codes))
+    inputs, outputs = split_files(args, codes)
     joined = 0
 
     def pairs(split_inputs: list[Path]) -> Iterator[Pair]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Learn a joint SentencePiece model on train.{lang} and write the pieces of every split.
+"""Learn a SentencePiece model on train.{lang}, joint or one a side, and write the pieces of every split.
 
 The text is not normalised: the pieces put together again are the line as it was, but for white space. A run
 of white space and control characters of any kind becomes one space, and none stays at the ends, as fairseq,
@@ -11,6 +11,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -22,15 +23,25 @@ from scripts.common.lines import check_counts, iter_lines, replacing, replacing_
 from scripts.text.corpus import add_splits_arguments, split_files
 
 SPACE = "\u2581"
+SPECIAL = 4  # pieces that are no text: unknown, begin, end, and the sign for a space
 NOT_TEXT = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # \s as in fairseq's tokenize_line
 
 
+def clean(line: str) -> str:
+    return NOT_TEXT.sub(" ", line).strip()
+
+
 def clean_lines(path: Path) -> Iterator[str]:
-    return (NOT_TEXT.sub(" ", line).strip() for line in iter_lines(path))
+    return map(clean, iter_lines(path))
 
 
-def learn(paths: list[Path], vocab_size: int) -> bytes:
-    """The model, of all the lines, however long.
+def model_names(langs: list[str], separate: bool) -> list[str]:
+    """The files of the model of each side: one and the same, or one a side."""
+    return [f"sentencepiece.{lang}.model" if separate else "sentencepiece.model" for lang in langs]
+
+
+def learn(paths: list[Path], vocab_size: int, about: bool) -> bytes:
+    """The model, of all the lines, however long; with ``about`` it has the pieces that the text allows.
 
     Raises:
         InputError: there is no text, or it is too small for the vocabulary, or has more characters.
@@ -38,12 +49,16 @@ def learn(paths: list[Path], vocab_size: int) -> bytes:
     longest = max((len(line.encode()) for line in chain(*map(clean_lines, paths))), default=0)
     if not longest:
         raise cli.InputError(f"{' and '.join(map(str, paths))} have no text to learn from")
+    if about:
+        characters = set().union(*chain(*map(clean_lines, paths)))
+        vocab_size = max(vocab_size, len(characters) + SPECIAL)
     model = io.BytesIO()
     try:
         spm.SentencePieceTrainer.train(
             sentence_iterator=chain(*map(clean_lines, paths)),
             model_writer=model,
             vocab_size=vocab_size,
+            hard_vocab_limit=not about,
             model_type="bpe",
             character_coverage=1.0,
             normalization_rule_name="identity",
@@ -60,22 +75,33 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     add_splits_arguments(parser)
     parser.add_argument("--vocab-size", type=cli.integer(1, 1_000_000), default=4000)
+    parser.add_argument(
+        "--about", action="store_true", help="fewer pieces where there are no more, or one for each character"
+    )
+    parser.add_argument("--separate", action="store_true", help="a model a side, sentencepiece.{lang}.model")
     args = parser.parse_args()
 
-    model_file = args.out_dir / "sentencepiece.model"
+    names = model_names(args.langs, args.separate)
     train = [cli.input_file(args.in_dir / f"train.{lang}") for lang in args.langs]
-    inputs, outputs = split_files(args, train, [model_file])
-    proto = learn(train, args.vocab_size)
-    model = spm.SentencePieceProcessor(model_proto=proto)
+    texts: dict[Path, list[Path]] = {}  # that each model is learnt from
+    for name, path in zip(names, train, strict=True):
+        texts.setdefault(args.out_dir / name, []).append(path)
+    inputs, outputs = split_files(args, train, texts)
+    protos = {path: learn(sides, args.vocab_size, args.about) for path, sides in texts.items()}
+    models = [spm.SentencePieceProcessor(model_proto=protos[args.out_dir / name]) for name in names]
     marked = 0
-    with replacing(model_file, "wb") as model_out, replacing_all(chain(*outputs)) as files:
-        model_out.write(proto)
+    with ExitStack() as stack, replacing_all(chain(*outputs)) as files:
+        for path, proto in protos.items():
+            stack.enter_context(replacing(path, "wb")).write(proto)
         for number, sides in enumerate(inputs):
             columns = [list(clean_lines(path)) for path in sides]
             check_counts({path: len(lines) for path, lines in zip(sides, columns, strict=True)})
             if not columns[0]:
                 raise cli.InputError(f"{' and '.join(map(str, sides))} are empty")
-            pieces = (map(" ".join, model.encode(lines, out_type=str)) for lines in columns)
+            encoded = (
+                model.encode(lines, out_type=str) for model, lines in zip(models, columns, strict=True)
+            )
+            pieces = (map(" ".join, lines) for lines in encoded)
             write_rows(zip(*pieces, strict=True), files[2 * number : 2 * number + 2])
             marked += sum(SPACE in line for lines in columns for line in lines)
     if marked:

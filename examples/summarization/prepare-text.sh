@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Documents and summaries of your own for fairseq; see usage below.
+set -euo pipefail
+# shellcheck source=scripts/common/lib.sh
+source "$(dirname "$0")/../../scripts/common/lib.sh"
+# shellcheck source=examples/summarization/common.sh
+source "$(dirname "$0")/common.sh"
+
+NEEDED_MB=500
+
+usage() {
+  cat <<'HELP'
+usage: examples/summarization/prepare-text.sh NAME FOLDER
+
+Takes FOLDER/{train,val,test}.{source,target}, a document and a summary a line, or a table each,
+{train,val,test}.{jsonl,csv,tsv}; all may be .gz. FOLDER may also be one such table, which is train. Without val, some
+of train is held out, and what repeats it is taken out of train; no test set is fine too. Leaves in OUT what the other
+prepare scripts leave, for CORPUS=NAME train.sh and evaluate.sh. Started again, it goes on where it was interrupted.
+
+Environment:
+  SRC_COLUMN TGT_COLUMN   keys or columns of a table, by name, or by number from 1 where it has no line of names
+                (source and target; of two columns the first and the second)
+  HELDOUT       pairs for val, where there is no val (1000, or a tenth of fewer than 10,000)
+  BPE           gpt2 (default): the vocabulary of BART; or sentencepiece: learnt on train, to train from scratch
+  VOCAB         size of the SentencePiece vocabulary (4000)
+  OUT           output folder (summarization/NAME)
+  LOCAL_FILES   a folder with encoder.json, vocab.bpe and dict.txt for BPE=gpt2, in place of the download
+  WORKERS       processes (all cores)
+  MIN_FREE_MB   free space to ask for (500)
+  PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
+  DOWNLOADER    command to call as DOWNLOADER URL FILE instead of curl
+HELP
+}
+if [[ $# -ne 2 || ${1:--} == -* ]]; then
+  usage
+  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
+  die "expected a name and a folder, got: $*"
+fi
+
+CORPUS=$1 TEXT=$2
+[[ $CORPUS =~ ^$NAME$ ]] || die "the name must be of letters, digits, - and _, got $CORPUS"
+! is_corpus "$CORPUS" || die "the name $CORPUS is of a corpus with a script of its own: choose another name"
+check_integer 1-999999999 HELDOUT
+check_prepare_settings
+absolute TEXT
+[[ -e $TEXT ]] || die "$TEXT is not there: name a folder with train.source and train.target, or a table"
+READ=(python "$ROOT/scripts/text/own_corpus.py" "$TEXT" --langs source target --splits train val test --no-empty
+  ${HELDOUT:+--heldout "$HELDOUT"})
+[[ -z ${SRC_COLUMN:-}${TGT_COLUMN:-} ]] || READ+=(--columns "${SRC_COLUMN:-source}" "${TGT_COLUMN:-target}")
+
+read_corpus() { "${READ[@]}" --out "$1"; }
+
+setup_venv examples
+found=$("${READ[@]}") # reads all of the text: nothing is written if it is not as it should be
+own_folder OUT summarization-data raw "CORPUS=$CORPUS" "SHA256=${found% *}" "HELDOUT=${HELDOUT:-}"
+prepare_stages

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# A parallel corpus of your own, ready for training in both directions; see usage below.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+source "$(dirname "$0")/recipes.sh"
+source "$(dirname "$0")/languages.sh"
+
+usage() {
+  cat <<'HELP'
+usage: prepare-text.sh NAME.SRC-TGT FOLDER
+
+prepare-text.sh mine.en-ja FOLDER takes FOLDER/{train,valid,test}.{en,ja}, a sentence a line, or a table each,
+{train,valid,test}.{tsv,csv,jsonl}; all may be .gz. FOLDER may also be one such table, which is train. Without
+valid, some of train is held out, and what repeats it is taken out of train; no test set is fine too. Leaves in
+data/mine.en-ja: corpus/raw (text), pieces (SentencePiece) and data-bin (for fairseq, in both directions).
+Started again, it goes on where it was.
+
+Environment:
+  OUT          output folder (data/NAME.SRC-TGT)
+  SRC_COLUMN TGT_COLUMN   columns or keys of a table, by name, or by number from 1 where it has no line of names
+               (SRC and TGT; of two columns the first and the second)
+  HELDOUT      pairs for valid, where there is no valid (1000, or a tenth of fewer than 10,000)
+  BPE          sentencepiece (default) on the text as it is, or subword-nmt on Moses' tokens
+  MERGES       pieces, or BPE merges (6000; 10000 from 100,000 pairs on, 32000 from a million; below 10,000 pairs 0.6
+               a pair, and one for each character)
+  SEPARATE     1: a vocabulary for each language, in place of one for both
+  TOKENIZE     only where evaluate.sh will need one, because sacreBLEU has none for the language
+  WORKERS      processes (the number of cores)
+  MIN_FREE_MB  free space to ask for (500)
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
+HELP
+}
+if [[ $# -ne 2 || ${1:--} == -* ]]; then
+  usage
+  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
+  die "expected a name, such as mine.en-ja, and a folder, got: $*"
+fi
+
+[[ $1 =~ ^([A-Za-z0-9][A-Za-z0-9_-]*)\.($LANGUAGE)-($LANGUAGE)$ ]] \
+  || die "the name must look like mine.en-ja, with codes of the languages, got $1"
+NAME=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]} TEXT=$2
+! is_benchmark "$NAME" || die "the name $NAME is a benchmark's, with a recipe of its own: choose another name"
+[[ $SRC != "$TGT" ]] || die "the languages of $1 must be two, got $SRC twice"
+LANGS=("$SRC" "$TGT")
+OUT=${OUT:-$ROOT/data/$1}
+BPE=${BPE:-sentencepiece}
+SRC_COLUMN=${SRC_COLUMN:-} TGT_COLUMN=${TGT_COLUMN:-} HELDOUT=${HELDOUT:-} SEPARATE=${SEPARATE:-}
+SPLITS=(train valid) # and test, if there is one
+check_integer 1-999999999 HELDOUT
+check_choice SEPARATE 0 1
+choose_tokenize "$TGT"
+[[ $BPE != subword-nmt ]] || { has_spaces "$SRC" && has_spaces "$TGT"; } \
+  || die "BPE: subword-nmt needs spaces between the words of $SRC and $TGT: leave it at sentencepiece"
+check_prepare_settings
+absolute TEXT
+[[ -e $TEXT ]] || die "$TEXT is not there: name a folder with train.$SRC and train.$TGT, or a table"
+check_room "$OUT" "${MIN_FREE_MB:-500}"
+[[ ${SEPARATE:-0} == 0 ]] || JOINT=
+READ=(python "$ROOT/scripts/text/own_corpus.py" "$TEXT" --langs "${LANGS[@]}" ${HELDOUT:+--heldout "$HELDOUT"})
+[[ -z $SRC_COLUMN$TGT_COLUMN ]] || READ+=(--columns "${SRC_COLUMN:-$SRC}" "${TGT_COLUMN:-$TGT}")
+
+corpus() {
+  local split
+  if [[ $BPE == sentencepiece ]]; then
+    "${READ[@]}" --out "$1/raw"
+    return
+  fi
+  "${READ[@]}" --out "$1/text"
+  for split in train valid test; do
+    [[ -e $1/text/$split.$SRC ]] || continue
+    python "$ROOT/scripts/text/tokenize_corpus.py" "$1" "$split" --langs "${LANGS[@]}" --keep-raw \
+      --pair "${LANGS[@]/#/$1/text/$split.}" --workers "$WORKERS"
+  done
+  rm -r "$1/text"
+}
+
+setup_venv examples
+found=$("${READ[@]}") # reads all of the text: nothing is written if it is not as it should be
+read -r SHA256 PAIRS <<<"$found"
+if [[ -z ${MERGES:-} ]]; then
+  SENTENCEPIECE=(--about)
+  if ((PAIRS < 100000)); then MERGES=6000; elif ((PAIRS < 1000000)); then MERGES=10000; else MERGES=32000; fi
+  ((PAIRS >= 10000)) || MERGES=$((PAIRS * 6 / 10 + 1)) # whole sentences would be pieces
+fi
+own_folder OUT translation-data corpus "BENCHMARK=$NAME" "LANGS=$SRC-$TGT" "SHA256=$SHA256" "HELDOUT=$HELDOUT" \
+  pieces "BPE=$BPE" "MERGES=$MERGES" "SEPARATE=${SEPARATE:-0}"
+run_stage "text" corpus corpus
+[[ ! -e $OUT/corpus/raw/test.$SRC ]] || SPLITS+=(test)
+run_stage "BPE: $BPE, $MERGES" pieces encode
+run_stage "binarising" data-bin binarise
+say "done: $OUT/data-bin; now train.sh $1"

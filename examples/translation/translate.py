@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Translate standard input, a sentence a line, with a trained fairseq model; the text in, the text out.
+
+Every line gives a line: an empty one for an empty line, and for one that is longer than the model takes; how
+many these were is said in the end. The pieces are made and put together as those that the model was trained
+on. Flags that are not listed here go to fairseq's generator, as fairseq-generate has them (--beam 5).
+"""
+
+import argparse
+import contextlib
+import io
+import logging
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import sentencepiece as spm
+import torch
+from sacremoses import MosesDetokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.common import cli
+from scripts.common.cli import InputError
+from scripts.common.lines import decode_lines
+from scripts.text.apply_bpe import read_codes, splitter
+from scripts.text.moses import Tokeniser, add_tokeniser_arguments, tokeniser_options
+from scripts.text.sentencepiece_encode import clean
+
+LineFunction = Callable[[str], str]
+POST_PROCESS = {"sentencepiece": "sentencepiece", "subword-nmt": "subword_nmt"}
+
+
+def text_functions(args: argparse.Namespace) -> tuple[LineFunction, LineFunction]:
+    """From text to pieces; and, after fairseq has put the pieces of a translation together, to text."""
+    if args.bpe == "sentencepiece":
+        model = spm.SentencePieceProcessor(model_file=str(_of_source(args, "sentencepiece{}.model")))
+        return lambda line: " ".join(model.encode(clean(line), out_type=str)), str
+    split = splitter(read_codes(_of_source(args, "codes{}")))
+    tokenise, detokeniser = Tokeniser(args.source, tokeniser_options(args)), MosesDetokenizer(args.target)
+    return lambda line: split(tokenise(line)), lambda line: str(detokeniser.detokenize(line.split()))
+
+
+def _of_source(args: argparse.Namespace, name: str) -> Path:
+    """The file of both languages, or, where each has its own, that of the source."""
+    joint, own = (args.pieces / name.format(part) for part in ("", f".{args.source}"))
+    return cli.input_file(own if own.exists() else joint)
+
+
+def load(args: argparse.Namespace, flags: list[str]) -> Any:
+    """fairseq's GeneratorHubInterface, its generator set by the flags of fairseq-generate.
+
+    Raises:
+        InputError: fairseq does not take the flags; or checkpoints and data do not belong together.
+    """
+    logging.disable(logging.INFO)  # fairseq logs and warns from its import on
+    warnings.simplefilter("ignore")
+    from fairseq import checkpoint_utils, options, tasks
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+    from fairseq.hub_utils import GeneratorHubInterface
+
+    from scripts.training.average_checkpoints import average, choose, save
+
+    paths = choose(args.run, args.which, args.count)
+    flags = [str(args.data), "--user-dir", str(args.user_dir), "--task", "translation", *flags]
+    flags += [
+        "--source-lang",
+        args.source,
+        "--target-lang",
+        args.target,
+        "--max-tokens",
+        str(args.max_tokens),
+    ]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            parsed = options.parse_args_and_arch(options.get_generation_parser(interactive=True), flags)
+        except SystemExit:
+            raise InputError(f"fairseq-generate: {said.getvalue().strip().splitlines()[-1]}") from None
+    cfg = convert_namespace_to_omegaconf(parsed)
+    with tempfile.TemporaryDirectory() as folder:
+        averaged = Path(folder) / "averaged.pt"
+        save(average(paths), averaged)
+        try:
+            task = tasks.setup_task(cfg.task)
+            models, _ = checkpoint_utils.load_model_ensemble([str(averaged)], task=task)
+        except Exception as error:  # of fairseq or torch, for another model or dictionary
+            raise InputError(f"cannot load {args.run} with {args.data}: {error}") from None
+    hub = GeneratorHubInterface(cfg, task, models)
+    hub.eval()
+    return hub.cuda() if torch.cuda.is_available() and not cfg.common.cpu else hub
+
+
+class Translator:
+    """Translates lines, and counts those without a translation."""
+
+    def __init__(self, hub: Any, args: argparse.Namespace) -> None:
+        self.hub = hub
+        self.to_pieces, self.to_text = text_functions(args)
+        self.post_process = POST_PROCESS[args.bpe]
+        self.longest = min(hub.max_positions[0], args.max_tokens)
+        self.lines = self.empty = self.too_long = 0
+
+    @torch.no_grad()
+    def __call__(self, lines: list[str]) -> list[str]:
+        sources: dict[int, torch.Tensor] = {}
+        for number, line in enumerate(lines):
+            if not (pieces := self.to_pieces(line)).strip():
+                self.empty += 1
+                continue
+            tokens = self.hub.src_dict.encode_line(pieces, add_if_not_exist=False).long()
+            if len(tokens) > self.longest:
+                self.too_long += 1
+            else:
+                sources[number] = tokens
+        self.lines += len(lines)
+        found = (
+            self.hub.generate(list(sources.values()), beam=self.hub.cfg.generation.beam) if sources else []
+        )
+        outputs = dict(zip(sources, (self._text(beams[0]["tokens"]) for beams in found), strict=True))
+        return [outputs.get(number, "") for number in range(len(lines))]
+
+    def _text(self, tokens: torch.Tensor) -> str:
+        return self.to_text(self.hub.tgt_dict.string(tokens.cpu(), self.post_process))
+
+    def report(self) -> None:
+        for count, what in (
+            (self.empty, "empty"),
+            (self.too_long, f"longer than the {self.longest} pieces that the model takes"),
+        ):
+            if count:
+                print(f"{count} of {self.lines} lines are {what}: their lines are empty", file=sys.stderr)
+
+
+def chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+    lines = iter(lines)
+    while chunk := list(islice(lines, size)):
+        yield chunk
+
+
+def prompted(lines: Iterator[str], stream: TextIO) -> Iterator[str]:
+    """Asks for each line, where somebody sits there to read it."""
+    while True:
+        if stream.isatty():
+            print("> ", end="", file=stream, flush=True)
+        try:
+            yield next(lines)
+        except StopIteration:
+            return
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__, allow_abbrev=False)
+    parser.add_argument("run", type=cli.input_folder, help="folder of the checkpoints")
+    parser.add_argument(
+        "--data", type=cli.input_folder, required=True, help="data-bin, with the dictionaries"
+    )
+    parser.add_argument("--pieces", type=cli.input_folder, required=True, help="SentencePiece model or codes")
+    parser.add_argument("--bpe", choices=list(POST_PROCESS), required=True)
+    parser.add_argument("--source", required=True, help="language")
+    parser.add_argument("--target", required=True, help="language")
+    parser.add_argument("--user-dir", type=cli.input_folder, required=True)
+    parser.add_argument("--which", choices=["last", "best"], default="last", help="checkpoints to average")
+    parser.add_argument("--count", type=cli.integer(1), default=1)
+    parser.add_argument("--max-tokens", type=cli.integer(1024), default=8000, help="of a batch")
+    parser.add_argument("--chunk", type=cli.integer(1), default=1000, help="lines between two writes")
+    parser.add_argument("--interactive", action="store_true", help="each line as soon as it is there")
+    add_tokeniser_arguments(parser)
+    args, flags = parser.parse_known_args()
+    lines = decode_lines(cli.standard_input(), "standard input")
+    translator = Translator(load(args, flags), args)
+    if args.interactive:
+        lines, args.chunk = prompted(lines, sys.stderr), 1
+    for chunk in chunks(lines, args.chunk):
+        print(*translator(chunk), sep="\n", flush=True)
+    translator.report()
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Translates standard input with what train.sh left; see usage below.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+source "$(dirname "$0")/recipes.sh"
+
+usage() {
+  cat <<'HELP'
+usage: translate.sh CHECKPOINT_DIR [--interactive] <SOURCE >TARGET
+
+Text in, text out, a sentence a line, in the direction of the training, with its pieces, dictionaries and an average
+of its checkpoints, by fairseq's generator. An empty line, and one longer than the model takes, gives an empty line;
+they are counted on standard error. With --interactive every line is answered at once.
+
+Environment:
+  AVERAGE      last:N or best:N checkpoints (the recipe's; with a corpus of your own the last 10, or the best one where
+               there are not so many)
+  DECODING     flags for fairseq-generate (the recipe's beam and length penalty)
+  MAX_TOKENS   of a batch (8000)
+  DATA         output folder of the prepare script (the one that train.sh had)
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
+HELP
+}
+OPTIONS=("${@:2}")
+if [[ $# -gt 2 || ${1:--} == -* || ${OPTIONS[*]} != @(|--interactive) ]]; then
+  usage
+  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
+  die "expected a folder, and perhaps --interactive, got: $*"
+fi
+
+CHECKPOINT_DIR=$1
+check_folders CHECKPOINT_DIR VENV
+check_integer 1-999999999 MAX_TOKENS
+check_kind CHECKPOINT_DIR translation-training train.sh
+BENCHMARK=$(setting "$CHECKPOINT_DIR" BENCHMARK)
+SRC=$(setting "$CHECKPOINT_DIR" SRC)
+TGT=$(setting "$CHECKPOINT_DIR" TGT)
+DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
+check_folders DATA
+choose_decoding "$BENCHMARK" "$CHECKPOINT_DIR"
+[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
+check_kind DATA translation-data "$(preparer "$BENCHMARK")"
+# A batch has room for the longest sentence that a recipe's model takes.
+MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
+
+setup_venv examples >&2
+exec python "$(dirname "$0")/translate.py" "$CHECKPOINT_DIR" "${OPTIONS[@]}" --data "$DATA/data-bin" \
+  --pieces "$DATA/pieces" --bpe "$(setting "$DATA" BPE)" --source "$SRC" --target "$TGT" \
+  --user-dir "$ROOT/rdrop_fairseq" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}" --max-tokens "$MAX_TOKENS" \
+  "${TOKENISING[@]}" "${DECODING[@]}"

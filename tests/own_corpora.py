@@ -1,0 +1,68 @@
+"""Small corpora of one's own, as people have them, for the tests of prepare-text.sh."""
+
+import csv
+import gzip
+import json
+import random
+
+from conftest import SLOTS, sentences
+
+JAPANESE = {
+    "the dog": "犬が",
+    "the cat": "猫が",
+    "a man": "男の人が",
+    "a woman": "女の人が",
+    "sees": "見ます",
+    "paints": "描きます",
+    "finds": "見つけます",
+    "carries": "運びます",
+    "the house": "家を",
+    "the ball": "ボールを",
+    "a book": "本を",
+    "the hat": "帽子を",
+    "": "",
+    "in the garden": "庭で",
+    "at the lake": "湖で",
+    "on the hill": "丘の上で",
+}
+LANGS = ("en", "ja")
+
+
+def english_japanese(count, seed):
+    """The sentences of conftest.py; Japanese has no spaces."""
+    rng = random.Random(seed)
+    pairs = []
+    for _ in range(count):
+        who, does, what, where = (rng.choice(slot)[1] for slot in SLOTS)
+        english = " ".join(filter(None, (who, does, what, where, ".")))
+        pairs.append((english, "".join(JAPANESE[part] for part in (who, where, what, does)) + "。"))
+    return pairs
+
+
+def german_english(count, seed):
+    return sentences(count, seed)
+
+
+def write_lines(folder, split, langs, pairs, compressed=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    for lang, lines in zip(langs, zip(*pairs, strict=True), strict=True):
+        text = "".join(f"{line}\n" for line in lines).encode()
+        path = folder / f"{split}.{lang}{'.gz' if compressed else ''}"
+        path.write_bytes(gzip.compress(text) if compressed else text)
+    return folder
+
+
+def write_csv(path, names, pairs):
+    """With a number before, and a line break in every quoted cell."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", *names])
+        rows.writerows([n, *(side.replace(" ", "\n", 1) for side in pair)] for n, pair in enumerate(pairs))
+    return path
+
+
+def write_jsonl(path, keys, pairs, wrapped=False):
+    items = (dict(zip(keys, pair, strict=True)) for pair in pairs)
+    lines = (json.dumps({"translation": item} if wrapped else item) for item in items)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path

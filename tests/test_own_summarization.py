@@ -1,0 +1,87 @@
+"""Documents and summaries of one's own to a model and ROUGE, by the scripts of examples/summarization."""
+
+import json
+
+import pytest
+from conftest import files, kill_when, run, scripts_environment
+from own_corpora import write_jsonl
+from small_corpora import EXAMPLES, SHRUNK, pairs, write_samsum
+
+pytest.importorskip("fairseq")
+
+KEYS = ("dialogue", "summary")
+SETTINGS = {"MIN_FREE_MB": "1", "WORKERS": "1", "BPE": "sentencepiece", "VOCAB": "90", "OMP_NUM_THREADS": "1"}
+TRAINING = {"MODEL": "transformer", "MAX_UPDATE": "8", "UPDATE_TOKENS": "1024", "MAX_TOKENS": "512"}
+
+
+@pytest.fixture(scope="module")
+def env():
+    return {**scripts_environment(), **SETTINGS}
+
+
+def script(name, *arguments, **options):
+    return run(EXAMPLES / f"{name}.sh", *arguments, **options)
+
+
+def test_jsonl_without_a_test_set(env, tmp_path):
+    """Killed in the middle, it goes on; train.sh and evaluate.sh know the corpus by its name."""
+    (tmp_path / "mine").mkdir()
+    write_jsonl(tmp_path / "mine" / "train.jsonl", KEYS, pairs(96, seed=0))
+    out = tmp_path / "data"
+    prepare = [EXAMPLES / "prepare-text.sh", "mine", tmp_path / "mine"]
+    columns = dict(zip(("SRC_COLUMN", "TGT_COLUMN"), KEYS, strict=True))
+    kill_when(out / "raw", *prepare, **env, **columns, OUT=str(out))
+    run(*prepare, **env, **columns, OUT=str(out))
+    finished = files(out)
+    run(*prepare, **env, **columns, OUT=str(out))
+    assert files(out) == finished
+    assert len((out / "raw" / "val.target").read_text(encoding="utf-8").splitlines()) == 9
+    env = {**env, **TRAINING, "CORPUS": "mine", "DATA": str(out), "CRITERION": "plain", "WARMUP": "4"}
+    log = script("train", *SHRUNK, **env).stdout
+    assert "R-Drop minus plain training, ROUGE-1 on the test set, was -1.09" in log
+    script("evaluate", **env, BEAM="1", MAX_LEN="12", MIN_LEN="2")
+    rouge = json.loads((out / "transformer-plain" / "rouge-val.json").read_text())
+    assert "n:9" in rouge["signature"].split("|")
+
+
+def test_the_same_data_as_by_a_script_of_its_own(env, tmp_path):
+    """SAMSum, as JSON lines and as distributed."""
+    (tmp_path / "mine").mkdir()
+    local = write_samsum(tmp_path)
+    script("prepare-samsum", **env, OUT=str(tmp_path / "samsum"), LOCAL_FILES=str(local))
+    sizes = {"train": 96, "valid": 11, "test": 13}  # of write_samsum
+    for seed, (split, count) in enumerate(sizes.items()):
+        write_jsonl(tmp_path / "mine" / f"{split}.jsonl", ("source", "target"), pairs(count, seed))
+    script("prepare-text", "mine", tmp_path / "mine", **env, OUT=str(tmp_path / "own"))
+    binary = "bin-sentencepiece90"
+    found = {path.name: path.read_bytes() for path in (tmp_path / "own" / binary).iterdir()}
+    for path in (tmp_path / "samsum" / binary).iterdir():
+        if path.name != "preprocess.log":  # it names the folder
+            assert found[path.name] == path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("mine", "expected a name and a folder, got: mine"),
+        ("a/b in", "the name must be of letters, digits, - and _, got a/b"),
+        ("samsum in", "the name samsum is of a corpus with a script of its own"),
+        ("mine absent", "absent is not there: name a folder with train.source and train.target"),
+        ("mine in", "no texts with the keys source and target"),
+    ],
+)
+def test_refused_before_anything_is_written(env, tmp_path, arguments, message):
+    (tmp_path / "in").mkdir()
+    write_jsonl(tmp_path / "in" / "train.jsonl", KEYS, pairs(9, seed=0))
+    name, *folder = arguments.split()
+    result = script(
+        "prepare-text",
+        name,
+        *(tmp_path / part for part in folder),
+        **env,
+        OUT=str(tmp_path / "out"),
+        check=False,
+    )
+    assert result.returncode == 1
+    assert message in result.stdout.strip().splitlines()[-1]
+    assert not (tmp_path / "out").exists()

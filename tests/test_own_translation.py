@@ -1,0 +1,258 @@
+"""A corpus of one's own to a model, a score and a translation, by the scripts of examples/translation."""
+
+import json
+import re
+from importlib.util import find_spec
+
+import pytest
+from conftest import files, kill_when, run
+from own_corpora import LANGS, english_japanese, german_english, write_csv, write_lines
+from translation_data import TRANSLATION, environment
+
+pytest.importorskip("fairseq")
+
+# The recipe's model would take minutes. No buffer: see TINY.
+SMALL = (
+    "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 64 --decoder-embed-dim 64 "
+    "--encoder-ffn-embed-dim 64 --decoder-ffn-embed-dim 64 --lr 0.01 --warmup-updates 20 "
+    "--num-workers 0 --data-buffer-size 0 --log-interval 20"
+).split()
+
+
+@pytest.fixture(scope="module")
+def env():
+    return {**environment(), "MIN_FREE_MB": "1", "WORKERS": "1"}
+
+
+def script(name, *arguments, **options):
+    return run(TRANSLATION / f"{name}.sh", *arguments, **options)
+
+
+def translate(folder, text, *arguments, **env):
+    """(lines, what is said on standard error)"""
+    (folder / "text").write_text(text, encoding="utf-8")
+    (folder / "errors").unlink(missing_ok=True)
+    shell = 'IN=$1 ERRORS=$2; shift 2; "$@" <"$IN" 2>"$ERRORS"'
+    command = ["bash", "-euc", shell, "-", folder / "text", folder / "errors", TRANSLATION / "translate.sh"]
+    out = run(*command, *arguments, stderr=None, **env).stdout
+    assert out.endswith("\n")
+    return out.split("\n")[:-1], (folder / "errors").read_text()
+
+
+def lines(path):
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def test_two_files_of_lines(env, tmp_path):
+    """200 pairs and nothing else; each command is killed once and goes on."""
+    pairs = german_english(200, seed=1)
+    write_lines(tmp_path / "mine", "train", ("de", "en"), pairs)
+    data, trained = tmp_path / "data", tmp_path / "trained"
+    prepare = ("prepare-text", "mine.de-en", tmp_path / "mine")
+    kill_when(data / "corpus", TRANSLATION / "prepare-text.sh", *prepare[1:], **env, OUT=str(data))
+    script(*prepare, **env, OUT=str(data))
+    finished = files(data)
+    assert not list(data.glob("*.part"))
+    assert len(lines(data / "corpus" / "raw" / "valid.en")) == 20
+    script(*prepare, **env, OUT=str(data))
+    assert files(data) == finished
+    write_lines(tmp_path / "mine", "train", ("de", "en"), [*pairs, ("mehr", "more")])
+    changed = script(*prepare, **env, OUT=str(data), check=False)
+    assert f"{data} was made with other settings (SHA256=" in changed.stdout
+    assert files(data) == finished
+
+    env = {**env, "DATA": str(data)}
+    training = {**env, "OUT": str(trained), "CRITERION": "plain", "MAX_UPDATE": "120"}
+    kill_when(trained / "checkpoint_last.pt", TRANSLATION / "train.sh", "mine.de-en", *SMALL, **training)
+    assert not (trained / "trained-120").exists()
+    out = script("train", "mine.de-en", *SMALL, **training).stdout
+    log = (trained / "train.log").read_text()
+    count = len(lines(data / "corpus" / "raw" / "train.de"))
+    for text in (out, log):
+        assert f"{count} training pairs: a small transformer (3+3 layers, 256 wide), as for Multi30k" in text
+        assert "chosen by BLEU on pieces" not in text
+        assert "alpha" not in text.split("INFO")[0]
+    assert "Loaded checkpoint" in log
+    assert re.search(r"best on valid, after \d+ updates: BLEU [\d.]+, nll [\d.]+ on valid, [\d.]+ on", out)
+    assert "R-Drop brought +1.90 BLEU on valid; 10,000 pairs" in out
+
+    out = script("evaluate", trained, **env).stdout
+    assert f"translating valid with {trained} (best:1, --beam 5 --lenpen 1.0)" in out
+    scores = json.loads((trained / "evaluation.valid" / "scores.json").read_text())["scores"]
+    assert [score["name"] for score in scores] == [f"{m}, sacreBLEU" for m in ("BLEU", "chrF2", "TER")]
+    assert scores[0]["score"] > 50
+    assert "tok:13a" in scores[0]["signature"]
+
+    # What is translated as text is what was translated as data; a line that is none, or too long, is empty.
+    raw, hypotheses = (
+        (data / "corpus" / "raw" / "valid.de"),
+        trained / "evaluation.valid" / "system" / "hyp.txt",
+    )
+    long = "der hund " * 700
+    translated, errors = translate(tmp_path, f"{raw.read_text()}\n{long}\n \nder hund", trained, **env)
+    assert translated[:20] == lines(hypotheses)
+    assert translated[20:23] == ["", "", ""]
+    assert translated[23]
+    assert len(translated) == 24
+    assert errors.splitlines()[-2:] == [
+        "2 of 24 lines are empty: their lines are empty",
+        "1 of 24 lines are longer than the 1024 pieces that the model takes: their lines are empty",
+    ]
+    assert "hydra" not in errors
+
+
+def test_japanese_from_a_table(env, tmp_path):
+    """With a vocabulary for each language. Words of Japanese were lines, and BLEU 0 in every validation."""
+    (tmp_path / "mine").mkdir()
+    for split, count in (("train", 200), ("test", 12)):
+        write_csv(tmp_path / "mine" / f"{split}.csv", LANGS, english_japanese(count, seed=count))
+    data, trained = tmp_path / "data", tmp_path / "trained"
+    script("prepare-text", "mine.en-ja", tmp_path / "mine", **env, OUT=str(data), SEPARATE="1", MERGES="60")
+    for lang in LANGS:
+        assert (data / "pieces" / f"sentencepiece.{lang}.model").stat().st_size
+    dictionaries = [(data / "data-bin" / f"dict.{lang}.txt").read_text(encoding="utf-8") for lang in LANGS]
+    assert "を" not in dictionaries[0]
+    assert "house" not in dictionaries[1]
+    assert not [line for line in lines(data / "corpus" / "raw" / "test.ja") if " " in line]
+
+    training = {**env, "DATA": str(data), "OUT": str(trained), "MAX_UPDATE": "150"}
+    out = script("train", "mine.en-ja", *SMALL, **training).stdout
+    for text in (out, (trained / "train.log").read_text()):
+        assert "checkpoints are chosen by BLEU on pieces, not on words: words of ja" in text
+        assert "alpha 1; measured were 1 at 10,000 and 29,000 pairs" in text
+    assert float(re.findall(r"best_bleu ([\d.]+)", out)[-1]) > 10
+    assert "R-Drop brought" not in out
+
+    out = script("evaluate", trained, **env).stdout
+    has_mecab = find_spec("MeCab") and find_spec("ipadic")
+    assert ("-m pip install 'sacrebleu[ja]'" in out) == (not has_mecab)
+    scores = json.loads((trained / "evaluation.test" / "scores.json").read_text())["scores"]
+    assert ("tok:ja-mecab" if has_mecab else "tok:char") in scores[0]["signature"]
+    assert "asian:yes" in scores[2]["signature"]
+    assert scores[0]["score"] > 10
+    missing = script(
+        "evaluate", trained, **env, TOKENIZE="flores101", HOME="/", SACREBLEU="/none", check=False
+    )
+    assert "TOKENIZE: sacreBLEU's flores101 is not to be had here" in missing.stdout
+
+    text = "".join(f"{line}\n" for line in lines(data / "corpus" / "raw" / "test.en")[:2])
+    translated, _ = translate(tmp_path, text, trained, "--interactive", **env)
+    assert translated == lines(trained / "evaluation.test" / "system" / "hyp.txt")[:2]
+
+
+def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
+    """BPE=subword-nmt, two vocabularies, and a test set that has an empty line."""
+    pairs = german_english(120, seed=1)
+    write_lines(tmp_path / "mine", "train", ("de", "en"), pairs, compressed=True)
+    write_lines(tmp_path / "mine", "test", ("de", "en"), [*german_english(3, seed=2), ("", "Nothing.")])
+    settings = {"OUT": str(tmp_path / "data"), "BPE": "subword-nmt", "SEPARATE": "1", "MERGES": "40"}
+    script("prepare-text", "mine.de-en", tmp_path / "mine", **env, **settings)
+    pieces = tmp_path / "data" / "pieces"
+    codes = [lines(pieces / f"codes.{lang}") for lang in ("de", "en")]
+    assert codes[0] != codes[1]
+    for lang in ("de", "en"):
+        undone = [line.replace("@@ ", "") for line in lines(pieces / f"test.{lang}")]
+        assert undone == lines(tmp_path / "data" / "corpus" / "tok" / f"test.{lang}")
+    assert (tmp_path / "data" / "data-bin" / "test.de-en.en.bin").stat().st_size
+    settings = {**env, "DATA": str(tmp_path / "data"), "MAX_UPDATE": "2", "OUT": str(tmp_path / "trained")}
+    script("train", "mine.de-en", *SMALL, **settings)
+    out = script("evaluate", tmp_path / "trained", **env, DECODING="--beam 1").stdout
+    assert "BLEU, tokenised" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "message"),
+    [
+        ("mine.en-ja", {}, "expected a name, such as mine.en-ja, and a folder, got: mine.en-ja"),
+        ("mine in", {}, "the name must look like mine.en-ja, with codes of the languages, got mine"),
+        ("mine.en-german in", {}, "the name must look like mine.en-ja"),
+        ("../mine.en-de in", {}, "the name must look like mine.en-ja"),
+        ("mine.en-en in", {}, "the languages of mine.en-en must be two, got en twice"),
+        ("multi30k.en-de in", {}, "the name multi30k is a benchmark's"),
+        ("mine.en-km in", {}, "TOKENIZE: sacreBLEU has no tokeniser for km, which is written without spaces"),
+        (
+            "mine.en-ja in",
+            {"BPE": "subword-nmt"},
+            "BPE: subword-nmt needs spaces between the words of en and",
+        ),
+        ("mine.en-ja absent", {}, "absent is not there: name a folder with train.en and train.ja"),
+        ("mine.en-ja in", {}, "in/train.en is there, but no train.ja with its other side"),
+        ("mine.en-de in", {}, "do not have the same number of lines: 2 and 1"),
+        ("mine.en-fr in", {}, "in/train.fr is not UTF-8 at byte 0, line 1"),
+        ("mine.en-it in", {}, "in/train.it do not have the same number of lines: 2 and 0"),
+    ],
+)
+def test_refused_before_anything_is_written(env, tmp_path, arguments, change, message):
+    (tmp_path / "in").mkdir()
+    for name, text in {"en": b"a\nb\n", "de": b"x\n", "fr": b"\xe9\nx\n", "it": b""}.items():
+        (tmp_path / "in" / f"train.{name}").write_bytes(text)
+    name, *folder = arguments.split()
+    command = (name, *(tmp_path / part for part in folder))
+    result = script("prepare-text", *command, **{**env, "OUT": str(tmp_path / "out"), **change}, check=False)
+    assert result.returncode == 1
+    assert message in result.stdout.strip().splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "message"),
+    [
+        ("", {}, "expected a folder, and perhaps --interactive, got:"),
+        ("run --beam", {}, "expected a folder, and perhaps --interactive, got: "),
+        ("absent", {}, "absent is not the output of train.sh"),
+        ("run", {"AVERAGE": "5"}, "AVERAGE must be last:N or best:N, got 5"),
+        ("run", {"MAX_TOKENS": "x"}, "MAX_TOKENS must be an integer from 1 to 999999999, got x"),
+        ("run", {"DATA": "/absent"}, "/absent/data-bin is not there: run prepare-text.sh first"),
+        ("run", {}, "has fewer than 1 checkpoints to average"),
+        ("run", {"DECODING": "--beams 5"}, "fairseq-generate: "),
+    ],
+)
+def test_translate_refuses_in_one_line(env, tmp_path, arguments, change, message):
+    for name, settings in {
+        "run": f"KIND=translation-training\nBENCHMARK=mine\nSRC=de\nTGT=en\nDATA={tmp_path}/data\n",
+        "data": "KIND=translation-data\nBENCHMARK=mine\nLANGS=de-en\nBPE=sentencepiece\n",
+    }.items():
+        (tmp_path / name / "data-bin").mkdir(parents=True)
+        (tmp_path / name / "pieces").mkdir()
+        (tmp_path / name / "settings").write_text(settings)
+    if "DECODING" in change:
+        (tmp_path / "run" / "checkpoint_best.pt").touch()
+    command = [part if part.startswith("-") else tmp_path / part for part in arguments.split()]
+    result = script("translate", *command, **{**env, **change}, check=False)
+    assert result.returncode in (1, 2)
+    assert message in result.stdout.strip().splitlines()[-1]
+    assert "Traceback" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("lang", "tokenizer"),
+    [
+        ("de", "13a"),
+        ("ja", "ja-mecab"),
+        ("zh_CN", "zh"),
+        ("jpn_Jpan", "ja-mecab"),
+        ("ko", "ko-mecab"),
+        ("th", "char"),
+    ],
+)
+def test_sacrebleus_tokeniser(lang, tokenizer):
+    found = run("bash", "-euc", 'source "$0"; sacrebleu_tokenizer "$1"', TRANSLATION / "languages.sh", lang)
+    assert found.stdout == f"{tokenizer}\n"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "flags"),
+    [
+        (9_999, ("--arch transformer", "--encoder-layers 3", "--dropout 0.3", "--lr 2e-3", "1 1024 14000")),
+        (200, ("--arch transformer", "--save-interval 25", "--validate-interval 25")),
+        (160_000, ("--arch transformer_iwslt_de_en", "--lr 5e-4", "--keep-last-epochs 10", "5 4096 300000")),
+        (1_000_000, ("--arch transformer --share-all-embeddings", "--lr 7e-4", "5 32768 300000")),
+    ],
+)
+def test_the_recipe_follows_the_size(pairs, flags):
+    script = """source "$0"; recipe mine "$1"; echo "${ARCHITECTURE[*]} ${TRAINING[*]}" \\
+        $DEFAULT_ALPHA $TOKENS_PER_UPDATE $DEFAULT_MAX_UPDATE; echo "$REASON; $ALPHA_REASON" """
+    out = run("bash", "-euc", script, TRANSLATION / "recipes.sh", pairs).stdout
+    for flag in flags:
+        assert flag in out
+    assert "10,000 and 29,000 pairs" in out
