@@ -31,8 +31,11 @@ SYSTEM = bad("foo", "CORPUS MODEL CRITERION BPE") | positive("VOCAB")
 # {script: {variable: values that it has to refuse}}
 BAD = {
     "quickstart": bad("foo", "CORPUS CRITERION")
-    | positive("MAX_UPDATE VOCAB HELDOUT")
+    | positive("MAX_UPDATE MERGES HELDOUT")
     | number("ALPHA")
+    | count("SEED MIN_FREE_MB"),
+    "prepare-libreoffice": bad("subword-nmt", "BPE")
+    | positive("MERGES WORKERS HELDOUT")
     | count("MIN_FREE_MB"),
     "prepare-iwslt14": PREPARE | bad("moses", "BPE"),
     "prepare-wmt14": PREPARE | bad("v8", "NEWS_COMMENTARY"),

@@ -250,7 +250,7 @@ def test_sacrebleus_tokeniser(lang, tokenizer):
     ],
 )
 def test_the_recipe_follows_the_size(pairs, flags):
-    script = """source "$0"; recipe mine "$1"; echo "${ARCHITECTURE[*]} ${TRAINING[*]}" \\
+    script = """source "$0"; recipe mine "$1"; echo "${ARCHITECTURE[*]} ${SCHEDULER[*]} ${TRAINING[*]}" \\
         $DEFAULT_ALPHA $TOKENS_PER_UPDATE $DEFAULT_MAX_UPDATE; echo "$REASON; $ALPHA_REASON" """
     out = run("bash", "-euc", script, TRANSLATION / "recipes.sh", pairs).stdout
     for flag in flags:

@@ -130,7 +130,7 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
   for note in "${NOTES[@]}"; do say "$note" | tee -a "$LOG"; done
   "${LAUNCHER[@]}" "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT" \
     --task translation --source-lang "$SRC" --target-lang "$TGT" \
-    "${ARCHITECTURE[@]}" "${LOSS[@]}" "${TRAINING[@]}" --seed "$SEED" \
+    "${ARCHITECTURE[@]}" "${LOSS[@]}" "${SCHEDULER[@]}" "${TRAINING[@]}" --seed "$SEED" \
     --max-tokens "$MAX_TOKENS" --update-freq "$BATCHES" --max-update "$MAX_UPDATE" \
     --eval-bleu --eval-bleu-args "{\"beam\": $VALIDATION_BEAM, \"max_len_a\": 1.2, \"max_len_b\": 10}" "${UNDO_BPE[@]}" \
     --best-checkpoint-metric bleu --maximize-best-checkpoint-metric \

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The help of LibreOffice in English and another language, ready for training; see usage below.
+# shellcheck source-path=SCRIPTDIR
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+usage() {
+  cat <<'HELP'
+usage: prepare-libreoffice.sh [de-en | fr-en | ...]
+
+Takes the pages of the help from Debian's or Ubuntu's packages, which are unpacked and not installed. Leaves in
+data/libreoffice.de-en: corpus/raw (text), pieces (SentencePiece) and data-bin (for fairseq, in both directions).
+Started again, it goes on where it was.
+
+Environment:
+  OUT          output folder (data/libreoffice.de-en)
+  LIBREOFFICE_HELP_DIR  a folder with the help's de/ and en-US/, in place of the download
+  HELDOUT      pairs in valid and in test (1000)
+  MERGES       pieces for sentencepiece (4000)
+  WORKERS      processes (the number of cores)
+  MIN_FREE_MB  free space to ask for (500)
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
+HELP
+}
+[[ $# -le 1 && ${1:-} != -* ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected arguments: $*"; }
+
+PAIR=${1:-de-en}
+[[ $PAIR =~ ^[a-z]{2,3}-en$ && $PAIR != en-en ]] || die "the language pair must be de-en, or another language with en, got $PAIR"
+LANGS=("${PAIR%-*}" en)
+OUT=${OUT:-$ROOT/data/libreoffice.$PAIR}
+BPE=${BPE:-sentencepiece}
+MERGES=${MERGES:-4000}
+HELDOUT=${HELDOUT:-1000}
+SPLITS=(train valid test)
+
+pages() { # prints the folder of the pages
+  local deb pages=$OUT/debs/usr/share/libreoffice/help get
+  if [[ -n ${LIBREOFFICE_HELP_DIR:-} ]]; then
+    pages=$LIBREOFFICE_HELP_DIR
+  elif [[ ! -d $pages ]]; then
+    command -v apt-get >/dev/null \
+      || die "no apt-get here to download the LibreOffice help with: name a folder with LIBREOFFICE_HELP_DIR"
+    mkdir -p "$OUT/debs.part"
+    get=(apt-get download "libreoffice-help-${LANGS[0]}" libreoffice-help-en-us)
+    (
+      cd "$OUT/debs.part"
+      "${get[@]}" || { [[ $(id -u) -eq 0 ]] && apt-get update && "${get[@]}"; }
+    ) >"$OUT/apt.log" 2>&1 || die "apt-get download failed, see $OUT/apt.log: run 'apt-get update' as root"
+    for deb in "$OUT"/debs.part/*.deb; do dpkg-deb -x "$deb" "$OUT/debs.part"; done
+    rm -rf "$OUT/debs"
+    mv "$OUT/debs.part" "$OUT/debs"
+  fi
+  echo "$pages"
+}
+
+corpus() {
+  local pages
+  pages=$(pages)
+  python "$ROOT/scripts/text/libreoffice_corpus.py" "$pages" "$1/raw" --source "${LANGS[0]}" --heldout "$HELDOUT"
+}
+
+check_integer 1-999999999 HELDOUT
+check_prepare_settings
+absolute LIBREOFFICE_HELP_DIR
+[[ $BPE == sentencepiece ]] || die "BPE must be sentencepiece for this benchmark, got $BPE"
+for lang in "${LANGS[0]}" en-US; do
+  [[ -z ${LIBREOFFICE_HELP_DIR:-} || -d $LIBREOFFICE_HELP_DIR/$lang ]] \
+    || die "LIBREOFFICE_HELP_DIR: $LIBREOFFICE_HELP_DIR/$lang is not a folder of help pages"
+done
+check_room "$OUT" "${MIN_FREE_MB:-500}"
+own_folder OUT translation-data corpus "BENCHMARK=libreoffice" "LANGS=$PAIR" "HELDOUT=$HELDOUT" pieces "BPE=$BPE" \
+  "MERGES=$MERGES"
+setup_venv examples
+run_stage "text" corpus corpus
+run_stage "BPE: $BPE, $MERGES" pieces encode
+run_stage "binarising" data-bin binarise
+say "done: $OUT/data-bin"
