@@ -7,6 +7,7 @@ from typing import Any
 
 from fairseq.criterions import register_criterion
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.tasks import TASK_REGISTRY
 
 from .config import LabelSmoothedCrossEntropyRDropConfig
 from .metrics import logging_output, reduce_rdrop_metrics
@@ -98,6 +99,18 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         )
         return sums.loss, sample_size, log
 
+    def compute_loss(self, model, net_output, sample, reduce=True):
+        """fairseq's, in evaluation and with one pass. A task that makes its training loss by it leaves out
+        :meth:`forward`, where the passes are: that ends the training.
+        """
+        if model.training and self.passes.count > 1:
+            raise SystemExit(
+                f"error: the task {_task_name(self.task)} calls compute_loss and not the criterion: R-Drop "
+                "would not be applied; train it with --criterion label_smoothed_cross_entropy, or "
+                "--rdrop-passes 1"
+            )
+        return super().compute_loss(model, net_output, sample, reduce)
+
     def _prepare(self, model):
         """Choose loss and forward for the model, which fairseq shows to a criterion in its first step only.
 
@@ -123,3 +136,9 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         """Aggregate the logging outputs of the workers and of delayed updates."""
         super().reduce_metrics(logging_outputs)
         reduce_rdrop_metrics(logging_outputs)
+
+
+def _task_name(task):
+    """The name it is registered by, else that of its class."""
+    names = [name for name, registered in TASK_REGISTRY.items() if registered is type(task)]
+    return names[0] if names else type(task).__name__
