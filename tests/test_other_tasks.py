@@ -1,8 +1,11 @@
 """Tasks of fairseq's, and of its users', that do something else with a criterion than translation does."""
 
+import importlib
+import sys
+
 import pytest
 import torch
-from conftest import TRANSFORMER, Setup, run
+from conftest import SCRIPTS, TRANSFORMER, Setup, run
 from test_cli import RDROP, RECIPE
 
 pytest.importorskip("fairseq")
@@ -54,3 +57,65 @@ def test_compute_loss_of_user_code(data_bin):
     with torch.no_grad():
         loss, _ = criterion.compute_loss(model, model(**sample["net_input"]), sample)
     assert torch.equal(loss, setup.valid_step(sample)[0])
+
+
+TASK_WITH_STATE = """
+import rdrop_fairseq
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import TranslationConfig, TranslationTask
+
+@register_task("with_state", dataclass=TranslationConfig)
+class WithState(TranslationTask):
+    def __init__(self, cfg, src_dict, tgt_dict):
+        super().__init__(cfg, src_dict, tgt_dict)
+        self.state.add_factory("target_dictionary", lambda: tgt_dict)
+        self.state.target_dictionary
+"""
+
+
+def test_a_task_with_a_dictionary_in_its_state_resumes(data_bin, tmp_path):
+    """Regression: its own checkpoints were refused, as if their dictionary could run code."""
+    plugin = tmp_path / "plugin_with_state"
+    plugin.mkdir()
+    (plugin / "__init__.py").write_text(TASK_WITH_STATE)
+    command = ["fairseq-train", data_bin, *RECIPE, "--task", "with_state", "--user-dir", plugin, *RDROP]
+    command += ["--save-dir", tmp_path / "out", "--disable-validation", "--max-update"]
+    run(*command, "2")
+    assert "checkpoint_last.pt (epoch 1 @ 2 updates)" in run(*command, "3").stdout
+    script = SCRIPTS / "training" / "average_checkpoints.py"
+    assert (
+        "averaged: checkpoint_last.pt"
+        in run(sys.executable, script, tmp_path / "out", tmp_path / "averaged.pt", "--count", "1").stdout
+    )
+    before, after = (torch.load(tmp_path / name) for name in ("out/checkpoint_last.pt", "averaged.pt"))
+    assert after["task_state"]["target_dictionary"] == before["task_state"]["target_dictionary"]
+
+
+# Every task of fairseq's that puts something in its state: module, class without "Task", settings.
+TASKS_WITH_STATE = [
+    ("audio_finetuning", "AudioFinetuning", {"labels": "ltr"}),
+    ("audio_classification", "AudioClassification", {"labels": "ltr"}),
+    ("hubert_pretraining", "HubertPretraining", {"labels": ["ltr"], "fine_tuning": True}),
+    ("hubert_pretraining", "HubertPretraining", {"labels": ["ltr"]}),
+    ("multires_hubert_pretraining", "MultiresHubertPretraining", {"labels": ["ltr", ""]}),
+    ("nlu_finetuning", "NLUFinetuning", {"labels": "ltr"}),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "settings"), TASKS_WITH_STATE)
+def test_the_state_of_every_task_loads(tmp_path, module, name, settings):
+    """Regression: Unsupported global, fairseq.data.dictionary.Dictionary."""
+    try:
+        tasks = importlib.import_module(f"fairseq.tasks.{module}")
+    except ImportError as error:
+        pytest.skip(f"not in this build of fairseq: {error}")
+    (tmp_path / "dict.ltr.txt").write_text("a 2\nb 1\n")
+    config = getattr(tasks, f"{name}Config")(data=str(tmp_path))
+    vars(config).update(settings)
+    task = getattr(tasks, f"{name}Task").setup_task(config)
+    for attribute in task.state._factories:
+        getattr(task.state, attribute)
+    torch.save({"task_state": task.state_dict()}, tmp_path / "checkpoint.pt")
+    state = torch.load(tmp_path / "checkpoint.pt")["task_state"]
+    assert state == task.state_dict()
+    assert state.keys() == task.state._factories.keys()
