@@ -1,9 +1,9 @@
 """Let ``torch.load(weights_only=True)``, torch's default since 2.6, read what fairseq writes.
 
-fairseq pickles its command line (``argparse.Namespace``), with ``--eval-bleu`` numpy meters, and as the state
-of tasks (audio, HuBERT, NLU) dictionaries; before 2020 also its own meters, from a module that is gone. These
-types hold data and go on torch's allow-list when the package is imported. torch refuses a checkpoint with any other type, naming it, and runs nothing of the
-file.
+fairseq pickles its command line (``argparse.Namespace``), with ``--eval-bleu`` numpy meters, and dictionaries
+in the state of tasks (audio, HuBERT, NLU); before 2020 also its own meters, from a module that is gone. These
+types hold data and go on torch's allow-list when the package is imported. torch refuses a checkpoint with any
+other type, naming it, and runs nothing of the file.
 
 Of several processes the first one loads a checkpoint and sends it to the others, by torch.save and by
 torch.load, which refuses the configuration in it. Here torch.distributed sends it: it comes from the training

@@ -24,7 +24,8 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
     """In evaluation fairseq's label-smoothed criterion itself; in training the R-Drop objective.
 
     A training step is put together from what the update does (schedule.py), how its passes are made
-    (passes.py), how their outputs become the objective (objective.py), and what is logged (metrics.py).
+    (passes.py, noise.py), how their outputs become the objective (objective.py), and what is logged
+    (metrics.py).
     """
 
     def __init__(

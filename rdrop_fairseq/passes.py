@@ -1,19 +1,16 @@
-"""How the passes over a batch are made: in one forward or in several, and the noise that tells them apart.
-
-A new kind of noise is a context manager here, like :func:`dropout_rate` and :func:`token_cutoff`, that
-``Passes._forward`` enters for the passes that have it, and a flag in config.py.
-"""
+"""How the passes over a batch are made: in one forward or in several. What tells them apart is in noise.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import torch
-from fairseq.modules import FairseqDropout, LayerDropModuleList
-from torch import Tensor, nn
+from torch import nn
+
+from .noise import check_dropout_rate, dropout_rate, dropouts, layer_drops, token_cutoff, token_embeddings
 
 
 class Passes:
@@ -53,8 +50,8 @@ class Passes:
             ValueError: the model cannot do what a flag asks for.
         """
         if self.dropout:
-            _check_dropout_rate(model)
-        if self.cutoff and not _token_embeddings(model):
+            check_dropout_rate(model)
+        if self.cutoff and not token_embeddings(model):
             raise ValueError("--rdrop-cutoff needs a model with token embeddings (embed_tokens)")
         reason = "--rdrop-dropout" if self.dropout else _why_not_repeat(model)
         if self.forward == "auto":
@@ -67,8 +64,8 @@ class Passes:
 
     def differ(self, model: nn.Module) -> bool:
         """Whether any noise is known that makes the passes differ."""
-        rates = self.dropout or [rate for _, _, rate in _dropouts(model)]
-        return any(rates) or self.cutoff > 0 or any(_layer_drops(model))
+        rates = self.dropout or [rate for _, _, rate in dropouts(model)]
+        return any(rates) or self.cutoff > 0 or any(layer_drops(model))
 
     def forwards(self, model: Any, sample: dict[str, Any], count: int) -> list[Callable[[], Any]]:
         """The calls of the model that make ``count`` passes, :attr:`count` or one: one over the repeated
@@ -102,7 +99,7 @@ def _why_not_repeat(model: nn.Module) -> str | None:
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             return f"the {type(module).__name__} takes its sentences sorted by length"
-    if any(_layer_drops(model)):
+    if any(layer_drops(model)):
         return "LayerDrop drops the same layers for a whole batch"
     return None
 
@@ -134,79 +131,3 @@ def repeat_batch(net_input: Any, passes: int, batch_size: int, name: str = "net_
         items = [repeat_batch(value, passes, batch_size, f"{name}[{i}]") for i, value in enumerate(net_input)]
         return type(net_input)(items)
     return net_input
-
-
-@contextmanager
-def dropout_rate(model: nn.Module, rate: float) -> Iterator[None]:
-    """Within the context the model's highest dropout rate is ``rate``; lower ones keep their proportion.
-
-    The highest rate is that of ``--dropout`` in the usual recipe, the lower ones those of attention and
-    activations: ``rate`` = ``--dropout`` changes nothing, and what is off stays off.
-    """
-    dropouts = _dropouts(model)
-    highest = max(own for _, _, own in dropouts)
-    try:
-        for module, name, own in dropouts:
-            setattr(module, name, own * rate / highest)
-        yield
-    finally:
-        for module, name, own in dropouts:
-            setattr(module, name, own)
-
-
-def _check_dropout_rate(model: nn.Module) -> None:
-    if not any(rate for _, _, rate in _dropouts(model)):
-        raise ValueError("--rdrop-dropout needs a model with dropout: set --dropout above 0")
-    if any(hasattr(module, "precheckpoint_forward") for module in model.modules()):
-        # What is computed again in the backward pass would be so at another rate.
-        raise ValueError("--rdrop-dropout cannot be combined with --checkpoint-activations")
-
-
-def _dropouts(model: nn.Module) -> list[tuple[nn.Module, str, float]]:
-    """The modules with dropout, the attribute that has the rate, and the rate."""
-    names = [(module, _rate_attribute(module)) for module in model.modules()]
-    return [(module, name, getattr(module, name)) for module, name in names if name]
-
-
-def _rate_attribute(module: nn.Module) -> str | None:
-    """The attribute with the module's own dropout rate."""
-    if isinstance(module, (FairseqDropout, nn.modules.dropout._DropoutNd)):
-        return "p"
-    return "dropout" if isinstance(module, nn.RNNBase) else None
-
-
-def _layer_drops(model: nn.Module) -> list[float]:
-    return [module.p for module in model.modules() if isinstance(module, LayerDropModuleList)]
-
-
-@contextmanager
-def token_cutoff(model: nn.Module, rate: float, first_row: int) -> Iterator[None]:
-    """Within the context every token embedding that is looked up, source side and decoder input, is zero
-    with probability ``rate``, but for padding and the rows of the batch before ``first_row``.
-
-    (Token cutoff: Shen et al. 2020, arXiv:2009.13818. Nothing is rescaled.) What a lookup returns is
-    changed and not the table: the output projection of tied embeddings stays whole, and so do positions
-    and padding masks, which come from the tokens.
-    """
-
-    def cut(embedding: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        tokens = inputs[0]  # (B, T); output (B, T, D)
-        zero = torch.zeros_like(tokens, dtype=torch.bool)
-        rows = zero[first_row:]
-        rows.copy_(torch.rand(rows.shape, device=rows.device) < rate)
-        if (padding_idx := getattr(embedding, "padding_idx", None)) is not None:
-            zero &= tokens.ne(padding_idx)
-        return output.masked_fill(zero.unsqueeze(-1), 0.0)
-
-    handles = [embedding.register_forward_hook(cut) for embedding in _token_embeddings(model)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _token_embeddings(model: nn.Module) -> list[nn.Module]:
-    """The tables under the name that all of fairseq's encoders and decoders give them; a shared one once."""
-    tables = [getattr(module, "embed_tokens", None) for module in model.modules()]
-    return list(dict.fromkeys(table for table in tables if isinstance(table, nn.Module)))

@@ -6,7 +6,7 @@ from conftest import MODELS, NO_DROPOUT, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
-from rdrop_fairseq.passes import dropout_rate
+from rdrop_fairseq.noise import dropout_rate
 
 TIED = [*TRANSFORMER, *NO_DROPOUT, "--share-all-embeddings"]
 FORWARDS = ["concat", "separate"]

@@ -123,7 +123,7 @@ def test_every_pass_has_its_dropout_rate(data_bin, path):
 
 
 def test_rates_of_attention_and_of_an_lstm_follow_and_come_back(data_bin):
-    from rdrop_fairseq.passes import dropout_rate
+    from rdrop_fairseq.noise import dropout_rate
 
     attention = Setup(data_bin, [*TRANSFORMER, "--dropout", "0.2", "--attention-dropout", "0.1"]).model
     module = attention.encoder.layers[0].self_attn.dropout_module
