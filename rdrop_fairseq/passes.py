@@ -1,4 +1,4 @@
-"""How the passes over a batch are made: in one forward or in several. What tells them apart is in noise.py."""
+"""How the passes over a batch are made: in one forward or in several. Their noise is in noise.py."""
 
 from __future__ import annotations
 
