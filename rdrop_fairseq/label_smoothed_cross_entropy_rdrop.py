@@ -85,9 +85,12 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         if not model.training:
             return super().forward(model, sample, reduce)
         if not self._is_prepared:
-            self._prepare(model)
+            self._prepare(model, sample)
         update = self.schedule.now()
-        forwards = self.passes.forwards(model, sample, update.passes)
+        try:
+            forwards = self.passes.forwards(model, sample, update.passes)
+        except ValueError as error:
+            raise SystemExit(f"error: {error}") from None
         sums = self.objective(model, sample, forwards, update, reduce)
         sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
         log = logging_output(
@@ -112,14 +115,14 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
             )
         return super().compute_loss(model, net_output, sample, reduce)
 
-    def _prepare(self, model):
+    def _prepare(self, model, sample):
         """Choose loss and forward for the model, which fairseq shows to a criterion in its first step only.
 
         What the model cannot do ends the training here, before anything is computed, in one line.
         """
         try:
             path = self.objective.prepare(model)
-            forward = self.passes.prepare(model)
+            forward = self.passes.prepare(model, sample)
         except ValueError as error:
             raise SystemExit(f"error: {error}") from None
         count = self.passes.count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -12,6 +13,8 @@ from torch import nn
 
 from .noise import check_dropout_rate, dropout_rate, dropouts, layer_drops, token_cutoff, token_embeddings
 
+logger = logging.getLogger(__name__)
+
 
 class Passes:
     """The passes of a model over a batch.
@@ -19,7 +22,7 @@ class Passes:
     Args:
         count: number of passes.
         forward: "concat", one forward over the batch repeated ``count`` times; "separate", one a pass;
-            "auto", concat where it does the same as separate.
+            "auto", concat where the passes are those of separate.
         dropout: a rate for each pass, see :func:`dropout_rate`, or none.
         cutoff: the rate of :func:`token_cutoff` in every pass but the first; with a count of 1, in that one.
 
@@ -43,8 +46,8 @@ class Passes:
         self.cutoff = cutoff
         self.separate = forward == "separate"
 
-    def prepare(self, model: nn.Module) -> str:
-        """Choose the forward for the model. Returns the choice, with its reason, for the log.
+    def prepare(self, model: nn.Module, sample: dict[str, Any]) -> str:
+        """Choose the forward for the model and its first batch. Returns it, with its reason, for the log.
 
         Raises:
             ValueError: the model cannot do what a flag asks for.
@@ -54,10 +57,11 @@ class Passes:
         if self.cutoff and not token_embeddings(model):
             raise ValueError("--rdrop-cutoff needs a model with token embeddings (embed_tokens)")
         reason = "--rdrop-dropout" if self.dropout else _why_not_repeat(model)
-        if self.forward == "auto":
-            self.separate = reason is not None
-        elif reason is not None and not self.separate and self.count > 1:
-            raise ValueError(f"--rdrop-forward concat: {reason}; use auto or separate")
+        if reason is not None:
+            self._check_not_asked_for(reason)
+            self.separate = True
+        elif not self.separate and self.count > 1:
+            reason = self._try_to_repeat(sample, 1)[1]
         if not self.separate:
             return "concat"
         return f"separate ({reason if self.forward == 'auto' else '--rdrop-forward'})"
@@ -70,11 +74,16 @@ class Passes:
     def forwards(self, model: Any, sample: dict[str, Any], count: int) -> list[Callable[[], Any]]:
         """The calls of the model that make ``count`` passes, :attr:`count` or one: one over the repeated
         batch, or one a pass. The sample is not modified.
+
+        Raises:
+            ValueError: --rdrop-forward concat, and the batch cannot be repeated.
         """
         net_input, batch_size = sample["net_input"], sample["target"].size(0)
         if count > 1 and not self.separate:
-            repeated = repeat_batch(net_input, count, batch_size)
-            return [partial(self._forward, model, repeated, None, batch_size)]
+            repeated, reason = self._try_to_repeat(sample, count)
+            if reason is None:
+                return [partial(self._forward, model, repeated, None, batch_size)]
+            logger.info(f"R-Drop: forward separate from now on ({reason})")
         rates: list[float | None] = [None] * count
         if count == self.count and self.dropout:  # not in the single passes before the start update
             rates = [*self.dropout]
@@ -82,6 +91,19 @@ class Passes:
             partial(self._forward, model, net_input, rate, None if number == 0 and self.count > 1 else 0)
             for number, rate in enumerate(rates)
         ]
+
+    def _try_to_repeat(self, sample: dict[str, Any], count: int) -> tuple[Any, str | None]:
+        """The repeated ``net_input``, or the reason why there is none and the passes are separate now."""
+        try:
+            return repeat_batch(sample["net_input"], count, sample["target"].size(0)), None
+        except ValueError as error:
+            self._check_not_asked_for(str(error))
+            self.separate = True
+            return None, str(error)
+
+    def _check_not_asked_for(self, reason: str) -> None:
+        if self.forward == "concat" and self.count > 1:
+            raise ValueError(f"--rdrop-forward concat: {reason}; use auto or separate")
 
     def _forward(
         self, model: Any, net_input: dict[str, Any], rate: float | None, cut_from: int | None
@@ -108,18 +130,20 @@ def repeat_batch(net_input: Any, passes: int, batch_size: int, name: str = "net_
     """``net_input`` with every tensor repeated ``passes`` times along dimension 0, pass-major.
 
     Tensors are found at any depth of dicts, lists and tuples, whatever their keys (prefix tokens,
-    language ids); other values and 0-dimensional tensors are kept. The argument is not modified.
+    language ids). A list as long as the batch has an item for each sentence, and is repeated itself. Other
+    values and 0-dimensional tensors are kept. The argument is not modified.
 
     Raises:
-        ValueError: a tensor's dimension 0 is not ``batch_size``, so that repeating it would be a guess.
+        ValueError: a tensor's dimension 0 is not ``batch_size``, or a list as long as the batch has items
+            that may be the batch as well, so that repeating it would be a guess.
     """
     if isinstance(net_input, torch.Tensor):
         if net_input.dim() == 0:
             return net_input
         if net_input.size(0) != batch_size:
             raise ValueError(
-                f"cannot repeat {name} for R-Drop: its dimension 0 is {net_input.size(0)}, "
-                f"the batch has {batch_size} sentences; use --rdrop-forward separate"
+                f"cannot repeat {name}: its dimension 0 is {net_input.size(0)}, "
+                f"the batch has {batch_size} sentences"
             )
         return torch.cat([net_input] * passes)
     if isinstance(net_input, dict):
@@ -128,6 +152,13 @@ def repeat_batch(net_input: Any, passes: int, batch_size: int, name: str = "net_
             for key, value in net_input.items()
         }
     if isinstance(net_input, (list, tuple)):
-        items = [repeat_batch(value, passes, batch_size, f"{name}[{i}]") for i, value in enumerate(net_input)]
-        return type(net_input)(items)
+        items: list[Any] = list(net_input)
+        if len(items) == batch_size:
+            tensors = [item for item in items if isinstance(item, torch.Tensor)]
+            if all(item.dim() == 0 or item.size(0) == batch_size for item in tensors):
+                raise ValueError(f"cannot repeat {name}: its {batch_size} items may be sentences, or not")
+            return type(net_input)(items * passes)
+        return type(net_input)(
+            repeat_batch(item, passes, batch_size, f"{name}[{i}]") for i, item in enumerate(items)
+        )
     return net_input

@@ -74,16 +74,48 @@ def test_separate_and_concat_expect_the_same_losses(data_bin, flags, extra):
         assert error < 0.05 * statistics.mean(a), key  # the bound can see a difference
 
 
-def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin):
-    concat, separate = Setup(data_bin, TRANSFORMER), Setup(data_bin, TRANSFORMER, extra=SEPARATE)
-    sample = concat.batch()
-    sample["net_input"]["return_all_hiddens"] = torch.zeros(
-        3
-    )  # not of the batch; the model ignores its value
-    with pytest.raises(ValueError, match=r"dimension 0 is 3, .* use --rdrop-forward separate"):
-        concat.train_step(sample)
-    sample["net_input"]["return_all_hiddens"] = torch.tensor(0)
-    assert separate.train_step(sample)[2]["rdrop_kl_loss"] > 0
+def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin, caplog):
+    """Regression: the default failed in the step with a traceback, where it could take separate forwards."""
+    caplog.set_level("INFO")
+    reason = (
+        "cannot repeat net_input['return_all_hiddens']['x']: its dimension 0 is 3, the batch has 6 sentences"
+    )
+    concat = Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", "concat"])
+    auto, separate = Setup(data_bin, TRANSFORMER), Setup(data_bin, TRANSFORMER, extra=SEPARATE)
+    good = concat.batch()
+    bad = {**good, "net_input": {**good["net_input"], "return_all_hiddens": {"x": torch.zeros(3)}}}
+    expected = separate.train_step(bad)[2]["rdrop_kl_loss"]
+    assert auto.train_step(bad, separate.model)[2]["rdrop_kl_loss"] == expected > 0
+    assert caplog.messages[-1].endswith(f"forward separate ({reason})")
+    # A later batch: concat ends the training, auto changes for good.
+    later = Setup(data_bin, TRANSFORMER)
+    for setup in (concat, later):
+        setup.train_step(good, separate.model)
+    with pytest.raises(SystemExit) as error:
+        concat.train_step(bad)
+    assert str(error.value) == f"error: --rdrop-forward concat: {reason}; use auto or separate"
+    for sample in (bad, good):
+        log = later.train_step(sample, separate.model)[2]
+        assert log["rdrop_kl_loss"] == separate.train_step(sample)[2]["rdrop_kl_loss"]
+    assert caplog.messages.count(f"R-Drop: forward separate from now on ({reason})") == 1
+    good["net_input"]["return_all_hiddens"] = torch.tensor(0)
+    assert concat.train_step(good)[2]["rdrop_kl_loss"] > 0
+
+
+def test_a_list_as_long_as_the_batch_has_a_sentence_in_each_item():
+    """Regression: each sentence of the list was repeated along time, where its length allowed it."""
+    from rdrop_fairseq.passes import repeat_batch
+
+    sentences = [torch.arange(3), torch.arange(4), torch.arange(3)]
+    repeated = repeat_batch({"tokens": sentences, "more": [torch.zeros(3, 2), 5]}, 2, 3)
+    assert [item.tolist() for item in repeated["tokens"]] == [item.tolist() for item in sentences] * 2
+    assert repeated["more"][0].shape == (6, 2)
+    assert repeated["more"][1] == 5
+    for items in ([torch.arange(3)] * 3, (torch.zeros(3, 2),) * 3, ["a", "b", "c"]):
+        with pytest.raises(ValueError, match="cannot repeat net_input: its 3 items may be sentences, or not"):
+            repeat_batch(items, 2, 3)
+    with pytest.raises(ValueError, match=r"cannot repeat net_input\[0\]: its dimension 0 is 3"):
+        repeat_batch(sentences, 2, 4)
 
 
 def kept(model):
