@@ -131,7 +131,8 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         if count > 1 and not self.passes.differ(model):
             logger.warning(
                 f"R-Drop: the {count} passes are the same, at {count} times the price, as every dropout "
-                "rate is 0: set --dropout above 0 (or --rdrop-passes 1)"
+                "rate is 0, unless the model has noise of another kind: set --dropout above 0 (or "
+                "--rdrop-passes 1)"
             )
         self._is_prepared = True
 

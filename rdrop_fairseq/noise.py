@@ -38,6 +38,12 @@ def check_dropout_rate(model: nn.Module) -> None:
     Raises:
         ValueError: :func:`dropout_rate` would not reach all dropout of the model, or there is none.
     """
+    if found := functional_dropouts(model):
+        module, name = found[0]
+        raise ValueError(
+            f"--rdrop-dropout does not reach the dropout of {type(module).__name__}, which is no module "
+            f"but a call with the rate {name}: leave it out"
+        )
     if not any(rate for _, _, rate in dropouts(model)):
         raise ValueError("--rdrop-dropout needs a model with dropout: set --dropout above 0")
     if any(hasattr(module, "precheckpoint_forward") for module in model.modules()):
@@ -58,9 +64,38 @@ def _rate_attribute(module: nn.Module) -> str | None:
     return "dropout" if isinstance(module, nn.RNNBase) else None
 
 
+def functional_dropouts(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """The modules that call a function with a dropout rate of their own, as wav2vec2 does, and its attribute.
+
+    It is told by its name. Where a dropout module in it has the same rate, the attribute is a note of that.
+    """
+    modules = {id(module) for module, _, _ in dropouts(model)}
+    return [
+        (module, name)
+        for module, name, rate in _numbers(model, "dropout")
+        if id(module) not in modules
+        and rate not in [getattr(child, "p", None) for child in module.children()]
+    ]
+
+
 def layer_drops(model: nn.Module) -> list[float]:
-    """The rates of LayerDrop."""
-    return [module.p for module in model.modules() if isinstance(module, LayerDropModuleList)]
+    """The rates of LayerDrop: of fairseq's lists of layers, and of forwards that compare a rate of their own
+    with a random number (wav2vec2, hubert, xm_transformer, data2vec).
+    """
+    lists = [module.p for module in model.modules() if isinstance(module, LayerDropModuleList)]
+    own = [rate for _, _, rate in _numbers(model, "layerdrop")]
+    configs = [getattr(getattr(module, "cfg", None), "layerdrop", None) for module in model.modules()]
+    return lists + own + [rate for rate in configs if isinstance(rate, float)]
+
+
+def _numbers(model: nn.Module, word: str) -> list[tuple[nn.Module, str, float]]:
+    """The numbers above 0 that modules have under a name with this word."""
+    return [
+        (module, name, value)
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if word in name and isinstance(value, float) and value > 0
+    ]
 
 
 @contextmanager

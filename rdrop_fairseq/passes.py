@@ -11,7 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from .noise import check_dropout_rate, dropout_rate, dropouts, layer_drops, token_cutoff, token_embeddings
+from .noise import (
+    check_dropout_rate,
+    dropout_rate,
+    dropouts,
+    functional_dropouts,
+    layer_drops,
+    token_cutoff,
+    token_embeddings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +77,7 @@ class Passes:
     def differ(self, model: nn.Module) -> bool:
         """Whether any noise is known that makes the passes differ."""
         rates = self.dropout or [rate for _, _, rate in dropouts(model)]
-        return any(rates) or self.cutoff > 0 or any(layer_drops(model))
+        return any(rates) or self.cutoff > 0 or any(layer_drops(model)) or bool(functional_dropouts(model))
 
     def forwards(self, model: Any, sample: dict[str, Any], count: int) -> list[Callable[[], Any]]:
         """The calls of the model that make ``count`` passes, :attr:`count` or one: one over the repeated

@@ -132,4 +132,4 @@ def test_model_without_token_embeddings_is_refused():
     from rdrop_fairseq.passes import Passes
 
     with pytest.raises(ValueError, match=r"--rdrop-cutoff needs .*embed_tokens"):
-        Passes(2, "auto", cutoff=0.1).prepare(torch.nn.Linear(2, 2))
+        Passes(2, "auto", cutoff=0.1).prepare(torch.nn.Linear(2, 2), {})

@@ -102,22 +102,6 @@ def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin, caplog)
     assert concat.train_step(good)[2]["rdrop_kl_loss"] > 0
 
 
-def test_a_list_as_long_as_the_batch_has_a_sentence_in_each_item():
-    """Regression: each sentence of the list was repeated along time, where its length allowed it."""
-    from rdrop_fairseq.passes import repeat_batch
-
-    sentences = [torch.arange(3), torch.arange(4), torch.arange(3)]
-    repeated = repeat_batch({"tokens": sentences, "more": [torch.zeros(3, 2), 5]}, 2, 3)
-    assert [item.tolist() for item in repeated["tokens"]] == [item.tolist() for item in sentences] * 2
-    assert repeated["more"][0].shape == (6, 2)
-    assert repeated["more"][1] == 5
-    for items in ([torch.arange(3)] * 3, (torch.zeros(3, 2),) * 3, ["a", "b", "c"]):
-        with pytest.raises(ValueError, match="cannot repeat net_input: its 3 items may be sentences, or not"):
-            repeat_batch(items, 2, 3)
-    with pytest.raises(ValueError, match=r"cannot repeat net_input\[0\]: its dimension 0 is 3"):
-        repeat_batch(sentences, 2, 4)
-
-
 def kept(model):
     """Records (pass, name, share of its input that it kept, size) of every dropout of a step."""
     seen = []

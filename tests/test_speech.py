@@ -82,3 +82,36 @@ def test_sentences_in_a_list_are_repeated(task, caplog):
     assert "forward separate from now on (cannot repeat net_input['prev_output_tokens']: its 3 items" in (
         caplog.text
     )
+
+
+LAYER_DROPS = [{"layerdrop": 0.5}, {"decoder_layerdrop": 0.5}]
+
+
+@pytest.mark.parametrize("rate", LAYER_DROPS, ids=["encoder", "decoder"])
+def test_layer_drop_of_the_model_s_own_takes_separate_forwards(task, caplog, rate):
+    """Regression: it was not seen. In one forward the passes dropped the same layers, and the KL was 0."""
+    caplog.set_level("INFO")
+    model, sample, criterion = build_model(task, **rate), batch(task, [3, 5, 2]), make_criterion(task)
+    kls = [float(criterion(model, sample)[2]["rdrop_kl_loss"]) for _ in range(20)]
+    assert sum(kl > 1e-6 for kl in kls) > 5
+    assert "forward separate (LayerDrop drops the same layers for a whole batch)" in caplog.text
+    assert "passes are the same" not in caplog.text
+    with pytest.raises(SystemExit, match="error: --rdrop-forward concat: LayerDrop drops the same layers"):
+        make_criterion(task, rdrop_forward="concat")(model, sample)
+
+
+def test_dropout_that_is_a_call_has_no_rate_per_pass(task, caplog):
+    """Regression: --rdrop-dropout changed the modules only; the passes differed with rates of 0, too."""
+    model, sample = build_model(task, dropout=0.2), batch(task, [3, 5, 2])
+    with pytest.raises(SystemExit) as error:
+        make_criterion(task, rdrop_dropout=[0.0, 0.0])(model, sample)
+    assert str(error.value) == (
+        "error: --rdrop-dropout does not reach the dropout of TransformerEncoder, which is no module but a "
+        "call with the rate dropout: leave it out"
+    )
+    for module in model.modules():
+        for name in ("p", "dropout_p"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    assert make_criterion(task)(model, sample)[2]["rdrop_kl_loss"] > 0
+    assert "passes are the same" not in caplog.text
