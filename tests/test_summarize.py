@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bad_input import call_here
+from bad_input import call_here, changed
 from small_corpora import write_bart, write_gpt2_bpe
 
 pytest.importorskip("fairseq")
@@ -26,10 +26,8 @@ def model(tmp_path_factory):
 
 def summarize(model, out, *options):
     arguments = [model / "text", "--out", out, "--checkpoint", model / "model.pt", "--data", model]
-    flags = "--beam 2 --max-len-b 8 --min-len 2 --max-tokens 40 --chunk 3 --cpu"
-    result = call_here(
-        "examples/summarization/summarize.py", *arguments, "--bpe-dir", model, *flags.split(), *options
-    )
+    flags = changed("--beam 2 --max-len-b 8 --min-len 2 --max-tokens 40 --chunk 3 --cpu".split(), options)
+    result = call_here("examples/summarization/summarize.py", *arguments, "--bpe-dir", model, *flags)
     assert result.code == 0, result.err
     return result.err.splitlines()
 

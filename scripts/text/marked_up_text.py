@@ -4,8 +4,8 @@
 lines     an IWSLT training file: a sentence a line, between lines about the talk. It is no mark-up proper:
           a & or < in it may be just that.
 segments  an IWSLT or WMT test set (.xml, .sgm): <seg id="1"> A sentence. </seg>, anywhere on the lines. Where
-          a file has several sides (those of WMT since 2021: source, references, systems), --side, --translator
-          and --system choose. Documents of a test suite, which have no reference, are left out.
+          a file has several sides (WMT since 2021: source, references, systems), --side, --translator and
+          --system choose. Documents of a test suite, which have no reference, are left out.
 
 In both, a character reference (&amp; &#39;) is the character, so that training and test agree whichever
 has them. fairseq's scripts leave them in, and Moses' tokeniser makes three tokens of each.
@@ -128,7 +128,7 @@ def aligned(path: Path, found: list[Segment], *chosen: tuple[str, str]) -> list[
     source = [segment.place for segment in found if segment.side == "src"]
     if source and [segment.place for segment in segments] != source:
         raise cli.InputError(
-            f"{path} does not have the same segments in {' '.join(chosen[0])} as in the source: choose another"
+            f"{path} does not have the same segments in {' '.join(chosen[0])} as in its source: take another"
         )
     return [segment.text for segment in segments]
 
