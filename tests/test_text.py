@@ -201,3 +201,13 @@ def test_held_out_pairs_are_in_one_split_only(tmp_path):
     )
     assert [[line.replace(" en-US.", " de.") for line in split] for split in sides[1]] == sides[0]
     assert len(files(tmp_path / "out")) == 6
+
+
+def test_a_language_that_moses_does_not_know_is_warned_of(tmp_path):
+    """Regression: it was tokenised as English, silently."""
+    warning = "warning: Moses has no abbreviations of 'xx': takes those of English\n"
+    assert call_here("scripts/text/moses.py", "tokenize", "xx", stdin=b"Hi.\n") == (0, "Hi .\n", warning)
+    assert call_here("scripts/text/moses.py", "tokenize", "de", stdin=b"Hi.\n").err == ""
+    (tmp_path / "a").write_text("Hi.\n")
+    arguments = [tmp_path / "out", "test", "--langs", "xx", "en", "--pair", tmp_path / "a", tmp_path / "a"]
+    assert call_here("scripts/text/tokenize_corpus.py", *arguments).err == warning
