@@ -1,7 +1,7 @@
 """Let fairseq's data run on numpy 2, which has taken out names that three of its modules use.
 
-Without it ``--sample-break-mode eos`` of language_modeling and ``--num-batch-buckets`` end in an AttributeError
-or a TypeError. The modules get a numpy with these names; numpy itself stays as it is.
+Without it ``--sample-break-mode eos`` of language_modeling and ``--num-batch-buckets`` end in an
+AttributeError or a TypeError. The modules get a numpy with these names; numpy itself stays as it is.
 """
 
 from __future__ import annotations
