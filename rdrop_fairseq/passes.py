@@ -30,7 +30,8 @@ class Passes:
     Args:
         count: number of passes.
         forward: "concat", one forward over the batch repeated ``count`` times; "separate", one a pass;
-            "auto", concat where the passes are those of separate.
+            "auto", concat where its passes are as independent as those of separate. (BatchNorm differs: in
+            concat it takes the rows of all passes together, as one batch.)
         dropout: a rate for each pass, see :func:`dropout_rate`, or none.
         cutoff: the rate of :func:`token_cutoff` in every pass but the first; with a count of 1, in that one.
 
