@@ -10,6 +10,7 @@ nox.options.default_venv_backend = "venv"
 
 NAMES = "functional fused loss_arguments masked_classes package forward one_pass".split()
 NAMES += "criterion passes cutoff host_reads cli bad_flags".split()
+NAMES += "other_tasks speech numpy plain_checkpoints".split()
 
 HOSTS = [  # Python, requirements that come first
     nox.param("3.8", ["pip<24.1", "torch==2.4.1"], id="3.8"),

@@ -1,9 +1,9 @@
 """Let ``torch.load(weights_only=True)``, torch's default since 2.6, read what fairseq writes.
 
-fairseq pickles its command line (``argparse.Namespace``) and, with ``--eval-bleu``, numpy meters; before
-2020 also its own meters, from a module that is gone. These types hold data and go on torch's allow-list when
-the package is imported. torch refuses a checkpoint with any other type, naming it, and runs nothing of the
-file.
+fairseq pickles its command line (``argparse.Namespace``), with ``--eval-bleu`` numpy meters, and dictionaries
+in the state of tasks (audio, HuBERT, NLU); before 2020 also its own meters, from a module that is gone. These
+types hold data and go on torch's allow-list when the package is imported. torch refuses a checkpoint with any
+other type, naming it, and runs nothing of the file.
 
 Of several processes the first one loads a checkpoint and sends it to the others, by torch.save and by
 torch.load, which refuses the configuration in it. Here torch.distributed sends it: it comes from the training
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fairseq.data import Dictionary
 from fairseq.distributed import utils as distributed_utils
 from fairseq.logging import meters
 
@@ -27,6 +28,7 @@ _DTYPE_CODES = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"
 
 SAFE_GLOBALS: list[Any] = [
     argparse.Namespace,
+    Dictionary,
     np.ndarray,
     np.dtype,
     *{type(np.dtype(code)) for code in _DTYPE_CODES},

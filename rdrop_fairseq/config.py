@@ -37,7 +37,8 @@ class LabelSmoothedCrossEntropyRDropConfig(LabelSmoothedCrossEntropyCriterionCon
         default="auto",
         metadata={
             "help": "concat: one forward over the batch repeated once per pass; separate: one forward per "
-            "pass; auto: concat, but separate where that is not the same (lstm, LayerDrop, --rdrop-dropout)"
+            "pass; auto: concat, but separate where the batch cannot be repeated, or its passes would not be "
+            "independent (lstm, LayerDrop, --rdrop-dropout)"
         },
     )
     rdrop_interval: int = field(

@@ -7,6 +7,7 @@ from typing import Any
 
 from fairseq.criterions import register_criterion
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.tasks import TASK_REGISTRY
 
 from .config import LabelSmoothedCrossEntropyRDropConfig
 from .metrics import logging_output, reduce_rdrop_metrics
@@ -23,7 +24,8 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
     """In evaluation fairseq's label-smoothed criterion itself; in training the R-Drop objective.
 
     A training step is put together from what the update does (schedule.py), how its passes are made
-    (passes.py), how their outputs become the objective (objective.py), and what is logged (metrics.py).
+    (passes.py, noise.py), how their outputs become the objective (objective.py), and what is logged
+    (metrics.py).
     """
 
     def __init__(
@@ -83,9 +85,12 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         if not model.training:
             return super().forward(model, sample, reduce)
         if not self._is_prepared:
-            self._prepare(model)
+            self._prepare(model, sample)
         update = self.schedule.now()
-        forwards = self.passes.forwards(model, sample, update.passes)
+        try:
+            forwards = self.passes.forwards(model, sample, update.passes)
+        except ValueError as error:
+            raise SystemExit(f"error: {error}") from None
         sums = self.objective(model, sample, forwards, update, reduce)
         sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
         log = logging_output(
@@ -98,14 +103,26 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         )
         return sums.loss, sample_size, log
 
-    def _prepare(self, model):
+    def compute_loss(self, model, net_output, sample, reduce=True):
+        """fairseq's, in evaluation and with one pass. A task that makes its training loss by it leaves out
+        :meth:`forward`, where the passes are: that ends the training.
+        """
+        if model.training and self.passes.count > 1:
+            raise SystemExit(
+                f"error: the task {_task_name(self.task)} calls compute_loss and not the criterion: R-Drop "
+                "would not be applied; train it with --criterion label_smoothed_cross_entropy, or "
+                "--rdrop-passes 1"
+            )
+        return super().compute_loss(model, net_output, sample, reduce)
+
+    def _prepare(self, model, sample):
         """Choose loss and forward for the model, which fairseq shows to a criterion in its first step only.
 
         What the model cannot do ends the training here, before anything is computed, in one line.
         """
         try:
             path = self.objective.prepare(model)
-            forward = self.passes.prepare(model)
+            forward = self.passes.prepare(model, sample)
         except ValueError as error:
             raise SystemExit(f"error: {error}") from None
         count = self.passes.count
@@ -114,7 +131,8 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         if count > 1 and not self.passes.differ(model):
             logger.warning(
                 f"R-Drop: the {count} passes are the same, at {count} times the price, as every dropout "
-                "rate is 0: set --dropout above 0 (or --rdrop-passes 1)"
+                "rate is 0, unless the model has noise of another kind: set --dropout above 0 (or "
+                "--rdrop-passes 1)"
             )
         self._is_prepared = True
 
@@ -123,3 +141,9 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         """Aggregate the logging outputs of the workers and of delayed updates."""
         super().reduce_metrics(logging_outputs)
         reduce_rdrop_metrics(logging_outputs)
+
+
+def _task_name(task):
+    """The name it is registered by, else that of its class."""
+    names = [name for name, registered in TASK_REGISTRY.items() if registered is type(task)]
+    return names[0] if names else type(task).__name__

@@ -17,7 +17,7 @@ from types import ModuleType
 
 def register() -> None:
     """Importing the criterion registers it. Python imports a module once, whoever asks."""
-    for name in ("checkpoint_safety", "label_smoothed_cross_entropy_rdrop"):
+    for name in ("checkpoint_safety", "numpy_compatibility", "label_smoothed_cross_entropy_rdrop"):
         importlib.import_module(f".{name}", __package__)
 
 

@@ -3,6 +3,7 @@
 # scripts/test.sh -k kl; scripts/test.sh -n 0 for one at a time.
 set -euo pipefail
 source "$(dirname "$0")/common/lib.sh"
+show_help "$@"
 setup_venv examples huggingface test
 cd "$ROOT"
 # Two processes with two OpenMP threads each on two cores would wait for each other most of the time.

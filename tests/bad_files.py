@@ -23,6 +23,8 @@ def write_files(folder):
     files |= {"in/one_piece": "#version: 0.2\na b\na \n"}
     files |= {"test.sgm": segment, "cut.sgm": segment + segment[:20], "nested.sgm": segment[:-8] + segment}
     files |= {
+        "refs.sgm": "".join(f'<refset refid="{n}">{segment}</refset>' for n in (1, 2)),
+        "less.xml": f"<src>{segment}{segment}</src><ref>{segment}</ref>",
         "in/short.de": "a\nb\nc\n",
         "in/short.en": "a\nb\n",
         "in/bad.de": "a\nb\nc\n",

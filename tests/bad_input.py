@@ -19,6 +19,16 @@ class Result(NamedTuple):
     err: str
 
 
+def changed(defaults, change):
+    """The arguments, options after the others, with those of ``change`` in place of their own."""
+    kept, is_replaced = [], False
+    for word in map(str, defaults):
+        if word.startswith("--"):
+            is_replaced = word in change
+        kept += [] if is_replaced else [word]
+    return [*kept, *change]
+
+
 def call_here(script, *arguments, stdin=b""):
     """The script in this process, where the imports are done: twenty times as fast as in one of its own."""
     streams = [io.TextIOWrapper(io.BytesIO(content)) for content in (stdin, b"", b"")]

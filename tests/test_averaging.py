@@ -169,3 +169,14 @@ def test_the_average_goes_to_what_is_no_file(tmp_path):
     result = subprocess.run(list(map(str, command)), capture_output=True, check=True)
     assert result.stdout.startswith(b"PK")
     assert result.stdout.endswith(b"averaged: checkpoint1.pt\n")
+
+
+def test_the_state_of_a_task_stays(tmp_path):
+    """Regression: a checkpoint with a dictionary of the task's "could run code"."""
+    from fairseq.data import Dictionary
+
+    dictionary = Dictionary()
+    dictionary.add_symbol("word")
+    state = {"model": {"w": torch.ones(2)}, "task_state": {"target_dictionary": dictionary}}
+    torch.save(state, tmp_path / "checkpoint1.pt")
+    assert average(tmp_path, count=1)[1]["task_state"] == state["task_state"]

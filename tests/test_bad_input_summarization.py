@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from bad_checkpoints import CUT, NO_CHECKPOINT, NO_MODEL, Runs, weights
-from bad_input import assert_one_line, assert_refused, call_here, contents
+from bad_input import assert_one_line, assert_refused, call_here, changed, contents
 from small_corpora import tar_bytes, write_cnn_dm, write_gpt2_bpe, write_samsum, write_xsum
 
 pytest.importorskip("fairseq")
@@ -226,4 +226,4 @@ def test_summarize(summarize_files, change, message):
     script, source, *arguments = SUMMARIZE.split()
     if change.startswith("text="):
         source, change = change.removeprefix("text="), ""
-    assert_refused(script, [source, *arguments, *change.split()], message, summarize_files)
+    assert_refused(script, [source, *changed(arguments, change.split())], message, summarize_files)

@@ -206,10 +206,11 @@ def test_flags_that_contradict_each_other_end_with_one_line(data_bin):
 
 
 def test_a_tensor_that_is_not_of_the_batch_is_refused(data_bin):
-    ours = Setup(data_bin, TRANSFORMER)
+    """In one line, where a repetition is asked for."""
+    ours = Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", "concat"])
     sample = ours.batch()
     sample["net_input"]["extra"] = {"table": torch.zeros(3)}
-    with pytest.raises(ValueError, match=r"cannot repeat net_input\['extra'\]\['table'\].* is 3"):
+    with pytest.raises(SystemExit, match=r"concat: cannot repeat net_input\['extra'\]\['table'\].* is 3"):
         ours.train_step(sample)
 
 

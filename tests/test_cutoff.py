@@ -6,7 +6,7 @@ from conftest import MODELS, NO_DROPOUT, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
-from rdrop_fairseq.passes import dropout_rate
+from rdrop_fairseq.noise import dropout_rate
 
 TIED = [*TRANSFORMER, *NO_DROPOUT, "--share-all-embeddings"]
 FORWARDS = ["concat", "separate"]
@@ -132,4 +132,4 @@ def test_model_without_token_embeddings_is_refused():
     from rdrop_fairseq.passes import Passes
 
     with pytest.raises(ValueError, match=r"--rdrop-cutoff needs .*embed_tokens"):
-        Passes(2, "auto", cutoff=0.1).prepare(torch.nn.Linear(2, 2))
+        Passes(2, "auto", cutoff=0.1).prepare(torch.nn.Linear(2, 2), {})

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -15,12 +16,12 @@ from scripts.training.training_log import read_log
 pytest.importorskip("fairseq")
 
 
-def train(data_bin, log_format, log, terminal=False):
+def train(data_bin, log_format, log, terminal=False, more=""):
     """The log of two epochs of seven updates; ``terminal``: as one sees it, which tqdm needs for its bar."""
     flags = (
         "--criterion label_smoothed_cross_entropy_rdrop --optimizer adam --lr 0.01 --max-tokens 200 --no-save"
     )
-    flags += f" --num-workers 0 --max-epoch 2 --log-interval 2 --log-format {log_format} --seed 1"
+    flags += f" --num-workers 0 --max-epoch 2 --log-interval 2 --log-format {log_format} --seed 1 {more}"
     command = ["fairseq-train", str(data_bin), "--user-dir", USER_DIR, *TRANSFORMER, *flags.split()]
     if not terminal:
         log.write_text(run(*command).stdout)
@@ -69,3 +70,20 @@ def test_the_four_log_formats_of_fairseq_train(data_bin, tmp_path):
     assert records["none"] == {"train_inner": {}, "train": {}, "valid": {}}
     with pytest.raises(InputError, match=r"none.log has no train_inner, train or valid lines: .* than none"):
         read_curves(logs["none"])
+
+
+@pytest.mark.parametrize("log_format", ["simple", "json"])
+def test_every_validation_subset_has_its_curve(data_bin, tmp_path, log_format):
+    """Regression: a subset of another name than valid was not read, and nothing said so."""
+    log = tmp_path / "train.log"
+    train(data_bin, log_format, log, more="--valid-subset test,valid")
+    text = log.read_text()
+    records = read_log(log)
+    assert list(records["test"]["loss"]) == list(records["valid"]["loss"]) == [7, 14]
+    for subset in ("test", "valid"):
+        written = re.findall(
+            rf"(?:\| valid on '{subset}' subset \| loss |\"{subset}_loss\": \")([\d.]+)", text
+        )
+        assert [float(loss) for loss in written] == list(records[subset]["loss"].values())
+    labels = [line.get_label() for line in plot([log], "update").axes[0].lines]
+    assert sorted(labels) == ["test", "train", "valid"]

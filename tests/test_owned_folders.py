@@ -1,9 +1,11 @@
 """Shell scripts write to folders that they made, each of its kind, one run at a time, and to nothing else."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
-from conftest import SCRIPTS, files, run, scripts_environment
+from conftest import ROOT, SCRIPTS, files, run, scripts_environment
 from shell_scripts import BAD, command
 
 LIB = SCRIPTS / "common" / "lib.sh"
@@ -148,3 +150,32 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line():
         result = run(*own(out, "A=1"), check=False)
         assert result.stdout.startswith(f"error: cannot write to {out}: ")
         assert result.stdout.count("\n") == 1
+
+
+def test_a_lock_that_fails_is_not_another_run(tmp_path):
+    """Regression: on a file system without locks, "another run is at work", for ever."""
+    flock = tmp_path / "bin" / "flock"
+    flock.parent.mkdir()
+    flock.write_text("#!/bin/sh\necho 'flock: 10: No locks available' >&2\nexit 71\n")
+    flock.chmod(0o755)
+    path = f"{flock.parent}:{os.environ['PATH']}"
+    result = run(*own(tmp_path / "out"), check=False, PATH=path)
+    assert result.returncode == 1
+    assert result.stdout == (
+        f"error: OUT: cannot lock {tmp_path / 'out'} (flock: 10: No locks available): "
+        "choose a folder on another file system with OUT\n"
+    )
+    flock.write_text("#!/bin/sh\nexit 127\n")
+    assert "(flock ended with 127)" in run(*own(tmp_path / "out"), check=False, PATH=path).stdout
+
+
+HELPFUL = [".ci/run", "scripts/test.sh", "scripts/check.sh", "scripts/quickstart.sh"]
+
+
+@pytest.mark.parametrize("script", [*HELPFUL, "scripts/experiments/run_queue.sh"])
+def test_help_installs_nothing(tmp_path, script):
+    """Regression: the help of the tests, of the gate and of the experiments came after an installation."""
+    result = run(ROOT / script, "--help", VENV=str(tmp_path / "venv"), PYTHON="false")
+    assert Path(script).name in result.stdout
+    assert len(result.stdout.splitlines()) < 40
+    assert not list(tmp_path.iterdir())

@@ -74,16 +74,32 @@ def test_separate_and_concat_expect_the_same_losses(data_bin, flags, extra):
         assert error < 0.05 * statistics.mean(a), key  # the bound can see a difference
 
 
-def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin):
-    concat, separate = Setup(data_bin, TRANSFORMER), Setup(data_bin, TRANSFORMER, extra=SEPARATE)
-    sample = concat.batch()
-    sample["net_input"]["return_all_hiddens"] = torch.zeros(
-        3
-    )  # not of the batch; the model ignores its value
-    with pytest.raises(ValueError, match=r"dimension 0 is 3, .* use --rdrop-forward separate"):
-        concat.train_step(sample)
-    sample["net_input"]["return_all_hiddens"] = torch.tensor(0)
-    assert separate.train_step(sample)[2]["rdrop_kl_loss"] > 0
+def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin, caplog):
+    """Regression: the default failed in the step with a traceback, where it could take separate forwards."""
+    caplog.set_level("INFO")
+    reason = (
+        "cannot repeat net_input['return_all_hiddens']['x']: its dimension 0 is 3, the batch has 6 sentences"
+    )
+    concat = Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", "concat"])
+    auto, separate = Setup(data_bin, TRANSFORMER), Setup(data_bin, TRANSFORMER, extra=SEPARATE)
+    good = concat.batch()
+    bad = {**good, "net_input": {**good["net_input"], "return_all_hiddens": {"x": torch.zeros(3)}}}
+    expected = separate.train_step(bad)[2]["rdrop_kl_loss"]
+    assert auto.train_step(bad, separate.model)[2]["rdrop_kl_loss"] == expected > 0
+    assert caplog.messages[-1].endswith(f"forward separate ({reason})")
+    # A later batch: concat ends the training, auto changes for good.
+    later = Setup(data_bin, TRANSFORMER)
+    for setup in (concat, later):
+        setup.train_step(good, separate.model)
+    with pytest.raises(SystemExit) as error:
+        concat.train_step(bad)
+    assert str(error.value) == f"error: --rdrop-forward concat: {reason}; use auto or separate"
+    for sample in (bad, good):
+        log = later.train_step(sample, separate.model)[2]
+        assert log["rdrop_kl_loss"] == separate.train_step(sample)[2]["rdrop_kl_loss"]
+    assert caplog.messages.count(f"R-Drop: forward separate from now on ({reason})") == 1
+    good["net_input"]["return_all_hiddens"] = torch.tensor(0)
+    assert concat.train_step(good)[2]["rdrop_kl_loss"] > 0
 
 
 def kept(model):
@@ -123,7 +139,7 @@ def test_every_pass_has_its_dropout_rate(data_bin, path):
 
 
 def test_rates_of_attention_and_of_an_lstm_follow_and_come_back(data_bin):
-    from rdrop_fairseq.passes import dropout_rate
+    from rdrop_fairseq.noise import dropout_rate
 
     attention = Setup(data_bin, [*TRANSFORMER, "--dropout", "0.2", "--attention-dropout", "0.1"]).model
     module = attention.encoder.layers[0].self_attn.dropout_module
@@ -215,7 +231,8 @@ def test_schedule(data_bin):
         assert log.keys() == expected_log.keys()
         for key, value in expected_log.items():
             torch.testing.assert_close(float(log[key]), float(value), rtol=1e-6, atol=0, msg=key)
-        torch.testing.assert_close(grads, expected_grads, rtol=1e-4, atol=1e-5)
+        twice = {name: 2 * grad for name, grad in expected_grads.items()}  # a single pass counts for both
+        torch.testing.assert_close(grads, twice, rtol=1e-4, atol=1e-5)
     for update, alpha in ((3, 0.0), (4, 0.5), (6, 1.5), (7, 2.0), (100, 2.0)):
         log, _ = step(update)
         assert log["rdrop_alpha"] / sample["ntokens"] == pytest.approx(alpha)

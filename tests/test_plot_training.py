@@ -203,3 +203,15 @@ def test_the_picture_has_the_format_of_its_name(tmp_path, name, magic):
     script(log, "-o", tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(magic)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "train.log"])
+
+
+def test_a_run_resumed_with_other_batches_does_not_go_back(tmp_path):
+    """Regression: after update 20, at 1.75 epochs, smaller batches had it at 1.2: the curve ran backwards."""
+    log = tmp_path / "train.log"
+    line = "2026-01-01 | INFO | train_inner | epoch 002: {1} / {2} loss=9, num_updates={0}\n"
+    old = "".join(line.format(*record) for record in ((10, 1, 4), (20, 3, 4)))
+    new = "".join(line.format(*record) for record in ((30, 4, 20), (40, 10, 20), (50, 18, 20)))
+    curves, _ = read(log, old + RESUMED.format(20) + new)
+    place = x_axis(curves["train_inner"], "epoch")
+    assert [round(place(update), 4) for update in (10, 20, 30, 40, 50)] == [1.25, 1.75, 1.8, 1.85, 1.9]
+    assert list(curves["train_inner"]["loss"]) == [10, 20, 30, 40, 50]  # nothing was left out

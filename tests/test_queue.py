@@ -1,6 +1,7 @@
 """scripts/experiments/run_queue.py on a small Multi30k and a tiny model."""
 
 import contextlib
+import errno
 import json
 import subprocess
 import sys
@@ -174,3 +175,15 @@ def test_a_list_that_is_none(tmp_path, row, message):
     with pytest.raises(InputError, match=r"runs\.csv") as error:
         read_runs(write_list(tmp_path / "runs.csv", row))
     assert message in str(error.value)
+
+
+def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
+    """Regression: "standard input or output: No locks available", on a file system without locks."""
+    from scripts.experiments import run_queue
+
+    def fail(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(run_queue.fcntl, "flock", fail)
+    with pytest.raises(InputError, match=f"cannot lock {tmp_path}/a.lock: No locks available"):
+        run_queue.held(tmp_path / "a.lock").__enter__()

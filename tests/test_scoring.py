@@ -175,6 +175,68 @@ def test_a_system_does_not_differ_from_itself():
     from scripts.scoring.score_translation import compute
 
     lines = [english for _, english in sentences(20, seed=3)]
-    (score,) = compute([("system", lines), ("baseline", list(lines))], lines, {"BLEU": BLEU()}, 100)
+    (score,) = compute([("system", lines), ("baseline", list(lines))], [lines], {"BLEU": BLEU()}, 100)
     assert score.p_value == 1.0
     assert score.score == score.baseline
+
+
+def test_several_references_score_as_on_the_command_line(texts):
+    """Regression: of --ref A --ref B the second alone was scored against."""
+    files = ["--hyp", texts / "hyp.txt", "--hyp-tok", texts / "hyp.tok"]
+    ways = [
+        ["--ref", texts / "ref.txt", texts / "base.txt", "--ref-tok", texts / "ref.tok", texts / "base.tok"],
+        [a for n in ("ref", "base") for a in ("--ref", texts / f"{n}.txt", "--ref-tok", texts / f"{n}.tok")],
+    ]
+    options = ["--split-compounds", "both", "--json", texts / "scores.json"]
+    tables = [call_here("scripts/scoring/score_translation.py", *files, *way, *options) for way in ways]
+    assert tables[0] == tables[1]
+    scores = json.loads((texts / "scores.json").read_text())["scores"]
+    assert all("nrefs:2" in score["signature"] for score in scores)
+    command = ["sacrebleu", texts / "ref.txt", texts / "base.txt", "-i", texts / "hyp.txt", "-w", "15"]
+    expected = json.loads(run(*command, "-m", "bleu", "chrf", "ter", stderr=None).stdout)
+    assert [round(score["score"], 15) for score in scores[2:]] == [e["score"] for e in expected]
+    assert all(
+        score["score"] > one["score"] for score, one in zip(scores[:4], score_both(texts), strict=True)
+    )
+
+
+def score_both(folder):
+    """The first four scores against ref alone."""
+    return score(folder, "--split-compounds", "both")[1][:4]
+
+
+CHINESE = ["我喜欢吃苹果。", "他昨天去了北京。", "天气很好。", "这是一本书。"]
+
+
+def test_scripts_without_spaces_need_a_tokeniser(tmp_path):
+    """Regression: by the default tokeniser a sentence is a word: BLEU 0.00 for three right lines of four."""
+    for kind in ("txt", "tok"):
+        (tmp_path / f"ref.{kind}").write_text("".join(f"{line}\n" for line in CHINESE))
+        (tmp_path / f"hyp.{kind}").write_text("".join(f"{line}\n" for line in [*CHINESE[:3], "那是两本书。"]))
+    message, _ = score(tmp_path, check=False)
+    assert message.startswith(f"error: {tmp_path / 'ref.txt'} has hardly a space, and the default tokeniser")
+    assert message.count("\n") == 1
+    rows = {row["name"]: row for row in score(tmp_path, "--tokenize", "zh", "--asian-support")[1]}
+    assert rows["BLEU, sacreBLEU"]["score"] > 80
+    assert "norm:yes|punct:yes|asian:yes" in rows["TER, sacreBLEU"]["signature"]
+    assert score(tmp_path, "--tokenize", "13a")[1][1]["score"] == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked"),
+    [
+        (CHINESE, True),
+        (["今日は天気がいいです。"] * 4, True),
+        (["วันนี้อากาศดีมาก"] * 4, True),
+        (CHINESE[:3], False),
+        ([" ".join(line) for line in CHINESE], False),
+        (["오늘은 날씨가 좋습니다."] * 4, False),
+        (["haus", "hund", "katze", "ball"], False),
+        (["He said 你好 and left."] * 4, False),
+        ([""] * 4, False),
+    ],
+)
+def test_what_has_hardly_a_space(lines, asked):
+    from scripts.scoring.unspaced import is_unspaced
+
+    assert is_unspaced(lines) == asked

@@ -123,6 +123,15 @@ def test_a_killed_bart_run_resumes_to_the_same_curve(bart, tmp_path):
     assert valid_losses(log)[-1] == valid_losses(whole)[-1]
 
 
+def test_a_length_that_the_model_cannot_reach_is_named(bart):
+    """Regression: the message was fairseq's "min_len cannot be larger than max_len", of a traceback."""
+    env = {**bart[0], **SEARCH, "MIN_LEN": "1024", "MAX_LEN": "2000"}
+    result = run(EXAMPLES / "evaluate.sh", check=False, **env)
+    assert result.returncode == 1
+    assert "error: MIN_LEN 1024 is more than the 1023 tokens that this model can make" in result.stdout
+    assert not (bart[1] / "test.lines").exists()
+
+
 def test_bart_summarises_the_last_partial_batch_and_goes_on_after_a_kill(bart):
     env, folder = {**bart[0], **SEARCH}, bart[1]
     result = run(EXAMPLES / "evaluate.sh", **env)

@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bad_input import call_here
+from bad_input import call_here, changed
 from small_corpora import write_bart, write_gpt2_bpe
 
 pytest.importorskip("fairseq")
@@ -24,13 +24,11 @@ def model(tmp_path_factory):
     return folder
 
 
-def summarize(model, out, *options):
+def summarize(model, out, *options, check=True):
     arguments = [model / "text", "--out", out, "--checkpoint", model / "model.pt", "--data", model]
-    flags = "--beam 2 --max-len-b 8 --min-len 2 --max-tokens 40 --chunk 3 --cpu"
-    result = call_here(
-        "examples/summarization/summarize.py", *arguments, "--bpe-dir", model, *flags.split(), *options
-    )
-    assert result.code == 0, result.err
+    flags = changed("--beam 2 --max-len-b 8 --min-len 2 --max-tokens 40 --chunk 3 --cpu".split(), options)
+    result = call_here("examples/summarization/summarize.py", *arguments, "--bpe-dir", model, *flags)
+    assert not check or result.code == 0, result.err
     return result.err.splitlines()
 
 
@@ -54,3 +52,11 @@ def test_summaries_go_to_a_device(model):
     """It was read first, without an end."""
     assert summarize(model, "/dev/null")[-2] == "4/4"
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_summary_cannot_be_longer_than_the_model_makes(model, tmp_path):
+    """Regression: fairseq's AssertionError as a traceback, and an empty file that stayed."""
+    lengths = ["--min-len", "1024", "--max-len-b", "2000"]
+    error = "error: --min-len 1024 is more than the 1023 tokens that this model can make"
+    assert summarize(model, tmp_path / "out", *lengths, check=False)[-1] == error
+    assert not list(tmp_path.iterdir())

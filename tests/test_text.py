@@ -180,48 +180,6 @@ def test_tokens_of_any_text(tricky):
         assert out.count("\n") == 71, action
 
 
-SGML = """\ufeff<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE mteval SYSTEM "mteval-xml-v1.3.dtd">
-<refset><doc docid="1"><title>News & "views"</title>\r
-<seg id="1"> R&D &amp; AT&amp;T &quot;x&quot; &#39;y&#x27; &lt;b&gt; Q&A &not &un; </seg><seg id="2">2</seg>
-<SEG ID=3>over
-   two lines </SEG>\r
-<seg id="4"></seg> <seg id="5">a < b > c, 3<4, <laughs> d</laughs> &amp;amp; e&#10;f\u2028g</seg>
-</doc></refset>
-"""
-SENTENCES = [
-    "R&D & AT&T \"x\" 'y' <b> Q&A &not &un;",
-    "2",
-    "over two lines",
-    "",
-    "a < b > c, 3<4, <laughs> d</laughs> &amp; e f\u2028g",
-]
-
-
-def marked_up(kind, *paths):
-    result = call_here("scripts/text/marked_up_text.py", kind, *paths)
-    assert result.code == 0, result.err
-    return result.out.split("\n")[:-1]
-
-
-def test_segments_wherever_they_stand(tmp_path):
-    """&amp; stayed in the text; the second segment of a line, and one over two lines, were lost silently."""
-    (tmp_path / "test.sgm").write_text(SGML, encoding="utf-8", newline="\n")
-    assert marked_up("segments", tmp_path / "test.sgm", tmp_path / "test.sgm") == SENTENCES * 2
-
-
-def test_training_text_and_test_sets_agree(tmp_path):
-    """Whether a file escapes its & or not, the text is the same; &amp; would be Moses' tokens &amp; amp ;"""
-    raw = ['R&D is <i>it</i> & "more"', "3 < 4"]
-    escaped = ["R&amp;D is <i>it</i> &amp; &quot;more&quot;", "3 &lt; 4"]
-    for name, lines in (("raw", raw), ("escaped", escaped)):
-        head = f"<url>http://talk</url>\n<title>{lines[0]}</title>\n"
-        (tmp_path / f"{name}.tags").write_text(head + "".join(f"{line}\n" for line in lines[1:]))
-        (tmp_path / f"{name}.xml").write_text("".join(f"<seg id='1'>{line}</seg>" for line in lines))
-        assert marked_up("lines", tmp_path / f"{name}.tags") == raw
-        assert marked_up("segments", tmp_path / f"{name}.xml") == raw
-
-
 def test_held_out_pairs_are_in_one_split_only(tmp_path):
     """With --heldout -1, test and train overlapped; an empty page ended in a traceback."""
     for lang in ("de", "en-US"):
@@ -243,3 +201,13 @@ def test_held_out_pairs_are_in_one_split_only(tmp_path):
     )
     assert [[line.replace(" en-US.", " de.") for line in split] for split in sides[1]] == sides[0]
     assert len(files(tmp_path / "out")) == 6
+
+
+def test_a_language_that_moses_does_not_know_is_warned_of(tmp_path):
+    """Regression: it was tokenised as English, silently."""
+    warning = "warning: Moses has no abbreviations of 'xx': takes those of English\n"
+    assert call_here("scripts/text/moses.py", "tokenize", "xx", stdin=b"Hi.\n") == (0, "Hi .\n", warning)
+    assert call_here("scripts/text/moses.py", "tokenize", "de", stdin=b"Hi.\n").err == ""
+    (tmp_path / "a").write_text("Hi.\n")
+    arguments = [tmp_path / "out", "test", "--langs", "xx", "en", "--pair", tmp_path / "a", tmp_path / "a"]
+    assert call_here("scripts/text/tokenize_corpus.py", *arguments).err == warning

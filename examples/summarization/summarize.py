@@ -113,6 +113,11 @@ def keep_whole_lines(path: Path) -> int:
 def write_summaries(lines: list[str], done: int, args: argparse.Namespace) -> None:
     """Of the lines that are not done yet; after each chunk, the file has whole lines."""
     hub = load(args)
+    longest = min(model.max_decoder_positions() for model in hub.models) - 1  # as fairseq caps --max-len-b
+    if args.min_len > longest:
+        raise InputError(
+            f"--min-len {args.min_len} is more than the {longest} tokens that this model can make"
+        )
     encode = Encoder(hub, args.max_tokens)
     names = ("beam", "lenpen", "max_len_b", "min_len", "no_repeat_ngram_size")
     decoding = {name: getattr(args, name) for name in names}

@@ -4,7 +4,6 @@ Errors of files, encodings and pipes, and interrupts, are anyone's to meet;
 a traceback is for a fault of ours.
 """
 
-import argparse
 import contextlib
 import errno
 import math
@@ -17,47 +16,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from scripts.common.arguments import Distinct as Distinct
+from scripts.common.arguments import InputError as InputError
+from scripts.common.arguments import Parser as Parser
+from scripts.common.arguments import report
+
 CLOSED_PIPE = 128 + signal.SIGPIPE  # what a shell reports of a program whose reader went away
-
-
-class InputError(argparse.ArgumentTypeError):
-    """What the user gave can't be used; the text says what and why, in a line.
-
-    Raised by an argument's type, argparse adds the argument's name.
-    """
-
-
-class Parser(argparse.ArgumentParser):
-    """Takes the module's docstring as it stands, and reports a bad argument in one line."""
-
-    def __init__(self, description: str | None, **kwargs: Any) -> None:
-        formatter = argparse.RawDescriptionHelpFormatter
-        super().__init__(description=description, formatter_class=formatter, **kwargs)
-
-    def print_help(self, file: Any = None) -> None:
-        (file or sys.stdout).write(
-            self.format_help()
-        )  # argparse's own keeps the error of a full disk to itself
-
-    def error(self, message: str) -> NoReturn:
-        sys.exit(_report(f"{message} (--help lists the arguments)", 2))
-
-
-class Distinct(argparse.Action):
-    """An action for argparse: a list in which nothing stands twice."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            raise argparse.ArgumentError(self, f"{twice} is named twice")
-        setattr(namespace, self.dest, values)
 
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Calls ``main`` and exits: 0; after one line of error 1 or, interrupted, 130; 141 for a closed pipe."""
     with _standard_streams(), _exit_when_terminated():
         if sys.stdout is None:
-            sys.exit(_report("standard output is closed"))
+            sys.exit(report("standard output is closed"))
         code = _exit_code(main) or _exit_code(sys.stdout.flush)  # a full disk is told now, or never
         try:
             sys.stdout.flush()
@@ -72,21 +43,21 @@ def _exit_code(function: Callable[[], None]) -> int | str | None:
         return 0
     except SystemExit as exit_:
         code = exit_.code
-        return _report(code.removeprefix("error: ")) if isinstance(code, str) else code
+        return report(code.removeprefix("error: ")) if isinstance(code, str) else code
     except KeyboardInterrupt:
-        return _report("interrupted", 128 + signal.SIGINT)
+        return report("interrupted", 128 + signal.SIGINT)
     except InputError as error:
-        return _report(str(error))
+        return report(str(error))
     except UnicodeError as error:
-        return _report(f"not UTF-8: {error}")
+        return report(f"not UTF-8: {error}")
     except OSError as error:
-        return CLOSED_PIPE if error.errno == errno.EPIPE else _report(os_error(error))
+        return CLOSED_PIPE if error.errno == errno.EPIPE else report(os_error(error))
     except MemoryError:
-        return _report("not enough memory")
+        return report("not enough memory")
     except RuntimeError as error:  # torch's, which has no other name for it on a CPU
         if not re.search("can't allocate memory|out of memory|size calculation overflowed", str(error)):
             raise
-        return _report("not enough memory")
+        return report("not enough memory")
 
 
 @contextlib.contextmanager
@@ -128,12 +99,6 @@ def os_error(error: OSError) -> str:
         os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
     ]
     return f"{' and '.join(names) or 'standard input or output'}: {reason}"
-
-
-def _report(message: str, code: int = 1) -> int:
-    with contextlib.suppress(OSError):
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return code
 
 
 def integer(least: int, most: int | None = None) -> Callable[[str], int]:

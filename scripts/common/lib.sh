@@ -19,6 +19,13 @@ die() { # MESSAGE...: in one line, whatever is in it
   exit 1
 }
 
+# show_help [ARGUMENT...]: if the first is -h or --help, prints the comment at the head of the script, and exits.
+show_help() {
+  [[ ${1:-} == -h || ${1:-} == --help ]] || return 0
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+  exit 0
+}
+
 say() { echo "[$(date +%H:%M:%S)] $*"; }
 
 stage= # the one at work, for the message when it fails or is interrupted

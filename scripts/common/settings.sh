@@ -81,12 +81,14 @@ LOCK= # distinguishes the processes of one training on several machines, each wi
 
 # lock_folder NAME: until this script ends, and with it the programs that it started.
 lock_folder() {
-  local lock
+  local lock error code=0
   { exec {lock}>>"${!1}/.lock$LOCK"; } 2>/dev/null \
     || die "cannot write to ${!1}: make it writable or choose another folder with $1"
-  # What was killed a moment ago may still be ending.
-  flock -w 5 "$lock" \
-    || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1"
+  # What was killed a moment ago may still be ending. 75: it is locked
+  error=$(flock -w 5 -E 75 "$lock" 2>&1) || code=$?
+  [[ $code != 75 ]] || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1"
+  [[ $code == 0 ]] \
+    || die "$1: cannot lock ${!1} (${error:-flock ended with $code}): choose a folder on another file system with $1"
 }
 
 # keep_settings FILE [RESULT KEY=VALUE...]...: notes in FILE what its folder is made with. Dies if something there

@@ -3,5 +3,6 @@
 set -euo pipefail
 # shellcheck source=scripts/common/lib.sh
 source "$(dirname "$0")/../common/lib.sh"
+[[ -x $VENV/bin/python ]] || show_help "$@" # else it is that of the Python script
 setup_venv examples
 exec python "$ROOT/scripts/experiments/build_results.py" "$@"

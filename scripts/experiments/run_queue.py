@@ -46,6 +46,8 @@ def held(lock: Path) -> Iterator[bool]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
+        except OSError as error:
+            raise cli.InputError(f"cannot lock {lock}: {error.strerror}") from None
         else:
             yield True
 

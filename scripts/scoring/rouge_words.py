@@ -7,9 +7,8 @@ import regex
 from rouge_score.tokenizers import Tokenizer
 
 from scripts.common.cli import InputError
+from scripts.scoring.unspaced import UNSPACED
 
-# Written without spaces between words
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 TOKEN = regex.compile(rf"(?V1)[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]+")
 LETTER = regex.compile(r"[\p{L}\p{M}]")
 TRACE = 0.01  # names and loans of English text have less, German's umlauts are nearly twice as many

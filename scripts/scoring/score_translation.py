@@ -4,7 +4,8 @@
 Tokenised BLEU is multi-bleu's, which is fairseq-score's: comparable to papers that give that, on the same
 tokens only. Some of them split compounds at hyphens first (the authors of R-Drop, with fairseq's
 compound_split_bleu.sh), some do not: --split-compounds both gives both rows. With --baseline, each score has
-the p-value of sacreBLEU's paired bootstrap test against the second system.
+the p-value of sacreBLEU's paired bootstrap test against the second system. --ref A B scores against several
+references, which have as many lines each.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
@@ -26,6 +28,7 @@ from sacrebleu.significance import PairedTest, Result
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.common import cli
 from scripts.common.lines import check_outputs, read_columns, write_json
+from scripts.scoring.unspaced import is_unspaced
 
 Systems = list[tuple[str, Sequence[str]]]  # the system and, perhaps, the baseline
 HYPHEN = re.compile(r"(\S)-(\S)")
@@ -50,16 +53,16 @@ def split_compounds(tokens: str) -> str:
 
 
 def compute(
-    systems: Systems, references: list[str], metrics: Mapping[str, Metric], samples: int
+    systems: Systems, references: Sequence[list[str]], metrics: Mapping[str, Metric], samples: int
 ) -> list[Score]:
     """Of the first system; with two, against the second. ``metrics`` by the names for the table."""
     if len(systems) == 1:
-        scored = [(m.corpus_score(systems[0][1], [references]), m.get_signature()) for m in metrics.values()]
+        scored = [(m.corpus_score(systems[0][1], references), m.get_signature()) for m in metrics.values()]
         return [
             Score(name, score.score, str(signature))
             for name, (score, signature) in zip(metrics, scored, strict=True)
         ]
-    test = PairedTest(systems[::-1], metrics, [references], test_type="bs", n_samples=samples)
+    test = PairedTest(systems[::-1], metrics, references, test_type="bs", n_samples=samples)
     signatures, results = test()
     # sacreBLEU's test calls the difference of a system from itself, 0 in every sample, significant.
     identical = list(systems[0][1]) == list(systems[1][1])
@@ -88,40 +91,50 @@ def errors_of(tokeniser: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def tokenised_scores(systems: Systems, references: list[str], args: argparse.Namespace) -> Iterator[Score]:
+def tokenised_scores(
+    systems: Systems, references: Sequence[list[str]], args: argparse.Namespace
+) -> Iterator[Score]:
     # multi-bleu has no smoothing
     multi_bleu = BLEU(lowercase=args.lowercase, tokenize="none", smooth_method="none", force=True)
     if args.split_compounds != "yes":
         yield from compute(systems, references, {"BLEU, tokenised": multi_bleu}, args.samples)
     if args.split_compounds != "no":
         systems = [(name, list(map(split_compounds, lines))) for name, lines in systems]
-        references = list(map(split_compounds, references))
+        references = [list(map(split_compounds, lines)) for lines in references]
         yield from compute(
             systems, references, {"BLEU, tokenised, compounds split": multi_bleu}, args.samples
         )
 
 
 def score_all(args: argparse.Namespace) -> list[Score]:
-    with errors_of(args.tokenize):
-        bleu = BLEU(lowercase=args.lowercase, tokenize=args.tokenize)
-    step = 2 if args.ref_tok else 1  # files of a system, and of the reference
-    files = [args.ref, args.ref_tok, args.hyp, args.hyp_tok, *(args.baseline or [])]
-    files = [path for path in files if path]
-    columns = read_columns(*files)
-    for path, lines in zip(files, columns[:step], strict=False):
+    tokeniser = args.tokenize or BLEU.TOKENIZER_DEFAULT
+    with errors_of(tokeniser):
+        bleu = BLEU(lowercase=args.lowercase, tokenize=tokeniser)
+    systems = [path for path in (args.hyp, args.hyp_tok, *(args.baseline or [])) if path]
+    columns = read_columns(*args.ref, *args.ref_tok, *systems)
+    count, step = len(args.ref), 2 if args.ref_tok else 1  # references, files of a system
+    references, references_tok = columns[:count], columns[count : count * step]
+    outputs = columns[count * step :]
+    for path, lines in zip([*args.ref, *args.ref_tok], columns, strict=False):
         if not any(line.strip() for line in lines):
             raise cli.InputError(f"{path} has no text: there is nothing to score against")
+    for path, lines in zip(args.ref, references, strict=True):
+        if args.tokenize is None and is_unspaced(lines):
+            raise cli.InputError(
+                f"{path} has hardly a space, and the default tokeniser takes a sentence for a word: choose "
+                "--tokenize zh, ja-mecab or char, or, to take it so, --tokenize 13a"
+            )
     names = ["system", "baseline"]
-    plain: Systems = list(zip(names, columns[step::step], strict=False))
-    tokenised: Systems = list(zip(names, columns[step + 1 :: step], strict=False)) if args.ref_tok else []
+    plain: Systems = list(zip(names, outputs[::step], strict=False))
+    tokenised: Systems = list(zip(names, outputs[1::step], strict=False)) if args.ref_tok else []
     metrics = {
         "BLEU, sacreBLEU": bleu,
         "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase),
         "TER, sacreBLEU": TER(normalized=args.asian_support, asian_support=args.asian_support),
     }
     return [
-        *(tokenised_scores(tokenised, columns[1], args) if tokenised else []),
-        *compute(plain, columns[0], metrics, args.samples),
+        *(tokenised_scores(tokenised, references_tok, args) if tokenised else []),
+        *compute(plain, references, metrics, args.samples),
     ]
 
 
@@ -149,9 +162,13 @@ def main() -> None:
     file = cli.input_file
     parser.add_argument("--hyp", type=file, required=True, help="the system's output, detokenised")
     parser.add_argument("--hyp-tok", type=file, help="the system's output, tokenised")
-    parser.add_argument("--ref", type=file, required=True, help="the reference as it came")
+    several: Any = {"nargs": "+", "action": "extend", "type": file, "metavar": "REF"}
+    parser.add_argument("--ref", **several, required=True, help="the reference as it came, or several")
     parser.add_argument(
-        "--ref-tok", type=file, help="the reference, tokenised as the output is; without, no tokenised BLEU"
+        "--ref-tok",
+        **several,
+        default=[],
+        help="the same, tokenised as the output is; without, no tokenised BLEU",
     )
     parser.add_argument(
         "--baseline", type=file, nargs="+", metavar="HYP", help="of a second system; then its HYP_TOK"
@@ -165,7 +182,9 @@ def main() -> None:
         default="no",
         help="at hyphens, in tokenised BLEU (%(default)s; without a word: yes); both: a row of each",
     )
-    parser.add_argument("--tokenize", choices=list(BLEU.TOKENIZERS), default=BLEU.TOKENIZER_DEFAULT)
+    parser.add_argument(
+        "--tokenize", choices=list(BLEU.TOKENIZERS), help=f"of BLEU; without: {BLEU.TOKENIZER_DEFAULT}"
+    )
     parser.add_argument(
         "--asian-support", action="store_true", help="TER of Chinese and Japanese characters, normalised"
     )
@@ -174,11 +193,13 @@ def main() -> None:
     )
     parser.add_argument("--json", type=cli.output_file, help="the same as JSON")
     args = parser.parse_args()
-    if (args.hyp_tok is None) != (args.ref_tok is None):
+    if (args.hyp_tok is None) != (not args.ref_tok):
         parser.error("--hyp-tok and --ref-tok: tokenised BLEU needs both")
+    if args.ref_tok and len(args.ref) != len(args.ref_tok):
+        parser.error(f"--ref has {len(args.ref)} files and --ref-tok {len(args.ref_tok)}: give as many")
     if args.baseline and len(args.baseline) != (2 if args.ref_tok else 1):
         parser.error(f"--baseline: expected HYP{' and HYP_TOK' if args.ref_tok else ''}")
-    inputs = [args.hyp, args.hyp_tok, args.ref, args.ref_tok, *(args.baseline or [])]
+    inputs = [args.hyp, args.hyp_tok, *args.ref, *args.ref_tok, *(args.baseline or [])]
     check_outputs([args.json] if args.json else [], [path for path in inputs if path])
     check_seed()
     scores = score_all(args)

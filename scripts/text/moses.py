@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+from sacremoses.corpus import NonbreakingPrefixes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.common import cli
@@ -49,6 +50,12 @@ def printable(line: str) -> str:
     return "".join(" " if unicodedata.category(char).startswith("C") else char for char in line)
 
 
+def warn_of_language(lang: str) -> None:
+    """On standard error, as Moses does, of a language that it takes for English."""
+    if lang not in NonbreakingPrefixes().available_langs:
+        print(f"warning: Moses has no abbreviations of {lang!r}: takes those of English", file=sys.stderr)
+
+
 def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("action", choices=["tokenize", "detokenize"])
@@ -56,6 +63,8 @@ def main() -> None:
     add_tokeniser_arguments(parser)
     args = parser.parse_args()
     options = tokeniser_options(args)
+    if args.action == "tokenize":
+        warn_of_language(args.lang)
     function: Callable[[str], str] = Tokeniser(args.lang, options)
     if args.action == "detokenize":
         if options != TokeniserOptions():

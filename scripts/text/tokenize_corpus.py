@@ -21,7 +21,13 @@ from scripts.text.corpus import (
     parallel_map,
     prepare_outputs,
 )
-from scripts.text.moses import Tokeniser, TokeniserOptions, add_tokeniser_arguments, tokeniser_options
+from scripts.text.moses import (
+    Tokeniser,
+    TokeniserOptions,
+    add_tokeniser_arguments,
+    tokeniser_options,
+    warn_of_language,
+)
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
 
@@ -58,6 +64,8 @@ def main() -> None:
     add_workers_argument(parser)
     args = parser.parse_args()
     keep = length_filter(parser, args)
+    for lang in args.langs:
+        warn_of_language(lang)
 
     read = 0
 

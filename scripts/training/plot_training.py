@@ -7,6 +7,7 @@ without lines of --log-interval updates is plotted by epochs.
 
 import sys
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +17,47 @@ from scripts.common.lines import check_outputs
 from scripts.common.picture import panels, picture_file, save
 from scripts.training.training_log import Curves, read_log
 
+# A panel's title, what it shows of training and of every validation subset
 PANELS = [
-    ("loss (bits per token)", [("train", "loss"), ("valid", "loss")]),
-    ("KL between passes (bits per token)", [("train", "rdrop_kl_loss")]),
-    ("BLEU on valid", [("valid", "bleu")]),
-    ("words per second", [("train", "wps")]),
+    ("loss (bits per token)", "loss", "loss"),
+    ("KL between passes (bits per token)", "rdrop_kl_loss", None),
+    ("BLEU of validation", None, "bleu"),
+    ("words per second", "wps", None),
 ]
+LINE_STYLES = ["-", "--", ":", "-."]
 UNITS = {"update": "updates", "epoch": "epochs", "time": "hours of training"}
 
 
 def read_curves(log: Path) -> dict[str, Curves]:
-    """{"train" | "valid": curves}: of training by --log-interval, or, where it has logged none, by epoch.
+    """{"train" | SUBSET: curves}: of training by --log-interval, or, where it has logged none, by epoch.
 
     Raises:
         InputError: it has neither.
     """
     records = read_log(log, lambda warning: print(f"warning: {warning}", file=sys.stderr))
-    train = records["train_inner"] or records["train"]
-    if not train and not records["valid"]:
+    by_interval, by_epoch = records.pop("train_inner"), records.pop("train")
+    train = by_interval or by_epoch
+    if not train and not any(records.values()):
         raise cli.InputError(
             f"{log} has no train_inner, train or valid lines: "
             "is it the log of fairseq-train, with a --log-format other than none?"
         )
-    return {"train": train, "valid": records["valid"]}
+    return {"train": train, **records}
 
 
 def x_axis(train: Curves, x: str) -> Callable[[int], float]:
-    """From an update to its place on the x axis, between the records of training where it is not one."""
+    """From an update to its place on the x axis, between the records of training where it is not one.
+
+    It never goes back: a run resumed with other batches is at an earlier place in its epoch for a while.
+    """
     if x == "update":
         return float
     points = train.get({"epoch": "position", "time": "wall"}[x], {})
     if not points:
         raise cli.InputError(f"no log line has what --x {x} needs")
     unit = 3600 if x == "time" else 1
-    updates = sorted(points)
+    furthest = accumulate((points[update] for update in sorted(points)), max)
+    updates = [u for u, value in zip(sorted(points), furthest, strict=True) if points[u] == value]
 
     def place(update: int) -> float:
         before = max((u for u in updates if u <= update), default=updates[0])
@@ -70,14 +78,15 @@ def names(logs: list[Path]) -> list[str]:
 
 def plot(logs: list[Path], x: str) -> Any:
     figure, axes = panels(len(PANELS), 4.3)
-    for axis, (title, _) in zip(axes, PANELS, strict=True):
+    for axis, (title, *_) in zip(axes, PANELS, strict=True):
         axis.set(title=title, xlabel=UNITS[x])
         axis.grid(alpha=0.3)
     for number, (log, run) in enumerate(zip(logs, names(logs), strict=True)):
         curves = read_curves(log)
         place = x_axis(curves["train"], x)
-        for axis, (_, lines) in zip(axes, PANELS, strict=True):
-            for line, (kind, name) in enumerate(lines):
+        for axis, (_, of_training, of_validation) in zip(axes, PANELS, strict=True):
+            names_in = {kind: of_training if kind == "train" else of_validation for kind in curves}
+            for line, (kind, name) in enumerate((k, n) for k, n in names_in.items() if n):
                 points = [(place(u), value) for u, value in sorted(curves[kind].get(name, {}).items())]
                 if not points:
                     continue
@@ -85,9 +94,9 @@ def plot(logs: list[Path], x: str) -> Any:
                 several = len(logs) > 1
                 style = {
                     "color": f"C{number if several else line}",
-                    "linestyle": "--" if several and line else "-",
+                    "linestyle": LINE_STYLES[line % len(LINE_STYLES)] if several else "-",
                 }
-                marker = "o" if kind == "valid" or len(points) == 1 else None
+                marker = "o" if kind != "train" or len(points) == 1 else None
                 label = f"{run} {kind}" if several else kind
                 axis.plot(*zip(*points, strict=True), label=label, marker=marker, markersize=4, **style)
     for axis in axes:

@@ -1,7 +1,7 @@
 """Reads what fairseq-train and fairseq-hydra-train have logged, in any format of --log-format.
 
 "simple" and "json" have records of every --log-interval updates (train_inner), of every epoch (train) and of
-every validation (valid); "tqdm" has no train_inner, "none" has nothing.
+every validation, under the name of its subset (valid); "tqdm" has no train_inner, "none" has nothing.
 """
 
 import json
@@ -12,12 +12,11 @@ from pathlib import Path
 
 from scripts.common.lines import iter_raw
 
-KINDS = ("train_inner", "train", "valid")
-# "... | train_inner | epoch 001:  25 / 429 loss=9.1, num_updates=25, ..." or "... | valid | epoch 001 |
-# valid on 'valid' subset | loss 7.2 | num_updates 400", or JSON with the same names after the prefix.
+TRAINING = ("train_inner", "train")
+# "... | train_inner | epoch 001:  25 / 429 loss=9.1, num_updates=25, ..." or "... | dev | epoch 001 |
+# valid on 'dev' subset | loss 7.2 | num_updates 400", or JSON with the same names after the prefix.
 # fairseq-hydra-train has "[train_inner][INFO] - " for the prefix.
-NAMES = "|".join(KINDS)
-RECORD = re.compile(rf"(?:\| INFO \| ({NAMES}) \| |\[({NAMES})\]\[INFO\] - )(.*)")
+RECORD = re.compile(r"(?:\| INFO \| ([^|]+) \| |\[([^]]+)\]\[INFO\] - )(.*)")
 VALUE = re.compile(r"(\w+)[= ](-?\d+\.?\d*(?:e[-+]?\d+)?)(?=[,|\s]|$)")
 POSITION = re.compile(r"epoch (\d+)(?::\s+(\d+) / (\d+)| \|)")
 START = re.compile(r"No existing checkpoint found|Loaded checkpoint .* @ (\d+) updates\)")
@@ -26,7 +25,9 @@ Curves = dict[str, dict[int, float]]  # {name: {update: value}}
 
 
 def read_log(path: Path, warn: Callable[[str], None] = lambda _: None) -> dict[str, Curves]:
-    """{"train_inner" | "train" | "valid": {name: {update: value}}}; what was done again counts once.
+    """{"train_inner" | "train" | SUBSET: {name: {update: value}}}; what was done again counts once.
+
+    The subsets are those of ``--valid-subset``; "valid" is there in any case.
 
     Among the names of train_inner and train is ``position``, in epochs. Their ``wall`` is over all runs: a
     resumed one starts again at 0. Records that are not whole, and those after the update from which a later
@@ -43,6 +44,9 @@ def read_log(path: Path, warn: Callable[[str], None] = lambda _: None) -> dict[s
         if not (record := RECORD.search(text)):
             continue
         kind, body = record.group(1) or record.group(2), record.group(3).strip()
+        # Others log, too: a subset is known by its name in the record.
+        if kind not in log.curves and f"valid on '{kind}' subset" not in body and f'"{kind}_' not in body:
+            continue
         values = None if "\ufffd" in text or not raw.endswith(b"\n") else _values(kind, body)
         if values is None:
             log.damaged.append(number)
@@ -57,7 +61,7 @@ def read_log(path: Path, warn: Callable[[str], None] = lambda _: None) -> dict[s
 
 class _Log:
     def __init__(self) -> None:
-        self.curves: dict[str, Curves] = {kind: {} for kind in KINDS}
+        self.curves: dict[str, Curves] = {kind: {} for kind in (*TRAINING, "valid")}
         self.damaged: list[int] = []
         self.abandoned = 0
         self.update = 0  # of the latest record
@@ -80,13 +84,13 @@ class _Log:
         if update < self.update:  # the beginning of its run is not in the log
             self.go_back(update)
         self.update = update
-        if kind != "valid" and "wall" in values:
+        if kind in TRAINING and "wall" in values:
             if values["wall"] < self.wall:
                 self.earlier += self.wall
             self.wall = values["wall"]
             values["wall"] += self.earlier
         for name, value in values.items():
-            self.curves[kind].setdefault(name, {})[update] = value
+            self.curves.setdefault(kind, {}).setdefault(name, {})[update] = value
 
 
 def _values(kind: str, text: str) -> dict[str, float] | None:
@@ -94,11 +98,11 @@ def _values(kind: str, text: str) -> dict[str, float] | None:
     try:
         if text.startswith("{"):
             found = {name.removeprefix(f"{kind}_"): value for name, value in json.loads(text).items()}
-            if kind != "valid":
+            if kind in TRAINING:
                 found["position"] = found.get("update", found.get("epoch"))  # the latter at its end
         else:
             found = dict(VALUE.findall(text))
-            if kind != "valid" and (match := POSITION.match(text)):
+            if kind in TRAINING and (match := POSITION.match(text)):
                 epoch, batch, batches = (int(part or 1) for part in match.groups())
                 found["position"] = epoch - 1 + batch / batches
         values = {name: number for name, value in found.items() if (number := _number(value)) is not None}
