@@ -8,7 +8,7 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 
-NAMES = "functional fused loss_arguments masked_classes package forward one_pass".split()
+NAMES = "functional fused device compiled loss_arguments masked_classes package forward one_pass".split()
 NAMES += "criterion passes cutoff host_reads cli bad_flags".split()
 
 HOSTS = [  # Python, requirements that come first
