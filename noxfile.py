@@ -9,7 +9,7 @@ import nox
 nox.options.default_venv_backend = "venv"
 
 NAMES = "functional fused device compiled loss_arguments masked_classes package forward one_pass".split()
-NAMES += "criterion passes cutoff host_reads cli bad_flags".split()
+NAMES += "criterion passes cutoff host_reads training_devices cli bad_flags".split()
 
 HOSTS = [  # Python, requirements that come first
     nox.param("3.8", ["pip<24.1", "torch==2.4.1"], id="3.8"),

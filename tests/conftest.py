@@ -21,8 +21,8 @@ except ImportError:  # the losses have tests that do without
     fairseq = None
 
 import rdrop_fairseq
-from rdrop_fairseq.device import CUDA, DEVICES
 
+pytest_plugins = ["devices"]  # its fixtures
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 USER_DIR = str(Path(rdrop_fairseq.__file__).parent)
@@ -40,29 +40,6 @@ SLOTS = [
         ("auf dem großen berg", "on the hill"),
     ],
 ]
-
-
-def gpu():
-    """The device "cuda"; skips the test where there is none."""
-    if not torch.cuda.is_available():
-        pytest.skip("torch finds no GPU")
-    return "cuda"
-
-
-@pytest.fixture(params=["cpu", "cpu as a gpu", pytest.param("cuda", marks=pytest.mark.cuda)])
-def device(request, monkeypatch):
-    """Where the tensors of a test of the losses are. "cpu as a gpu" works on a CPU's as on those of a GPU:
-    fillers, products in half precision, asserts of the device.
-    """
-    if request.param == "cpu as a gpu":
-        monkeypatch.setitem(DEVICES, "cpu", CUDA)
-    return gpu() if request.param == "cuda" else "cpu"
-
-
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
-def model_device(request):
-    """Where the model of a test is."""
-    return gpu() if request.param == "cuda" else "cpu"
 
 
 def sentences(count: int, seed: int) -> list[tuple[str, str]]:

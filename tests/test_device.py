@@ -6,7 +6,8 @@ import sys
 
 import pytest
 import torch
-from conftest import gpu, run
+from conftest import run
+from devices import gpu
 
 from rdrop_fairseq import compute_kl_loss, fused, linear_rdrop_loss, precision, rdrop_loss
 from rdrop_fairseq.device import CUDA, DEVICES, OTHER, device_of

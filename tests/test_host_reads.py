@@ -6,7 +6,8 @@ import traceback
 
 import pytest
 import torch
-from conftest import TRANSFORMER, Setup, gpu, moved
+from conftest import TRANSFORMER, Setup, moved
+from devices import gpu
 from torch.utils._python_dispatch import TorchDispatchMode
 
 pytest.importorskip("fairseq")
