@@ -52,7 +52,7 @@ def losses_and_grad(
 
 @lru_cache(maxsize=None)
 def _compiled() -> Any:
-    return torch.compile(losses_and_grad, fullgraph=True)
+    return torch.compile(losses_and_grad)
 
 
 _failed = False

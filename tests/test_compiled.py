@@ -27,7 +27,7 @@ def compilations(monkeypatch):
 
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("inductor")
-    function = torch.compile(compiled.losses_and_grad, fullgraph=True, backend=counter)
+    function = torch.compile(compiled.losses_and_grad, backend=counter)
     monkeypatch.setattr(compiled, "_compiled", lambda: function)
     monkeypatch.setattr(compiled, "_failed", False)
     return counter
@@ -98,6 +98,18 @@ def test_where_compiling_fails_the_loss_goes_on_with_one_warning(monkeypatch):
     assert len(messages) == 1
     assert messages[0].startswith("torch.compile failed, the loss goes on without it: ")
     compiled._compiled.cache_clear()
+
+
+def test_under_a_dispatch_mode_it_runs_uncompiled(recwarn):
+    """Regression: counting the operations of a step ended it, as torch compiles nothing there."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    inputs, target = make("cpu", 2, 20)
+    with FlopCounterMode(display=False) as counter:
+        eager, ours = both(inputs, target, alpha=5.0)
+    torch.testing.assert_close(ours, eager, rtol=1e-5, atol=1e-4)
+    assert counter.get_total_flops() > 0
+    assert not compiled._failed
 
 
 def test_an_older_torch_is_not_asked(monkeypatch):
