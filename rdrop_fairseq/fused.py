@@ -116,10 +116,13 @@ class LinearRDrop(torch.autograd.Function):
         chunk_size = options.chunk_size or max(CHUNK_POSITIONS, device.chunk_bytes // row_bytes)
         chunk_size = min(chunk_size, max(1, positions.size(0)))
         block_size = max(1, device.block_bytes // row_bytes)
-        logits_buffer = weight.new_empty((chunk_size, passes, num_classes), dtype=compute)
-        probs_buffer = None if options.compiled else torch.empty_like(logits_buffer[:block_size])
+        # The logits of all chunks, one after the other; a product of half precision brings its own.
+        rows = chunk_size * passes if product == compute else 0
+        logits_buffer = weight.new_empty((rows, num_classes), dtype=compute)
+        shape = min(block_size, chunk_size), passes, num_classes
+        probs_buffer = None if options.compiled else weight.new_empty(shape, dtype=compute)
 
-        for chunk in positions.split(chunk_size):
+        for chunk in positions.split(chunk_size) if len(positions) else ():
             index = chunk.unbind(1)
             counts = index[0].ge(0).to(compute)  # 0 for the fillers of _positions
             chunk_target = target[index].clamp(min=0)
@@ -127,19 +130,18 @@ class LinearRDrop(torch.autograd.Function):
             of_all_passes = (slice(None), *index)
             states = hidden[of_all_passes].transpose(0, 1).to(product)
             states = (states * counts.to(product).view(-1, 1, 1)).flatten(0, 1)  # (n * K, D)
-            logits = logits_buffer[: chunk.size(0)]
-            flat_logits = logits.flatten(0, 1)
             if product == compute:
-                torch.mm(states, projection.t(), out=flat_logits)
+                flat_logits = torch.mm(states, projection.t(), out=logits_buffer[: states.size(0)])
             else:
-                flat_logits.copy_(mm(states, projection.t(), compute))
+                flat_logits = mm(states, projection.t(), compute)
+            logits = flat_logits.unflatten(0, (-1, passes))  # (n, K, V)
             if bias is not None:
                 logits += bias
                 sums += of_masked[chunk_target].masked_fill(counts.eq(0).unsqueeze(1), 0.0).sum(0)
             for block in range(0, chunk.size(0), block_size):
-                rows = slice(block, block + block_size)
-                block_logits, block_target = logits[rows], chunk_target[rows]
-                sums += counts[rows] @ _elementwise_(block_logits, probs_buffer, block_target, options)
+                part = slice(block, block + block_size)
+                block_logits, block_target = logits[part], chunk_target[part]
+                sums += counts[part] @ _elementwise_(block_logits, probs_buffer, block_target, options)
             grad = flat_logits  # (n * K, V), since losses_and_grad_
             if grad_bias is not None:
                 grad_bias += counts.repeat_interleave(passes) @ grad

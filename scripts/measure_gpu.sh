@@ -11,7 +11,7 @@ python=$("${PYTHON:-python3}" -c 'import sys; print(sys.executable)') || die "PY
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 wrap() { # COMMAND ARGUMENT...: a command of this name that calls the Python with these arguments
-  printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$python" "${*:2}" >"$bin/$1"
+  { printf '#!/bin/bash\nexec' && printf ' %q' "$python" "${@:2}" && echo ' "$@"'; } >"$bin/$1"
   chmod +x "$bin/$1"
 }
 wrap python
@@ -19,6 +19,6 @@ wrap python3
 for command in train hydra_train preprocess generate interactive validate; do
   wrap "fairseq-${command//_/-}" -m "fairseq_cli.$command"
 done
-wrap subword-nmt -m subword_nmt.subword_nmt
+wrap subword-nmt -c 'from subword_nmt.subword_nmt import main; main()'
 export PATH="$bin:$PATH" PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" VENV=none OMP_NUM_THREADS=1
 python "$ROOT/scripts/benchmarks/measure_gpu.py" "$@"

@@ -143,6 +143,17 @@ def test_fp16_gradients_below_its_range_survive_until_the_loss_scale(device):
     assert hidden_grad.ne(0).float().mean() > 0.9
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_no_positions_are_no_loss_in_half_precision(device, dtype):
+    """Regression: on a GPU the largest of no fp16 gradients was asked for."""
+    hidden = torch.zeros(0, 4, 6, dtype=dtype, device=device, requires_grad=True)
+    weight = torch.zeros(13, 6, dtype=dtype, device=device, requires_grad=True)
+    target = torch.zeros(0, 4, dtype=torch.long, device=device)
+    loss = linear_rdrop_loss(hidden, weight, target, alpha=5.0).loss
+    assert loss == 0
+    assert all(grad.eq(0).all() for grad in torch.autograd.grad(loss, (hidden, weight)))
+
+
 @pytest.mark.parametrize("passes", [1, 2])
 def test_padded_positions_of_an_accelerator_add_nothing(device, passes):
     """Without a synchronisation the number of positions is only bounded: fillers make up the rest."""

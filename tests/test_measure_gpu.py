@@ -3,15 +3,17 @@
 import csv
 import json
 import os
+import re
 import shutil
 import sys
 import tarfile
 
 import pytest
 from bad_input import assert_refused
-from conftest import SCRIPTS, run
+from conftest import ROOT, SCRIPTS, run
 from translation_data import MULTI30K_SETTINGS, TINY, write_multi30k
 
+from scripts.benchmarks import measure_gpu
 from scripts.common.cli import InputError
 from scripts.experiments.gpu_table import NOTHING, gpu_headline, gpu_table, read_measurements
 from scripts.experiments.runs import COLUMNS
@@ -84,6 +86,13 @@ def test_the_tables_of_a_measurement(measured, tmp_path):
     assert gpu_headline(read_measurements(tmp_path)).endswith("16 wide, bfloat16).")
 
 
+def test_every_file_with_tests_of_a_gpu_is_run():
+    marked = re.compile(r"mark\.cuda|^ *(def test_.*[( ])?(model_)?device, ", re.M)
+    files = {path.stem: path.read_text() for path in (ROOT / "tests").glob("test_*.py")}
+    found = {name for name, text in files.items() if marked.search(text)} - {"test_measure_gpu"}
+    assert found == {f"test_{name}" for name in measure_gpu.TESTS}
+
+
 def test_no_measurement_is_no_figure(tmp_path):
     assert gpu_table(read_measurements(tmp_path)) == NOTHING
     assert gpu_headline([]) == NOTHING
@@ -92,8 +101,6 @@ def test_no_measurement_is_no_figure(tmp_path):
 
 def test_a_part_that_fails_or_hangs_is_one_part(tmp_path, capsys):
     """It is stopped with what it has started, and named; its rows are not there, those of others stay."""
-    from scripts.benchmarks import measure_gpu
-
     (tmp_path / "loss.csv").write_text("a,b\n1,2\n")
     sleep = ["-c", "import subprocess, time; print('begun', flush=True); subprocess.run(['sleep', '987'])"]
     fail = ["-c", "raise SystemExit(3)"]

@@ -35,6 +35,9 @@ from scripts.common.lines import read_lines, replacing, write_json
 
 ROOT = bench.ROOT
 PACKAGES = "torch triton ve-fairseq fairseq-fixed numpy sacrebleu liger-kernel cut-cross-entropy".split()
+# Those with tests of a GPU; the others import what may not be installed.
+TESTS = "functional fused device compiled masked_classes one_pass criterion passes cutoff host_reads".split()
+TESTS += ["training_devices"]
 PACKING_SECONDS = 10
 
 
@@ -62,7 +65,8 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
     profile = ["scripts/benchmarks/profile_step.py", *step[1:3], "--trace", str(out / "trace.json.gz")]
     profile += ["--settings", "small" if small else "iwslt", "--dtype", half]
     tests = "-m pytest -q -p no:cacheprovider -m cuda -n".split()
-    tests += ["1", "tests/test_device.py", "tests/test_host_reads.py"] if small else ["6"]
+    names = ("device", "host_reads") if small else TESTS
+    tests += ["1" if small else "6", *(f"tests/test_{name}.py" for name in names)]
     one_pass = [*loss, *vocab, "--passes", "1", "--rivals", "--dtype", "bfloat16"]
     found = [
         Part("tests", tests, 180, "tests.txt"),
