@@ -143,6 +143,21 @@ def test_fp16_gradients_below_its_range_survive_until_the_loss_scale(device):
     assert hidden_grad.ne(0).float().mean() > 0.9
 
 
+def test_small_gradients_of_the_logits_keep_their_precision_in_fp16(device):
+    """Where the model is sure, all are near 1e-7, of which fp16 alone has one binary digit."""
+    target = torch.tensor([0, 3, 5, 7], device=device)
+    hidden = 16 * F.one_hot(target, 8)
+    half = [x.to(torch.float16).requires_grad_() for x in (hidden, torch.eye(8, device=device))]
+    double = [x.detach().double().requires_grad_() for x in half]
+    grads = []
+    for inputs in (half, double):
+        loss = linear_rdrop_loss(*inputs, target, alpha=5.0, passes=1).loss
+        grads.append(torch.autograd.grad(2.0**14 * loss, inputs))
+    others = hidden.eq(0)  # the target's is 1 minus nearly 1, in fp32
+    got, expected = (of_hidden[others].double() for of_hidden, _ in grads)
+    torch.testing.assert_close(got, expected, rtol=2 * torch.finfo(torch.float16).eps, atol=0)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_no_positions_are_no_loss_in_half_precision(device, dtype):
     """Regression: on a GPU the largest of no fp16 gradients was asked for."""
