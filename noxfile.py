@@ -8,8 +8,8 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 
-NAMES = "functional fused loss_arguments masked_classes package forward one_pass".split()
-NAMES += "criterion passes cutoff host_reads cli bad_flags".split()
+NAMES = "functional fused device compiled loss_arguments masked_classes package forward one_pass".split()
+NAMES += "criterion passes schedule cutoff host_reads training_devices cli bad_flags".split()
 NAMES += "other_tasks speech numpy plain_checkpoints".split()
 
 HOSTS = [  # Python, requirements that come first

@@ -32,15 +32,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .compatibility import autocast_dtype, mm, nonzero_static
+from .compatibility import autocast_dtype, mm, no_autocast, nonzero_static
+from .compiled import compiled_losses_and_grad_
+from .device import device_of
 from .precision import addmm_, to_product_dtype
 from .terms import UNREACHABLE, masked_losses
 
-# Bytes of a chunk's logits, and of those of its rows that the elementwise part takes at a time: on a CPU
-# these should stay in the cache. A matrix product needs some rows to be fast: see docs/fused-loss.md.
-CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
 CHUNK_POSITIONS = 128  # at least
-BLOCK_BYTES = {"cpu": 2 << 20, "cuda": 512 << 20}
 
 
 class Options(NamedTuple):
@@ -50,6 +48,7 @@ class Options(NamedTuple):
     chunk_size: positions at a time; None chooses.
     max_positions: an upper bound, known on the host, of the number of positions that count. It spares an
         accelerator the projection of ignored positions, which it can't count without a synchronisation.
+    compiled: the elementwise part under torch.compile.
     """
 
     alpha: float
@@ -59,21 +58,21 @@ class Options(NamedTuple):
     ce_scale: float
     chunk_size: int | None = None
     max_positions: int | None = None
+    compiled: bool = False
 
 
 def linear_rdrop_sums(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, options: Options
 ) -> Tensor:
     """:class:`LinearRDrop` for hidden (K * B, ..., D), under autocast in the autocast dtype."""
-    device = hidden.device.type
-    dtype = autocast_dtype(device)
+    dtype = autocast_dtype(hidden.device.type)
     if dtype is not None:
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
     if not torch.is_grad_enabled():  # a Function's forward can't tell
         hidden, weight = hidden.detach(), weight.detach()
         bias = None if bias is None else bias.detach()
-    with torch.autocast(device, enabled=False):
+    with no_autocast(hidden.device.type):
         hidden = hidden.unflatten(0, (options.passes, -1))
         sums: Tensor = LinearRDrop.apply(hidden, weight, bias, target, options)
     return sums
@@ -96,11 +95,10 @@ class LinearRDrop(torch.autograd.Function):
         target: Tensor,
         options: Options,
     ) -> Tensor:
-        device, passes, num_classes = hidden.device.type, options.passes, weight.size(0)
+        device, passes, num_classes = device_of(hidden), options.passes, weight.size(0)
         need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
         compute = torch.promote_types(hidden.dtype, torch.float32)
-        # Tensor cores multiply low precisions and add in fp32; a CPU does everything in fp32.
-        product = hidden.dtype if device == "cuda" else compute
+        product = hidden.dtype if device.half_products else compute
         # An fp16 gradient may be rounded to fp16 only after grad_output has brought the loss scale.
         keep = compute if hidden.dtype == torch.float16 else hidden.dtype
 
@@ -115,13 +113,16 @@ class LinearRDrop(torch.autograd.Function):
 
         positions, padded = _positions(target.ne(options.ignore_index), options.max_positions)
         row_bytes = passes * num_classes * torch.finfo(compute).bits // 8
-        chunk_size = options.chunk_size or max(CHUNK_POSITIONS, _rows(CHUNK_BYTES, device, row_bytes))
+        chunk_size = options.chunk_size or max(CHUNK_POSITIONS, device.chunk_bytes // row_bytes)
         chunk_size = min(chunk_size, max(1, positions.size(0)))
-        block_size = _rows(BLOCK_BYTES, device, row_bytes)
-        logits_buffer = weight.new_empty((chunk_size, passes, num_classes), dtype=compute)
-        probs_buffer = torch.empty_like(logits_buffer[:block_size])
+        block_size = max(1, device.block_bytes // row_bytes)
+        # The logits of all chunks, one after the other; a product of half precision brings its own.
+        rows = chunk_size * passes if product == compute else 0
+        logits_buffer = weight.new_empty((rows, num_classes), dtype=compute)
+        shape = min(block_size, chunk_size), passes, num_classes
+        probs_buffer = None if options.compiled else weight.new_empty(shape, dtype=compute)
 
-        for chunk in positions.split(chunk_size):
+        for chunk in positions.split(chunk_size) if len(positions) else ():
             index = chunk.unbind(1)
             counts = index[0].ge(0).to(compute)  # 0 for the fillers of _positions
             chunk_target = target[index].clamp(min=0)
@@ -129,19 +130,18 @@ class LinearRDrop(torch.autograd.Function):
             of_all_passes = (slice(None), *index)
             states = hidden[of_all_passes].transpose(0, 1).to(product)
             states = (states * counts.to(product).view(-1, 1, 1)).flatten(0, 1)  # (n * K, D)
-            logits = logits_buffer[: chunk.size(0)]
-            flat_logits = logits.flatten(0, 1)
             if product == compute:
-                torch.mm(states, projection.t(), out=flat_logits)
+                flat_logits = torch.mm(states, projection.t(), out=logits_buffer[: states.size(0)])
             else:
-                flat_logits.copy_(mm(states, projection.t(), compute))
+                flat_logits = mm(states, projection.t(), compute)
+            logits = flat_logits.unflatten(0, (-1, passes))  # (n, K, V)
             if bias is not None:
                 logits += bias
                 sums += of_masked[chunk_target].masked_fill(counts.eq(0).unsqueeze(1), 0.0).sum(0)
             for block in range(0, chunk.size(0), block_size):
-                rows = slice(block, block + block_size)
-                probs = probs_buffer[: logits[rows].size(0)]
-                sums += counts[rows] @ losses_and_grad_(logits[rows], probs, chunk_target[rows], options)
+                part = slice(block, block + block_size)
+                block_logits, block_target = logits[part], chunk_target[part]
+                sums += counts[part] @ _elementwise_(block_logits, probs_buffer, block_target, options)
             grad = flat_logits  # (n * K, V), since losses_and_grad_
             if grad_bias is not None:
                 grad_bias += counts.repeat_interleave(passes) @ grad
@@ -167,7 +167,7 @@ class LinearRDrop(torch.autograd.Function):
         grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
         hidden_dtype, weight_dtype = ctx.dtypes
         scale = grad_output[0]
-        is_one = scale.device.type == "cpu" and bool(scale == 1)  # a copy less; a GPU would have to wait
+        is_one = device_of(scale).host_reads and bool(scale == 1)  # a copy less
 
         def scaled(grad: Tensor | None, dtype: torch.dtype) -> Tensor | None:
             return None if grad is None else (grad if is_one else grad * scale).to(dtype)
@@ -181,12 +181,23 @@ class LinearRDrop(torch.autograd.Function):
         )
 
 
-def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Options) -> Tensor:
+def _elementwise_(logits: Tensor, buffer: Tensor | None, target: Tensor, options: Options) -> Tensor:
+    """:func:`losses_and_grad_`, compiled if the options ask for it and it can be."""
+    if options.compiled:
+        scalars = options.alpha, options.ce_scale, options.label_smoothing
+        losses = compiled_losses_and_grad_(logits, target, *scalars)
+        if losses is not None:
+            return losses
+    probs = None if buffer is None else buffer[: logits.size(0)]
+    return losses_and_grad_(logits, probs, target, options)
+
+
+def losses_and_grad_(logits: Tensor, probs: Tensor | None, target: Tensor, options: Options) -> Tensor:
     """The elementwise part: puts G of the module's docstring in the place of the logits.
 
     Args:
         logits: (n, K, V), overwritten by the gradient.
-        probs: scratch of the same shape.
+        probs: scratch of the same shape, or None.
         target: (n), in [0, V).
 
     Returns:
@@ -198,7 +209,7 @@ def losses_and_grad_(logits: Tensor, probs: Tensor, target: Tensor, options: Opt
     on_target = 1.0 - options.label_smoothing - eps_i
     target = target.view(-1, 1, 1).expand(-1, passes, 1)
 
-    torch.softmax(logits, -1, out=probs)
+    probs = torch.softmax(logits, -1, out=probs)
     largest = logits.amax(-1)
     lse = largest - probs.amax(-1).log()  # exact where the largest term is; no second exp
     target_logits = logits.gather(-1, target).squeeze(-1)
@@ -238,13 +249,12 @@ def _sum_over_passes(x: Tensor) -> Tensor:
 
 
 def _positions(counted: Tensor, upper_bound: int | None) -> tuple[Tensor, bool]:
-    """Indices of the true elements, (n, counted.dim()); off the CPU padded with -1 to a known n, and True."""
-    if counted.device.type == "cpu":
+    """Indices of the true elements, (n, counted.dim()), and whether fillers of -1 are among them.
+
+    They are where the host may not count: n is then the upper bound.
+    """
+    if device_of(counted).host_reads:
         return counted.nonzero(), False
     size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
     torch._assert_async(counted.sum() <= size)
     return nonzero_static(counted, size), True
-
-
-def _rows(budget: dict[str, int], device: str, row_bytes: int) -> int:
-    return max(1, budget.get(device, budget["cuda"]) // row_bytes)

@@ -43,6 +43,7 @@ class Objective:
         ignore_prefix_size: that many first target positions count for nothing.
         path: "fused", "plain", or "auto" for fused where the model allows it.
         chunk_size: of the fused loss, 0 chooses.
+        compiled: the fused loss's elementwise part under torch.compile.
         count_correct: also count the correct predictions.
 
     Raises:
@@ -55,6 +56,7 @@ class Objective:
     ignore_prefix_size: int
     path: str
     chunk_size: int
+    compiled: bool
     count_correct: bool
 
     def __post_init__(self) -> None:
@@ -76,7 +78,9 @@ class Objective:
         layer, reason = self.projection(model)
         if layer is None and self.path == "fused":
             raise ValueError(f"--rdrop-loss fused: {reason}; use auto or plain")
-        return f"{'plain' if layer is None else 'fused'} loss ({reason})"
+        if layer is None:
+            return f"plain loss ({reason})"
+        return f"fused loss{', compiled' if self.compiled else ''} ({reason})"
 
     def __call__(
         self,
@@ -147,6 +151,7 @@ class Objective:
             ce_scale=float(update.ce_weight) if self.ce_reduction == "sum" else 1.0 / update.passes,
             chunk_size=self.chunk_size or None,
             max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
+            compiled=self.compiled,
         )
         sums = _fused_sums(model, layer, forwards, target, options)
         loss = sums[0].clone()  # fairseq multiplies it in place, which autograd forbids for unbind's views

@@ -15,8 +15,9 @@ def to_product_dtype(grad: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor |
     """
     if dtype != torch.float16:
         return grad.to(dtype), 1.0
-    scale = torch.exp2(torch.floor(14 - grad.abs().amax().clamp(min=2**-14).log2()))
-    return (grad * scale).to(dtype), 1 / scale
+    largest = torch.linalg.vector_norm(grad, torch.inf)
+    scale = torch.exp2(torch.floor(14 - largest.clamp(min=2**-14).log2()))
+    return torch.mul(grad, scale, out=torch.empty_like(grad, dtype=dtype)), 1 / scale
 
 
 def addmm_(out: Tensor, a: Tensor, b: Tensor, factor: Tensor | float = 1.0) -> None:

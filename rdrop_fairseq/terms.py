@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .device import device_of
 from .validation import CEReduction, Reduction
 
 UNREACHABLE = -1e30  # a logit without probability whose sums over classes and passes stay finite in fp32
@@ -81,8 +82,8 @@ def pairwise_kl(lprobs: Tensor) -> Tensor:
     # Adding the negative mean, autograd needs no negative of the whole tensor's gradient.
     minus_p, minus_l = probs.mean(0).neg_(), lprobs.mean(0).neg_()
     spread = lprobs + minus_l
-    # Only on a CPU the host may look, at a sum that is inf or NaN beside any class that a pass masks.
-    to_mask = lprobs.device.type != "cpu" or not bool(minus_l.sum() < torch.inf)
+    # The sum is inf or NaN beside any class that a pass masks.
+    to_mask = not device_of(lprobs).host_reads or not bool(minus_l.sum() < torch.inf)
     if to_mask:
         masked = minus_l.isposinf()
         with torch.no_grad():  # the gradient is zero there: that of spread is p_i - p, that of p_i is spread

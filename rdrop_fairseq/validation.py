@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .compatibility import autocast_dtype
+from .device import device_of
 
 Reduction = Literal["sum", "mean", "none"]
 KLReduction = Literal["sum", "mean", "batchmean", "none"]
@@ -28,6 +29,11 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     if not isinstance(value, str) or value not in get_args(choices):
         names = ", ".join(map(repr, get_args(choices)))
         raise ValueError(f"{name} must be one of {names}, got {_shown(value)}")
+
+
+def check_bool(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {_shown(value)}")
 
 
 def check_integer(name: str, value: Any, low: int, high: int = 2**63 - 1, or_none: str = "") -> int:
@@ -148,12 +154,12 @@ def check_same(name: str, value: Tensor, other_name: str, other: Tensor) -> None
 
 
 def check_target(target: Any, num_classes: int, ignore_index: Any, device: torch.device) -> None:
-    """Class indices in range; on an accelerator a device-side assert, which costs no synchronisation."""
+    """Class indices in range; where the host may not look, an assert of the device."""
     check_integer("ignore_index", ignore_index, -(2**63))
     if not isinstance(target, Tensor) or target.dtype != torch.long or target.device != device:
         raise ValueError(f"target must be int64 class indices on {device}, got {_shown(target)}")
     in_range = (target.ge(0) & target.lt(num_classes)) | target.eq(ignore_index)
-    if target.device.type != "cpu":
+    if not device_of(target).host_reads:
         torch._assert_async(in_range.all())
     elif not in_range.all():
         raise ValueError(

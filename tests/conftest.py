@@ -22,6 +22,7 @@ except ImportError:  # the losses have tests that do without
 
 import rdrop_fairseq
 
+pytest_plugins = ["devices"]  # its fixtures
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 USER_DIR = str(Path(rdrop_fairseq.__file__).parent)
@@ -128,10 +129,17 @@ def data_bin(text_dir, tmp_path_factory):
     return folder
 
 
+def moved(value, device):
+    """A batch, with its tensors on the device."""
+    if isinstance(value, dict):
+        return {key: moved(item, device) for key, item in value.items()}
+    return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
 class Setup:
     """A fairseq task, model and criterion built from command-line flags, and a training batch."""
 
-    def __init__(self, data, flags, criterion="label_smoothed_cross_entropy_rdrop", extra=()):
+    def __init__(self, data, flags, criterion="label_smoothed_cross_entropy_rdrop", extra=(), device="cpu"):
         from fairseq import options, tasks
         from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
@@ -140,7 +148,8 @@ class Setup:
         self.cfg = convert_namespace_to_omegaconf(args)
         torch.manual_seed(0)
         self.task = tasks.setup_task(self.cfg.task)
-        self.model = self.task.build_model(self.cfg.model)
+        self.model = self.task.build_model(self.cfg.model).to(device)
+        self.device = device
         self.criterion = self.task.build_criterion(self.cfg.criterion)
 
     def batch(self, max_sentences=6):
@@ -149,7 +158,7 @@ class Setup:
         iterator = self.task.get_batch_iterator(
             self.task.dataset("train"), max_sentences=max_sentences, max_tokens=1000, seed=1, epoch=1
         )
-        return next(iterator.next_epoch_itr(shuffle=False))
+        return moved(next(iterator.next_epoch_itr(shuffle=False)), self.device)
 
     def uneven_batch(self, count=8):
         """A batch with padding on both sides: the iterator puts sentences of one length together."""
@@ -157,7 +166,7 @@ class Setup:
         dataset = self.task.dataset("train")
         items = [dataset[i] for i in range(count)]
         assert all(len({len(item[side]) for item in items}) > 1 for side in ("source", "target"))
-        return dataset.collater(items)
+        return moved(dataset.collater(items), self.device)
 
     def train_step(self, sample, model=None):
         """(loss, sample size, log, gradients by name) at a fixed dropout seed."""

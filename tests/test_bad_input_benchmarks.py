@@ -9,6 +9,7 @@ PLOT = "scripts/benchmarks/plot_benchmark.py"
 LOSS = "scripts/benchmarks/benchmark_loss.py --device cpu --repeats 1 --tokens 4 --vocab 9 --dim 4"
 STEP = "scripts/benchmarks/benchmark_step.py --device cpu --repeats 1 --settings small"
 VARIANTS = "scripts/benchmarks/benchmark_variants.py --device cpu --repeats 1"
+PROFILE = "scripts/benchmarks/profile_step.py --device cpu"
 DIGITS = "examples/classification/train_digits.py --epochs 1 --seeds 2"
 
 COLUMNS = "contestant,passes,tokens,vocab,dim,dtype,median_ms,peak_mib,device"
@@ -89,8 +90,14 @@ def test_benchmark_plot_arguments(tmp_path, arguments, message):
         (STEP, "--length 0", "argument --length: must be at least 2, got 0"),
         (STEP, "--settings large", "invalid choice: 'large'"),
         (STEP, "--passes 1", "argument --passes: must be at least 2, got 1"),
-        (STEP, "--fp16", "--fp16 needs a GPU"),
+        (STEP, "--dtype fp16", "--dtype fp16 needs a GPU"),
+        (STEP, "--dtype int8", "invalid choice: 'int8'"),
+        (STEP, "--compile", "torch.compile needs a C++ compiler: no-compiler is not there"),
+        (LOSS, "--label-smoothing 1", "argument --label-smoothing: must be a number from 0 to 0.99, got '1'"),
         (STEP, "--out text/a.csv", "text/a.csv: Not a directory"),
+        (PROFILE, "--dtype fp16", "--dtype fp16 needs a GPU"),
+        (PROFILE, "--settings large", "invalid choice: 'large'"),
+        (PROFILE, "--trace absent/a.json", "argument --trace: cannot write absent/a.json"),
         (VARIANTS, "--repeats 0", "argument --repeats: must be at least 1, got 0"),
         (VARIANTS, "--chunk-mib 0", "argument --chunk-mib: must be at least 1, got 0"),
         (VARIANTS, "--tokens 0", "argument --tokens: must be at least 1, got 0"),

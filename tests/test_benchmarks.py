@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from bad_input import call_here
 from conftest import SCRIPTS, run
+from fairseq import options
 from omegaconf import OmegaConf
 
 from rdrop_fairseq import linear_rdrop_loss
-from scripts.benchmarks import bench, benchmark_step
+from scripts.benchmarks import bench, benchmark_step, rivals
 
 PAD = 1
 OPTIONS = {"alpha": 5.0, "label_smoothing": 0.1, "ignore_index": PAD}
@@ -76,7 +77,7 @@ def test_benchmark_loss_and_its_plot(tmp_path):
 def test_benchmark_loss_of_one_pass(tmp_path):
     """The fused label-smoothed cross entropy, beside fairseq's."""
     table = tmp_path / "loss.csv"
-    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 --dim 8 --passes 1".split()
+    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 --dim 8 --passes 1 --rivals".split()
     assert call_here("scripts/benchmarks/benchmark_loss.py", *sizes, "--out", table).code == 0
     names = [row["contestant"] for row in rows(table)]
     assert names == ["matrix products", "fairseq plain, one pass", "rdrop_loss", "linear_rdrop_loss"]
@@ -109,13 +110,62 @@ def test_the_multi30k_setting_is_that_of_the_recipe():
     recipe = OmegaConf.load(config)
     setting = benchmark_step.SETTINGS["multi30k"]
     trainer = benchmark_step.make_trainer(
-        benchmark_step.CRITERIONS["plain"], setting, benchmark_step.make_dictionary(60), "cpu", fp16=False
+        benchmark_step.CRITERIONS["plain"], setting, benchmark_step.make_dictionary(60), "cpu", "fp32"
     )
     for name, value in recipe.model.items():
         if name != "_name":
             assert getattr(trainer.cfg.model, name) == value, name
     assert trainer.cfg.dataset.max_tokens == recipe.dataset.max_tokens
     assert trainer.cfg.criterion.label_smoothing == recipe.criterion.label_smoothing
+
+
+ARCHITECTURES = {
+    "iwslt": "transformer_iwslt_de_en",
+    "wmt-base": "transformer_wmt_en_de",
+    "wmt-big": "transformer_vaswani_wmt_en_de_big",
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_settings_of_a_gpu_are_those_of_fairseqs_architectures(name):
+    """Layers, widths and heads; the dropout of wmt-big is that of the recipe, and of the paper."""
+    parser = options.get_training_parser()
+    args = options.parse_args_and_arch(parser, ["data", "--arch", ARCHITECTURES[name]])
+    setting = benchmark_step.SETTINGS[name]
+    for side in ("encoder", "decoder"):
+        assert getattr(args, f"{side}_layers") == setting.layers
+        assert getattr(args, f"{side}_embed_dim") == setting.dim
+        assert getattr(args, f"{side}_ffn_embed_dim") == setting.ffn
+        assert getattr(args, f"{side}_attention_heads") == setting.heads
+        assert getattr(args, f"{side}_normalize_before") == bool(setting.pre_norm)
+
+
+def test_benchmark_step_in_bf16_and_compiled(tmp_path):
+    """By fairseq's own trainer. Counting operations under torch.compile ended the benchmark."""
+    table = tmp_path / "step.csv"
+    sizes = "--settings iwslt --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
+    flags = f"--device cpu --repeats 1 {sizes} --dtype fp32 bf16 --compile".split()
+    assert call_here("scripts/benchmarks/benchmark_step.py", *flags, "--out", table).code == 0
+    names = [*benchmark_step.CRITERIONS, *benchmark_step.COMPILED]
+    found = [(row["dtype"], row["criterion"]) for row in rows(table)]
+    assert found == [(dtype, name) for dtype in ("fp32", "bf16") for name in names]
+    flop = {row["criterion"]: row["gflop"] for row in rows(table)}
+    assert flop["ours, fused loss, compiled"] == flop["ours, fused loss"]
+
+
+def test_rivals_take_part_where_they_are_installed():
+    """A rival that is not there, or refuses, is left out; torch's own has our loss."""
+    torch.manual_seed(0)
+    hidden, weight = (torch.randn(*shape, requires_grad=True) for shape in ((20, 8), (50, 8)))
+    target = torch.randint(2, 50, (20,))
+    target[3] = PAD
+    found = rivals.rivals(hidden, weight, target, 0.0, PAD)
+    assert set(found) <= set(rivals.RIVALS)
+    assert ("torch linear_cross_entropy" in found) == hasattr(F, "linear_cross_entropy")
+    expected = linear_rdrop_loss(hidden, weight, target, passes=1, ignore_index=PAD).loss
+    for name, loss in found.items():
+        torch.testing.assert_close(loss(hidden, weight, target), expected, msg=name)
+    assert "torch linear_cross_entropy" not in rivals.rivals(hidden, weight, target, 0.1, PAD)
 
 
 def test_the_batch_of_a_setting_is_one_of_fairseqs():

@@ -14,11 +14,13 @@ ADAPTIVE_SOFTMAX = [*TRANSFORMER, "--adaptive-softmax-cutoff", "10,20"]
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models(model_data, name):
+def test_models(model_data, model_device, name):
     """One training step, the same on both paths where both can serve, and a validation step."""
     flags, can_fuse = MODELS[name]
     auto, plain = (
-        Setup(model_data, flags.split(), extra=["--report-accuracy", "--rdrop-loss", path])
+        Setup(
+            model_data, flags.split(), extra=["--report-accuracy", "--rdrop-loss", path], device=model_device
+        )
         for path in ("auto", "plain")
     )
     sample = auto.batch()
@@ -43,9 +45,10 @@ def test_models(model_data, name):
 
 @pytest.mark.parametrize("path", ["fused", "plain"])
 @pytest.mark.parametrize("passes", [2, 3])
-def test_without_dropout_the_gradient_is_passes_times_the_plain_one(data_bin, path, passes):
+def test_without_dropout_the_gradient_is_passes_times_the_plain_one(data_bin, model_device, path, passes):
     flags = [*TRANSFORMER, *NO_DROPOUT]
-    ours = Setup(data_bin, flags, extra=["--rdrop-loss", path, "--rdrop-passes", str(passes)])
+    extra = ["--rdrop-loss", path, "--rdrop-passes", str(passes)]
+    ours = Setup(data_bin, flags, extra=extra, device=model_device)
     sample = ours.batch()
     loss, sample_size, log, grads = ours.train_step(sample)
     plain = Setup(data_bin, flags, PLAIN).train_step(sample, ours.model)

@@ -65,10 +65,10 @@ def check_shares(lookups, rate, padding_idx):
 
 @pytest.mark.parametrize("forward", FORWARDS)
 @pytest.mark.parametrize("path", ["fused", "plain"])
-def test_share_of_zeros_per_pass_and_side(data_bin, forward, path):
+def test_share_of_zeros_per_pass_and_side(data_bin, model_device, forward, path):
     """With tied embeddings: one table serves both sides and the projection."""
     extra = ["--rdrop-cutoff", "0.3", "--rdrop-passes", "3", "--rdrop-forward", forward, "--rdrop-loss", path]
-    setup = Setup(data_bin, TIED, extra=extra)
+    setup = Setup(data_bin, TIED, extra=extra, device=model_device)
     padding_idx = setup.criterion.padding_idx
     seen = Lookups(setup.model, padding_idx)
     sample = setup.uneven_batch(100)
@@ -83,9 +83,10 @@ def test_share_of_zeros_per_pass_and_side(data_bin, forward, path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model(model_data, name):
+def test_every_model(model_data, model_device, name):
     """Without dropout cutoff alone makes the passes differ; evaluation knows nothing of it."""
-    setup = Setup(model_data, MODELS[name][0].split(), extra=["--rdrop-cutoff", "0.2"])
+    extra = ["--rdrop-cutoff", "0.2"]
+    setup = Setup(model_data, MODELS[name][0].split(), extra=extra, device=model_device)
     padding_idx = setup.criterion.padding_idx
     seen = Lookups(setup.model, padding_idx)
     sample = setup.batch(max_sentences=64)
@@ -105,10 +106,10 @@ def test_every_model(model_data, name):
 
 
 @pytest.mark.parametrize("forward", FORWARDS)
-def test_the_first_pass_and_a_tied_projection_stay_whole(data_bin, forward):
+def test_the_first_pass_and_a_tied_projection_stay_whole(data_bin, model_device, forward):
     """The logits of the first pass are the model's own, though nearly every embedding of the second is 0."""
     extra = ["--rdrop-cutoff", "0.9", "--rdrop-loss", "plain", "--rdrop-forward", forward]
-    setup = Setup(data_bin, TIED, extra=extra)
+    setup = Setup(data_bin, TIED, extra=extra, device=model_device)
     model, sample = setup.model, setup.uneven_batch()
     assert model.decoder.output_projection.weight is model.encoder.embed_tokens.weight
     logits = []

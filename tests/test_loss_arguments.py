@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from rdrop_fairseq import compute_kl_loss, label_smoothed_nll_loss, linear_rdrop_loss, rdrop_loss
-from rdrop_fairseq.fused import LinearRDrop, Options
 
 V, D = 5, 3
 torch.manual_seed(0)
@@ -79,6 +78,7 @@ WRONG = {
     "epsilon": [*NO_NUMBERS, 1, 1.5],
     "passes": [*NO_INTEGERS, None, 3],
     "chunk_size": NO_INTEGERS,
+    "compiled": [None, 1, "yes", torch.tensor(True)],
     "ignore_index": ["0", None, 1.5, True, 2**63, -(2**63) - 1, torch.tensor(0), math.nan],
     "ce_reduction": [*NO_CHOICES, "none"],
     "reduction": NO_CHOICES,
@@ -189,9 +189,8 @@ def test_no_value_is_read_by_the_host_off_the_cpu(passes):
     bias = torch.randn(V, device="meta", requires_grad=True)
     target = torch.zeros(2, 2, dtype=torch.long, device="meta")
     options = dict(alpha=1.0, passes=passes, label_smoothing=0.1)
-    # Below linear_rdrop_loss, as there is no autocast for these tensors.
-    sums = LinearRDrop.apply(hidden, weight, bias, target, Options(ignore_index=1, ce_scale=1.0, **options))
-    torch.autograd.grad(sums[0], (hidden, weight, bias))
+    result = linear_rdrop_loss(hidden.flatten(0, 1), weight, target, bias=bias, ignore_index=1, **options)
+    torch.autograd.grad(result.loss, (hidden, weight, bias))
     logits = torch.randn(passes * 2, 2, V, device="meta", requires_grad=True)
     result = rdrop_loss(logits, target, reduction="mean", **options)
     torch.autograd.grad(result.loss, logits)

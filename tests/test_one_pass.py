@@ -20,11 +20,12 @@ def sentences_encoded(setup):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_one_pass_is_the_plain_criterion(data_bin, path):
+def test_one_pass_is_the_plain_criterion(data_bin, model_device, path):
     """Loss, NLL and accuracy to 1e-6, with dropout, whatever alpha; the batch is not repeated."""
     flags = [*TRANSFORMER, "--dropout", "0.3"]
     extra = ["--report-accuracy", "--ignore-prefix-size", "1", "--sentence-avg"]
-    ours = Setup(data_bin, flags, extra=[*extra, *ONE, "--rdrop-loss", path, "--rdrop-alpha", "1e30"])
+    ours_only = [*ONE, "--rdrop-loss", path, "--rdrop-alpha", "1e30"]
+    ours = Setup(data_bin, flags, extra=[*extra, *ours_only], device=model_device)
     sample = ours.uneven_batch()
     sizes = sentences_encoded(ours)
     loss, sample_size, log, grads = ours.train_step(sample)
@@ -42,10 +43,11 @@ def test_one_pass_is_the_plain_criterion(data_bin, path):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ties", [[], ["--share-all-embeddings"]], ids=["untied", "tied"])
-def test_gradient_is_that_of_the_formula(data_bin, path, ties):
+def test_gradient_is_that_of_the_formula(data_bin, model_device, path, ties):
     """The model in float64, against the label-smoothed cross entropy as it is read. (The plain path is
     exact to float32, in which fairseq's models take their log-softmax.)"""
-    ours = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT, *ties], extra=[*ONE, "--rdrop-loss", path])
+    extra = [*ONE, "--rdrop-loss", path]
+    ours = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT, *ties], extra=extra, device=model_device)
     ours.model.double()
     sample = ours.uneven_batch()
     loss, _, log, grads = ours.train_step(sample)
@@ -56,12 +58,12 @@ def test_gradient_is_that_of_the_formula(data_bin, path, ties):
     lprobs, target = lprobs[real], sample["target"][real]
     eps, num_classes = 0.1, lprobs.size(-1)
     wanted = torch.full_like(lprobs, eps / (num_classes - 1))  # the target's mass is 1 - eps
-    wanted[torch.arange(len(target)), target] = 1 - eps
+    wanted.scatter_(1, target.unsqueeze(1), 1 - eps)
     expected = -(wanted * lprobs).sum()
     expected.backward()
     digits = 1e-12 if path == "fused" else 1e-6
     torch.testing.assert_close(float(loss), float(expected.detach()), rtol=digits, atol=0)
-    nll = -lprobs[torch.arange(len(target)), target].sum()
+    nll = -lprobs.gather(1, target.unsqueeze(1)).sum()
     torch.testing.assert_close(float(log["nll_loss"]), float(nll.detach()), rtol=digits, atol=0)
     # without those that the official fairseq has and does not use
     expected_grads = {key: p.grad for key, p in ours.model.named_parameters() if p.grad is not None}
@@ -70,11 +72,12 @@ def test_gradient_is_that_of_the_formula(data_bin, path, ties):
         torch.testing.assert_close(grads[key], grad, rtol=10 * digits, atol=10 * digits, msg=key)
 
 
-def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin):
+def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin, model_device):
     """Rates, cutoff and alpha wait: the step is that of --rdrop-passes 1 counted for two passes, to the last
     digit."""
     rdrop = "--rdrop-dropout 0.5,0.6 --rdrop-cutoff 0.4 --rdrop-alpha 9 --rdrop-warmup-updates 4"
-    early = Setup(data_bin, TRANSFORMER, extra=[*rdrop.split(), "--rdrop-start-update", "5"])
+    extra = [*rdrop.split(), "--rdrop-start-update", "5"]
+    early = Setup(data_bin, TRANSFORMER, extra=extra, device=model_device)
     sample = early.batch()
     sizes = sentences_encoded(early)
     got = early.train_step(sample)

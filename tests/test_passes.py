@@ -26,7 +26,7 @@ LIGHTCONV = [
 @pytest.mark.parametrize("flags", [TRANSFORMER, LIGHTCONV], ids=["transformer", "lightconv"])
 @pytest.mark.parametrize("path", ["fused", "plain"])
 @pytest.mark.parametrize("passes", ["2", "3"])
-def test_separate_forwards_are_one_over_the_repeated_batch(data_bin, flags, path, passes):
+def test_separate_forwards_are_one_over_the_repeated_batch(data_bin, model_device, flags, path, passes):
     """Without dropout: the same loss, log and gradients. (An lstm has no forward over a repeated batch.)
 
     lightconv had its attention dropout on, and torch 2.13 happened to draw the same numbers for both.
@@ -35,8 +35,10 @@ def test_separate_forwards_are_one_over_the_repeated_batch(data_bin, flags, path
         pytest.skip("no projection to fuse with")
     extra = ["--rdrop-loss", path, "--rdrop-passes", passes, "--report-accuracy"]
     no_dropout = NO_DROPOUT if flags is TRANSFORMER else NO_DROPOUT[:4]  # it has no --activation-dropout
-    concat = Setup(data_bin, [*flags, *no_dropout], extra=[*extra, "--rdrop-forward", "concat"])
-    separate = Setup(data_bin, [*flags, *no_dropout], extra=[*extra, *SEPARATE])
+    concat, separate = (
+        Setup(data_bin, [*flags, *no_dropout], extra=[*extra, *forward], device=model_device)
+        for forward in (["--rdrop-forward", "concat"], SEPARATE)
+    )
     sample = concat.batch()
     expected, got = concat.train_step(sample), separate.train_step(sample, concat.model)
     torch.testing.assert_close(got[0], expected[0])
@@ -51,10 +53,10 @@ def test_separate_forwards_are_one_over_the_repeated_batch(data_bin, flags, path
     [([], []), (NO_DROPOUT, ["--rdrop-cutoff", "0.2", "--rdrop-passes", "3"])],
     ids=["dropout", "cutoff"],
 )
-def test_separate_and_concat_expect_the_same_losses(data_bin, flags, extra):
+def test_separate_and_concat_expect_the_same_losses(data_bin, model_device, flags, extra):
     """The means of loss and KL over 60 seeds differ by less than 4 standard errors."""
     modes = [
-        Setup(data_bin, [*TRANSFORMER, *flags], extra=[*extra, "--rdrop-forward", mode])
+        Setup(data_bin, [*TRANSFORMER, *flags], extra=[*extra, "--rdrop-forward", mode], device=model_device)
         for mode in ("concat", "separate")
     ]
     sample = modes[0].batch()
@@ -122,11 +124,11 @@ def kept(model):
 
 
 @pytest.mark.parametrize("path", ["fused", "plain"])
-def test_every_pass_has_its_dropout_rate(data_bin, path):
+def test_every_pass_has_its_dropout_rate(data_bin, model_device, path):
     """Shares of the activations that were kept; activation dropout is half of the main rate throughout."""
     flags = [*TRANSFORMER, "--dropout", "0.2", "--activation-dropout", "0.1"]
     extra = [*SEPARATE, "--rdrop-passes", "3", "--rdrop-dropout", "0.1,0.4,0", "--rdrop-loss", path]
-    setup = Setup(data_bin, flags, extra=extra)
+    setup = Setup(data_bin, flags, extra=extra, device=model_device)
     seen = kept(setup.model)
     setup.train_step(setup.batch(max_sentences=64))
     main = {1: 0.1, 2: 0.4, 3: 0.0}
@@ -174,9 +176,10 @@ def test_rates_need_dropout_and_stored_activations(data_bin):
 
 @pytest.mark.parametrize("mode", ["concat", "separate"])
 @pytest.mark.parametrize("cutoff", ["0", "0.3"])
-def test_recomputed_activations_give_the_same_gradient(data_bin, mode, cutoff):
+def test_recomputed_activations_give_the_same_gradient(data_bin, model_device, mode, cutoff):
+    extra = ["--rdrop-forward", mode, "--rdrop-cutoff", cutoff]
     stored, recomputed = (
-        Setup(data_bin, [*TRANSFORMER, *more], extra=["--rdrop-forward", mode, "--rdrop-cutoff", cutoff])
+        Setup(data_bin, [*TRANSFORMER, *more], extra=extra, device=model_device)
         for more in ([], ["--checkpoint-activations"])
     )
     recomputed.model.load_state_dict(stored.model.state_dict())
@@ -188,13 +191,14 @@ def test_recomputed_activations_give_the_same_gradient(data_bin, mode, cutoff):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_everything_together_on_every_model(model_data, name):
+def test_everything_together_on_every_model(model_data, model_device, name):
     """Three passes with rates of their own, a warm-up, an ignored prefix: the same numbers on both paths."""
     flags, can_fuse = MODELS[name]
     options = "--rdrop-passes 3 --rdrop-dropout 0.1,0.2,0.3 --rdrop-warmup-updates 4 --ignore-prefix-size 1"
     extra = [*SEPARATE, *options.split(), "--sentence-avg", "--report-accuracy"]
     auto, plain = (
-        Setup(model_data, flags.split(), extra=[*extra, "--rdrop-loss", p]) for p in ("auto", "plain")
+        Setup(model_data, flags.split(), extra=[*extra, "--rdrop-loss", p], device=model_device)
+        for p in ("auto", "plain")
     )
     assert (auto.criterion.objective.projection(auto.model)[0] is not None) == can_fuse
     auto.criterion.schedule.num_updates = plain.criterion.schedule.num_updates = 3

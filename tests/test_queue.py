@@ -3,18 +3,23 @@
 import contextlib
 import errno
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import SCRIPTS, a_core, kill_when, run
 from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
 
 from scripts.common.cli import InputError
+from scripts.experiments import run_queue
+from scripts.experiments.experiment import Experiment
 from scripts.experiments.runs import COLUMNS, best_point, curve, read_runs
 from scripts.experiments.training import LEADER
+from scripts.experiments.workspace import Place, Workspace
 
 pytest.importorskip("fairseq")
 
@@ -134,6 +139,48 @@ def test_a_killed_queue_goes_on_and_gives_the_same_numbers(queue, finished, tmp_
 
     assert without_times(result) == without_times(finished["rdrop-1"])
     assert result["scores"]["valid"] == finished["rdrop-1"]["scores"]["valid"]
+
+
+def test_a_run_on_a_gpu_is_the_same_run(queue, finished, tmp_path, monkeypatch):
+    """The queue's way of working on a GPU, here with none: same numbers, other hardware."""
+    command, env = queue
+    arguments = command(tmp_path, RDROP.format(test="no").replace(",plain,no", ",,no"))
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
+    (listed,) = read_runs(arguments[2])
+    workspace = Workspace(tmp_path, "en-de")
+    workspace.prepare(listed)
+    failures = []
+    experiment = Experiment(workspace, tmp_path / "results")
+    run_queue.work(Place("cuda", "0", 2), [listed], experiment, failures)
+    assert not failures
+    result = json.loads((tmp_path / "results" / "rdrop-1.json").read_text())
+    assert result["hardware"] == "A GPU, shared by 2 runs"
+    assert "MAX_UPDATE=24 ALPHA=1 PRECISION=fp32 examples/" in result["command"][1]
+    assert [p["bleu"] for p in result["curve"]] == [p["bleu"] for p in finished["rdrop-1"]["curve"]]
+    assert result["scores"]["valid"] == finished["rdrop-1"]["scores"]["valid"]
+
+
+def test_places(monkeypatch):
+    """A core to each run, or the GPUs in turn; a CPU's run does not see a GPU."""
+    core = int(a_core())
+    (place,) = run_queue.places_of("cpu", [core], None)
+    assert place.start == ["taskset", "-c", a_core(), "nice", "-n", "19"]
+    assert (place.settings, place.environment) == ({}, {"CUDA_VISIBLE_DEVICES": ""})
+    assert len(run_queue.places_of("cpu", None, None)) == len(os.sched_getaffinity(0))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert run_queue.places_of("cuda", None, 3) == [Place("cuda", n, 2) for n in ("0", "1", "0")]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    (place,) = run_queue.places_of("cuda", None, None)
+    assert (place.start, place.environment) == (["nice", "-n", "19"], {"CUDA_VISIBLE_DEVICES": "5"})
+    with pytest.raises(InputError, match="--jobs is for --device cuda"):
+        run_queue.places_of("cpu", None, 2)
+    with pytest.raises(InputError, match="--cores is for --device cpu"):
+        run_queue.places_of("cuda", [core], None)
+    with pytest.raises(InputError, match="--cores: 9999 is not one of"):
+        run_queue.places_of("cpu", [9999], None)
 
 
 def test_curve_ends_where_patience_does(tmp_path):

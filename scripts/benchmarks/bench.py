@@ -20,12 +20,19 @@ from scripts.common.lines import read_lines, replacing
 
 ROOT = Path(__file__).resolve().parents[2]
 Contestants = dict[str, Callable[[], Any]]
+WARM_UPS = {"cpu": 1, "cuda": 3}  # rounds that are not timed: a GPU's libraries choose their kernels in them
+
+
+def add_device(parser: cli.Parser) -> None:
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", type=device, default=default, help="cpu or cuda")
 
 
 def add_arguments(parser: cli.Parser) -> None:
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", type=device, default=default, help="cpu or cuda")
-    parser.add_argument("--repeats", type=cli.integer(1), default=9, help="timed rounds, after one not timed")
+    add_device(parser)
+    parser.add_argument(
+        "--repeats", type=cli.integer(1), default=9, help="timed rounds, after some not timed"
+    )
     parser.add_argument("--out", type=cli.output_file, help="CSV to write; the table is printed in any case")
 
 
@@ -39,29 +46,37 @@ def device(name: str) -> str:
 
 
 def check_compiler() -> None:
-    """Raises InputError where torch.compile would fail."""
+    """Raises InputError where torch.compile would fail for a CPU."""
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise cli.InputError(f"torch.compile needs a C++ compiler: {compiler} is not there")
 
 
-def synchronize(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
 def times(contestants: Contestants, repeats: int, device: str) -> dict[str, list[float]]:
     """Milliseconds of every round. All contestants take their turn in each: noise hits them alike."""
     results: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_ in range(repeats + 1):
+    warm_ups = WARM_UPS[device]
+    for round_ in range(warm_ups + repeats):
         for name, function in contestants.items():
-            synchronize(device)
-            start = time.perf_counter()
-            function()
-            synchronize(device)
-            if round_ > 0:
-                results[name].append(1e3 * (time.perf_counter() - start))
+            milliseconds = clock(function, device)
+            if round_ >= warm_ups:
+                results[name].append(milliseconds)
     return results
+
+
+def clock(function: Callable[[], Any], device: str) -> float:
+    """Milliseconds of a call: of the host, or by the events of a GPU that had nothing else to do."""
+    if device == "cuda":
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        start.record()
+        function()
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end))
+    begin = time.perf_counter()
+    function()
+    return 1e3 * (time.perf_counter() - begin)
 
 
 def peak_mib(function: Callable[[], Any], device: str) -> float:
@@ -121,7 +136,7 @@ def provenance(device: str) -> dict[str, str]:
         "device": name,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "commit": commit or "unknown",
+        "commit": commit or os.environ.get("COMMIT") or "unknown",  # COMMIT: for a copy without .git
         "date": datetime.date.today().isoformat(),
     }
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Time and peak memory of the loss with its output projection, forward and backward.
 
-Contestants: the three matrix products that no loss can avoid; fairseq's label-smoothed cross entropy on
-one pass; the R-Drop authors' formula (tests/reference.py) and fairseq's
+Contestants: the three matrix products that no loss can avoid, in the dtype of the others; fairseq's
+label-smoothed cross entropy on one pass; the R-Drop authors' formula (tests/reference.py) and fairseq's
 label_smoothed_cross_entropy_with_rdrop, both for two passes only; rdrop_loss; linear_rdrop_loss, also with
-its elementwise part under torch.compile (--compile) and with other chunks (--chunk-size). What would hold
-more than --max-gib is left out.
+its elementwise part under torch.compile (--compile) and with other chunks (--chunk-size). With --rivals and
+one pass also other projects' fused cross entropies (rivals.py). What would hold more than --max-gib is left
+out.
 """
 
 import argparse
 import functools
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,17 +24,18 @@ from fairseq.criterions import label_smoothed_cross_entropy as fairseq_plain
 from fairseq.criterions import label_smoothed_cross_entropy_with_rdrop as fairseq_rdrop
 from torch import Tensor
 
-from rdrop_fairseq import fused, linear_rdrop_loss, rdrop_loss
+from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.benchmarks import bench
+from scripts.benchmarks.rivals import rivals
 from scripts.common import cli
 from tests import reference
 
-ALPHA, EPSILON, PAD = 5.0, 0.1, 1
+ALPHA, PAD = 5.0, 1
 
 
-def fairseq_rdrop_loss(logits: Tensor, target: Tensor) -> Tensor:
+def fairseq_rdrop_loss(logits: Tensor, target: Tensor, epsilon: float) -> Tensor:
     """The loss of fairseq's in-tree criterion, called as its compute_loss does."""
     probs = SimpleNamespace(
         get_normalized_probs=lambda x, log_probs: (F.log_softmax if log_probs else F.softmax)(
@@ -41,19 +44,20 @@ def fairseq_rdrop_loss(logits: Tensor, target: Tensor) -> Tensor:
     )
     lprobs = F.log_softmax(logits, dim=-1, dtype=torch.float32)
     target = torch.cat([target, target])
-    ce, _ = fairseq_rdrop.label_smoothed_nll_loss(lprobs, target, EPSILON, ignore_index=PAD)
+    ce, _ = fairseq_rdrop.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)
     pad_mask = target[: target.size(0) // 2].unsqueeze(-1).eq(PAD)
     loss: Tensor = ce + ALPHA * fairseq_rdrop.compute_kl_loss(probs, logits, pad_mask)
     return loss
 
 
-def make_contestants(tokens: int, vocab: int, args: argparse.Namespace, compiled: Any) -> bench.Contestants:
+def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench.Contestants:
+    epsilon = args.label_smoothing
     dtype, device, dim, passes = getattr(torch, args.dtype), args.device, args.dim, args.passes
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(passes * tokens, dim, generator=generator).to(device, dtype).requires_grad_()
     weight = torch.randn(vocab, dim, generator=generator).mul_(dim**-0.5).to(device, dtype).requires_grad_()
     target = torch.randint(2, vocab, (tokens,), generator=generator).to(device)
-    options: dict[str, Any] = {"alpha": ALPHA, "label_smoothing": EPSILON, "ignore_index": PAD}
+    options: dict[str, Any] = {"alpha": ALPHA, "label_smoothing": epsilon, "ignore_index": PAD}
     ours = {**options, "passes": passes}
 
     def backward(loss: Tensor) -> None:
@@ -66,18 +70,10 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace, compiled
 
     def one_pass() -> None:
         lprobs = F.log_softmax(F.linear(hidden[:tokens], weight), dim=-1, dtype=torch.float32)
-        backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, EPSILON, ignore_index=PAD)[0])
+        backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)[0])
 
-    def linear(chunk_size: int | None = None) -> None:
-        backward(linear_rdrop_loss(hidden, weight, target, chunk_size=chunk_size, **ours).loss)
-
-    def linear_compiled() -> None:
-        eager = fused.losses_and_grad_
-        fused.losses_and_grad_ = compiled
-        try:
-            linear()
-        finally:
-            fused.losses_and_grad_ = eager
+    def linear(**more: Any) -> None:
+        backward(linear_rdrop_loss(hidden, weight, target, **ours, **more).loss)
 
     logits_gib = passes * tokens * vocab * 4 / 2**30
     contestants: bench.Contestants = {}
@@ -92,25 +88,27 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace, compiled
                 reference.authors_rdrop(F.linear(hidden, weight), target, **options)
             )
             contestants["fairseq in-tree"] = lambda: backward(
-                fairseq_rdrop_loss(F.linear(hidden, weight), target)
+                fairseq_rdrop_loss(F.linear(hidden, weight), target, epsilon)
             )
         contestants["rdrop_loss"] = lambda: backward(
             rdrop_loss(F.linear(hidden, weight), target, **ours).loss
         )
     contestants["linear_rdrop_loss"] = linear
-    if compiled is not None:
-        contestants["linear_rdrop_loss, compiled"] = linear_compiled
-    for chunk_size in args.chunk_size:
-        contestants[f"linear_rdrop_loss, chunk {chunk_size}"] = functools.partial(linear, chunk_size)
+    if args.compile:
+        contestants["linear_rdrop_loss, compiled"] = functools.partial(linear, compiled=True)
+    for size in args.chunk_size:
+        contestants[f"linear_rdrop_loss, chunk {size}"] = functools.partial(linear, chunk_size=size)
+    if args.rivals and passes == 1:
+        for name, loss in rivals(hidden, weight, target, epsilon, PAD).items():
+            contestants[name] = lambda loss=loss: backward(loss(hidden, weight, target))  # type: ignore[misc]
     return contestants
 
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for each contestant at each size."""
-    compiled = torch.compile(fused.losses_and_grad_) if args.compile else None
     for vocab in args.vocab:
         for tokens in args.tokens:
-            contestants = make_contestants(tokens, vocab, args, compiled)
+            contestants = make_contestants(tokens, vocab, args)
             timings = bench.times(contestants, args.repeats, args.device)
             ours = bench.summary(timings["linear_rdrop_loss"])["median_ms"]
             for name, function in contestants.items():
@@ -120,6 +118,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     "tokens": tokens,
                     "vocab": vocab,
                     "dim": args.dim,
+                    "label_smoothing": args.label_smoothing,
                 }
                 row |= {"dtype": args.dtype, **bench.summary(timings[name])}
                 row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
@@ -138,10 +137,13 @@ def main() -> None:
     parser.add_argument("--chunk-size", type=size, nargs="+", default=[], help="further chunk sizes to time")
     parser.add_argument("--max-gib", type=cli.number(0), default=16, help="memory that a contestant may take")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    parser.add_argument("--label-smoothing", type=cli.number(0, 0.99), default=0.1)
+    parser.add_argument("--rivals", action="store_true", help="also other projects' losses of one pass")
     parser.add_argument("--compile", action="store_true", help="also under torch.compile")
     args = parser.parse_args()
-    if args.compile:
+    if args.compile and args.device == "cpu":
         bench.check_compiler()
+    logging.disable(logging.INFO)
     bench.report(measure(args), args.device, args.out)
 
 

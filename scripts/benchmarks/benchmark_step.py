@@ -5,10 +5,12 @@ Contestants, on the same batch of random sentences: label_smoothed_cross_entropy
 with one pass, which is plain training at another price; label_smoothed_cross_entropy_with_rdrop; and
 label_smoothed_cross_entropy_rdrop with the fused loss, in every update and in every 2nd (--rdrop-interval 2:
 two updates a round; the row has their mean time and operations, and the higher peak). --all adds the plain
-loss, separate forwards and the phase before --rdrop-start-update; --passes more passes. Operations are those
-of the matrix products: their ratio to plain training is what a criterion costs on any machine.
+loss, separate forwards and the phase before --rdrop-start-update; --passes more passes; --compile the
+compiled loss. Operations are those of the matrix products: their ratio to plain training is what a criterion
+costs on any machine.
 
-A setting is a model and a batch: "multi30k" is that of examples/translation. --layers and the like change it.
+A setting is a model and a batch: "multi30k" is that of examples/translation; "iwslt", "wmt-base" and
+"wmt-big" are what people train on a GPU. --layers and the like change it.
 """
 
 import argparse
@@ -49,6 +51,7 @@ MORE_CRITERIONS = {
     "ours, fused loss, separate forwards": [OURS, "--rdrop-forward", "separate"],
     "ours, before --rdrop-start-update": [OURS, "--rdrop-start-update", "1000000"],
 }
+COMPILED = {"ours, fused loss, compiled": [OURS, "--rdrop-compile"]}
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ SETTINGS = {
     "multi30k": Setting(
         layers=3, dim=256, ffn=1024, vocab=6048, pre_norm=1, dropout=0.3, max_tokens=1024, length=15
     ),
+    "iwslt": Setting(layers=6, dim=512, ffn=1024, vocab=10152, dropout=0.3, max_tokens=4096),
+    "wmt-base": Setting(layers=6, dim=512, ffn=2048, vocab=32768, heads=8, max_tokens=4096),
+    "wmt-big": Setting(layers=6, dim=1024, ffn=4096, vocab=32768, heads=16, max_tokens=4096),
 }
 
 
@@ -81,7 +87,7 @@ def make_dictionary(size: int) -> Dictionary:
 
 
 def make_trainer(
-    criterion: list[str], setting: Setting, dictionary: Dictionary, device: str, fp16: bool
+    criterion: list[str], setting: Setting, dictionary: Dictionary, device: str, dtype: str
 ) -> Any:
     sizes = {
         "layers": setting.layers,
@@ -95,9 +101,11 @@ def make_trainer(
         flags += [f"--{side}-normalize-before"] * setting.pre_norm
     flags += [f"--dropout={setting.dropout}", f"--max-tokens={setting.max_tokens}"]
     flags += ["--optimizer=adam", "--lr=1e-4", "--clip-norm=1.0", "--label-smoothing=0.1"]
-    flags += [f"--{name}" for name, on in (("fp16", fp16), ("cpu", device == "cpu")) if on]
+    flags += ["--cpu"] * (device == "cpu")
+    flags += ["--fp16", "--fp16-init-scale=4"] * (dtype == "fp16")  # no update is left out for an overflow
     parsed = options.parse_args_and_arch(options.get_training_parser(), [*flags, "--criterion", *criterion])
     cfg = convert_namespace_to_omegaconf(parsed)
+    cfg.common.bf16 = dtype == "bf16"  # the flag asks for a TPU
     task = TranslationTask(cfg.task, dictionary, dictionary)
     torch.manual_seed(1)
     trainer = Trainer(cfg, task, task.build_model(cfg.model), task.build_criterion(cfg.criterion))
@@ -134,7 +142,7 @@ def make_batch(setting: Setting, dictionary: Dictionary) -> dict[str, Any]:
     return batch
 
 
-def measure(setting: Setting, name: str, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def measure(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for each contestant."""
     dictionary = make_dictionary(setting.vocab)
     batch = make_batch(setting, dictionary)
@@ -144,11 +152,11 @@ def measure(setting: Setting, name: str, args: argparse.Namespace) -> Iterator[d
             sample = {**batch, "net_input": dict(batch["net_input"])}  # the in-tree criterion changes it
             trainer.train_step([sample])
 
-    criterions = CRITERIONS | (MORE_CRITERIONS if args.all else {})
+    criterions = CRITERIONS | (MORE_CRITERIONS if args.all else {}) | (COMPILED if args.compile else {})
     criterions |= {f"ours, fused loss, {k} passes": [OURS, "--rdrop-passes", str(k)] for k in args.passes}
     contestants: bench.Contestants = {}
     for criterion, flags in criterions.items():
-        trainer = make_trainer(flags, setting, dictionary, args.device, args.fp16)
+        trainer = make_trainer(flags, setting, dictionary, args.device, dtype)
         contestants[criterion] = partial(step, trainer, UPDATES_A_ROUND.get(criterion, 1))
     timings = bench.times(contestants, args.repeats, args.device)
     plain: dict[str, float] = {}
@@ -165,7 +173,7 @@ def measure(setting: Setting, name: str, args: argparse.Namespace) -> Iterator[d
         row |= {
             "sentences": batch["nsentences"],
             "tokens": batch["ntokens"],
-            "dtype": "fp16" if args.fp16 else "fp32",
+            "dtype": dtype,
         }
         row |= times
         row |= {"peak_mib": round(costs["peak"], 1), "gflop": round(costs["gflop"], 2)}
@@ -187,10 +195,15 @@ def main() -> None:
     parser.add_argument(
         "--passes", type=cli.integer(2), nargs="+", default=[], help="further numbers of passes"
     )
-    parser.add_argument("--fp16", action="store_true", help="as fairseq-train --fp16; needs a GPU")
+    parser.add_argument(
+        "--dtype", choices=["fp32", "fp16", "bf16"], nargs="+", default=["fp32"], help="of fairseq's trainer"
+    )
+    parser.add_argument("--compile", action="store_true", help="also --rdrop-compile")
     args = parser.parse_args()
-    if args.fp16 and args.device == "cpu":
-        parser.error("--fp16 needs a GPU")
+    if "fp16" in args.dtype and args.device == "cpu":
+        parser.error("--dtype fp16 needs a GPU")
+    if args.compile and args.device == "cpu":
+        bench.check_compiler()
     given = {f.name: value for f in fields(Setting) if (value := getattr(args, f.name)) is not None}
     settings = {name: replace(SETTINGS[name], **given) for name in args.settings}
     for setting in settings.values():
@@ -198,7 +211,8 @@ def main() -> None:
             parser.error(f"--dim {setting.dim} is no multiple of --heads {setting.heads}")
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore")  # hydra's, for each trainer
-    rows = (row for name, setting in settings.items() for row in measure(setting, name, args))
+    cases = [(setting, name, dtype) for name, setting in settings.items() for dtype in args.dtype]
+    rows = (row for case in cases for row in measure(*case, args))
     bench.report(rows, args.device, args.out)
 
 

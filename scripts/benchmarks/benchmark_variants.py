@@ -8,14 +8,16 @@ the log-probabilities held beside the probabilities; under torch.compile; with s
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
 
 from rdrop_fairseq import fused, linear_rdrop_loss
+from rdrop_fairseq.device import DEVICES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.benchmarks import bench
@@ -25,7 +27,7 @@ MIB = 2**20
 
 
 def losses_and_grad_by_log_softmax_(
-    logits: Tensor, probs: Tensor, target: Tensor, options: fused.Options
+    logits: Tensor, probs: Tensor | None, target: Tensor, options: fused.Options
 ) -> Tensor:
     """fused.losses_and_grad_ as the formulas of its module are read: a third tensor of the logits' size."""
     passes, num_classes = logits.shape[1:]
@@ -35,7 +37,7 @@ def losses_and_grad_by_log_softmax_(
     target = target.view(-1, 1, 1).expand(-1, passes, 1)
 
     lprobs = torch.log_softmax(logits, -1)
-    torch.exp(lprobs, out=probs)
+    probs = torch.exp(lprobs, out=probs)
     target_lprobs = lprobs.gather(-1, target).squeeze(-1)
     correct = target_lprobs.eq(lprobs.amax(-1)).sum(1)
     ce = -s * (on_target * target_lprobs + eps_i * lprobs.sum(-1)).sum(1)
@@ -49,17 +51,6 @@ def losses_and_grad_by_log_softmax_(
     return torch.stack([ce + options.alpha * kl, -target_lprobs.mean(1), kl, correct.to(kl.dtype)], dim=1)
 
 
-@contextmanager
-def replaced(name: str, value: Any) -> Iterator[None]:
-    """fused.name is value for the time of a call."""
-    kept = getattr(fused, name)
-    setattr(fused, name, value)
-    try:
-        yield
-    finally:
-        setattr(fused, name, kept)
-
-
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for each variant."""
     device = args.device
@@ -68,31 +59,36 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     weight = (torch.randn(args.vocab, args.dim, device=device) * args.dim**-0.5).requires_grad_()
     target = torch.randint(args.vocab, (args.tokens,), device=device)
 
-    def loss() -> Tensor:
-        return linear_rdrop_loss(hidden, weight, target, alpha=5.0, label_smoothing=0.1).loss
+    def loss(compiled: bool = False) -> Tensor:
+        options: dict[str, Any] = {"alpha": 5.0, "label_smoothing": 0.1, "compiled": compiled}
+        return linear_rdrop_loss(hidden, weight, target, **options).loss
 
-    def contestant(name: str, value: Any) -> Callable[[], None]:
+    def contestant(change: AbstractContextManager[Any], compiled: bool = False) -> Callable[[], None]:
         def run() -> None:
-            with replaced(name, value):
-                torch.autograd.grad(loss(), (hidden, weight))
+            with change:
+                torch.autograd.grad(loss(compiled), (hidden, weight))
 
         return run
 
-    here = fused.CHUNK_BYTES[device]
-    elementwise = "losses_and_grad_"
+    here = DEVICES[device]
+
+    def with_device(**changes: Any) -> Any:
+        return mock.patch.dict(DEVICES, {device: here._replace(**changes)})
+
+    log_softmax_held = mock.patch.object(fused, "losses_and_grad_", losses_and_grad_by_log_softmax_)
     contestants: bench.Contestants = {
-        "as it is": contestant(elementwise, fused.losses_and_grad_),
-        "no blocks": contestant("BLOCK_BYTES", fused.CHUNK_BYTES),
-        "log-softmax held": contestant(elementwise, losses_and_grad_by_log_softmax_),
-        "torch.compile": contestant(elementwise, torch.compile(fused.losses_and_grad_)),
+        "as it is": contestant(nullcontext()),
+        "no blocks": contestant(with_device(block_bytes=here.chunk_bytes)),
+        "log-softmax held": contestant(log_softmax_held),
+        "torch.compile": contestant(nullcontext(), compiled=True),
     }
     for mib in args.chunk_mib:
-        contestants[f"chunks of {mib} MiB ({here // MIB})"] = contestant(
-            "CHUNK_BYTES", {**fused.CHUNK_BYTES, device: mib * MIB}
+        contestants[f"chunks of {mib} MiB ({here.chunk_bytes // MIB})"] = contestant(
+            with_device(chunk_bytes=mib * MIB)
         )
 
     expected = loss().detach()
-    with replaced(elementwise, losses_and_grad_by_log_softmax_):
+    with log_softmax_held:
         torch.testing.assert_close(loss().detach(), expected)
     timings = bench.times(contestants, args.repeats, device)
     first = bench.summary(timings["as it is"])["median_ms"]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rebuild the tables and the figure about Multi30k and SAMSum from results/: `make results`.
+"""Rebuild the tables and the figure about Multi30k, SAMSum and GPUs from results/: `make results`.
 
 A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
 is there is not what would be built; the figure is compared by its lines and its pixels.
@@ -24,17 +24,19 @@ from scripts.common import cli
 from scripts.common.lines import read_lines, replacing
 from scripts.experiments import evidence, tables
 from scripts.experiments.figure import draw
+from scripts.experiments.gpu_table import gpu_headline, gpu_table, read_measurements
 from scripts.experiments.samsum_table import read_results, samsum_gains, samsum_table
 from scripts.experiments.screening_table import screening_table
 from scripts.experiments.workspace import ROOT
 
 MULTI30K = ROOT / "results" / "multi30k"
 SAMSUM = ROOT / "results" / "samsum"
+GPU = ROOT / "results" / "gpu"
 SCREENING = ROOT / "results" / "screening"
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 FIGURE = ROOT / "docs" / "multi30k.png"
 EXAMPLES = ROOT / "examples"
-PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "fused-loss.md"]
 PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -79,6 +81,8 @@ def main() -> None:
     }
     blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
     blocks["samsum_gains"] = lambda: samsum_gains(read_results(SAMSUM))
+    blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
+    blocks["gpu_headline"] = lambda: gpu_headline(read_measurements(GPU))
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
     stale = []
     for path in PAGES:

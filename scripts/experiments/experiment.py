@@ -16,7 +16,7 @@ from scripts.common.cli import InputError
 from scripts.common.lines import read_lines, replacing
 from scripts.experiments import scoring, training
 from scripts.experiments.runs import Run, best_point, curve
-from scripts.experiments.workspace import ROOT, Workspace
+from scripts.experiments.workspace import ROOT, Place, Workspace
 
 PACKAGES = ("torch", "ve-fairseq", "fairseq-fixed", "sacrebleu", "sacremoses", "subword-nmt")
 PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
@@ -36,18 +36,18 @@ class Experiment:
         result: dict[str, Any] = json.loads(self._json(run).read_bytes())
         return result
 
-    def run(self, run: Run, core: int) -> None:
+    def run(self, run: Run, place: Place) -> None:
         """Raises InputError, naming the log, when a step fails."""
         if not training.is_trained(self.workspace, run):
-            _say(run, f"training on core {core}")
-            training.train(self.workspace, run, core)
+            _say(run, f"training on {place.name}")
+            training.train(self.workspace, run, place)
         points, _ = curve(self.workspace.training_log(run), run.patience)
         if not points:
             raise InputError(f"no epoch was finished, see {self.workspace.training_log(run)}")
         best = best_point(points)
         _say(run, f"BLEU {best['bleu']} on valid after {best['update']} of {points[-1]['update']} updates")
-        scores = scoring.evaluate(self.workspace, run, len(points), core)
-        self._write(run, self._describe(run, points, scores))
+        scores = scoring.evaluate(self.workspace, run, len(points), place)
+        self._write(run, self._describe(run, place, points, scores))
         self._prune(run)
         _say(run, "done")
 
@@ -67,9 +67,11 @@ class Experiment:
             json.dump(result, file, indent=1, ensure_ascii=False)
             file.write("\n")
 
-    def _describe(self, run: Run, points: list[dict[str, Any]], scores: dict[str, Any]) -> dict[str, Any]:
+    def _describe(
+        self, run: Run, place: Place, points: list[dict[str, Any]], scores: dict[str, Any]
+    ) -> dict[str, Any]:
         log = "\n".join(read_lines(self.workspace.training_log(run)))
-        settings = " ".join(f"{key}={value}" for key, value in training.settings(run).items())
+        settings = " ".join(f"{key}={value}" for key, value in training.settings(run, place).items())
         pair = self.workspace.pair
         train = shlex.join(training.command(run, pair)).removeprefix(f"{ROOT}/")
         prepare = (
@@ -85,7 +87,7 @@ class Experiment:
             "command": [f"{prepare} {pair}", f"{settings} {train}"],
             "patience": run.patience,
             "commit": read_lines(training.commit_file(self.workspace, run))[0],
-            **origin(PACKAGES),
+            **origin(PACKAGES, place),
             "best_update": best_point(points)["update"],
             "train_nll": best_point(points)["train_nll"],
             "curve": points,
@@ -108,12 +110,12 @@ def parameters(log: str) -> int | None:
     return int(found.group(1).replace(",", "")) if found else None
 
 
-def origin(packages: Iterable[str]) -> dict[str, Any]:
+def origin(packages: Iterable[str], place: Place) -> dict[str, Any]:
     """Where a result comes from, but for its commit: date, hardware, and versions of what is installed."""
     versions = {name: version for name in packages if (version := _version(name))}
     return {
         "date": datetime.date.today().isoformat(),
-        "hardware": f"one core of {provenance('cpu')['device'].split(',')[0]}, shared with other work",
+        "hardware": place.hardware,
         "versions": {"python": provenance("cpu")["python"]} | versions,
     }
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Work off a list of trainings on Multi30k (runs.py has its form), one a core, and keep their results.
+"""Work off a list of trainings on Multi30k (runs.py has its form), and keep their results.
+
+With --device cpu a core has one run at a time, with --device cuda the GPUs have --jobs of them. The list says
+nothing of devices, and a run may go on on another one.
 
 A run is trained by examples/translation/train.sh, for max_update updates, or until its BLEU on valid has not
 improved for ``patience`` updates; scored by evaluate.sh on valid, as the best checkpoint and as averages of
@@ -17,12 +20,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.benchmarks.bench import device
 from scripts.common import cli
 from scripts.common.lines import read_lines
 from scripts.experiments.experiment import Experiment
 from scripts.experiments.runs import Run, curve, read_runs
-from scripts.experiments.workspace import ROOT, Workspace
+from scripts.experiments.workspace import ROOT, Place, Workspace
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 
@@ -52,7 +58,7 @@ def held(lock: Path) -> Iterator[bool]:
             yield True
 
 
-def work(core: int, waiting: list[Run], experiment: Experiment, failures: list[str]) -> None:
+def work(place: Place, waiting: list[Run], experiment: Experiment, failures: list[str]) -> None:
     """Takes runs off the list until it is empty, or one has failed."""
     while waiting and not failures:
         run = waiting.pop(0)
@@ -61,9 +67,30 @@ def work(core: int, waiting: list[Run], experiment: Experiment, failures: list[s
                 print(f"{run.name}: another queue is at it", flush=True)
                 continue
             try:
-                experiment.run(run, core)
+                experiment.run(run, place)
             except cli.InputError as error:
                 failures.append(f"{run.name}: {error}")
+
+
+def places_of(device: str, cores: list[int] | None, jobs: int | None) -> list[Place]:
+    """One for each run at a time. Raises InputError for what the device has not."""
+    if device == "cpu":
+        if jobs is not None:
+            raise cli.InputError(
+                "--jobs is for --device cuda: on a CPU a run has a core to itself, see --cores"
+            )
+        own = sorted(os.sched_getaffinity(0))
+        for core in cores or own:
+            if core not in own:
+                raise cli.InputError(f"--cores: {core} is not one of {', '.join(map(str, own))}")
+        return [Place("cpu", str(core)) for core in cores or own]
+    if cores is not None:
+        raise cli.InputError("--cores is for --device cpu: on a GPU --jobs says how many runs go at a time")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    jobs = jobs or 1
+    shared = -(-jobs // len(gpus))
+    return [Place("cuda", gpus[job % len(gpus)], shared) for job in range(jobs)]
 
 
 def main() -> None:
@@ -73,22 +100,22 @@ def main() -> None:
     parser.add_argument(
         "--results", type=cli.input_folder, help="for the JSON files (the folder of the list)"
     )
-    cores = sorted(os.sched_getaffinity(0))
-    parser.add_argument("--cores", type=cli.integer(0), nargs="+", default=cores, help="(all)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (cpu)")
+    parser.add_argument("--cores", type=cli.integer(0), nargs="+", help="of the CPU (all)")
+    parser.add_argument("--jobs", type=cli.integer(1), help="runs at a time on the GPUs (1)")
     parser.add_argument("--pair", choices=["en-de", "en-fr"], default="en-de")
     parser.add_argument("--dry-run", action="store_true", help="only say what is to be done")
     args = parser.parse_args()
-    for core in args.cores:
-        if core not in cores:
-            raise cli.InputError(f"--cores: {core} is not one of {', '.join(map(str, cores))}")
-
+    places = places_of(args.device, args.cores, args.jobs)
     workspace = Workspace(args.folder.resolve(), args.pair)
     experiment = Experiment(workspace, (args.results or args.runs.parent).resolve())
     runs = read_runs(args.runs)
     waiting = [run for run in runs if not experiment.is_done(run)]
-    hours = core_hours(waiting, workspace)
-    print(f"{len(waiting)} runs to do on {len(args.cores)} cores: {', '.join(run.name for run in waiting)}")
-    print(f"at most {hours:.1f} core hours of training, less where patience ends it", flush=True)
+    where = f"{len(places)} cores" if args.device == "cpu" else f"GPU, {len(places)} at a time"
+    print(f"{len(waiting)} runs to do on {where}: {', '.join(run.name for run in waiting)}", flush=True)
+    if args.device == "cpu":
+        hours = core_hours(waiting, workspace)
+        print(f"at most {hours:.1f} core hours of training, less where patience ends it", flush=True)
     if args.dry_run:
         return
     workspace.folder.mkdir(parents=True, exist_ok=True)
@@ -96,8 +123,8 @@ def main() -> None:
         workspace.prepare(run)
     failures: list[str] = []
     workers = [
-        threading.Thread(target=work, args=(core, waiting, experiment, failures), daemon=True)
-        for core in args.cores
+        threading.Thread(target=work, args=(place, waiting, experiment, failures), daemon=True)
+        for place in places
     ]
     for worker in workers:
         worker.start()

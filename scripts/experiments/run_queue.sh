@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Works off a list of trainings, one a core; sets up the virtual environment first. --help: see run_queue.py.
-# scripts/experiments/run_queue.sh results/multi30k/runs.csv FOLDER
+# Works off a list of trainings; sets up the virtual environment first. --help: see run_queue.py.
+# scripts/experiments/run_queue.sh results/multi30k/runs.csv FOLDER                        one a core
+# scripts/experiments/run_queue.sh results/multi30k/runs.csv FOLDER --device cuda --jobs 6  six at a time on a GPU
 set -euo pipefail
 # shellcheck source=scripts/common/lib.sh
 source "$(dirname "$0")/../common/lib.sh"

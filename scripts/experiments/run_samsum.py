@@ -22,7 +22,7 @@ from scripts.benchmarks.bench import provenance
 from scripts.common import cli
 from scripts.common.lines import read_lines, replacing, write_json
 from scripts.experiments.experiment import origin, parameters
-from scripts.experiments.workspace import ROOT, call, on_core
+from scripts.experiments.workspace import ROOT, Place, call
 from scripts.training.training_log import read_log
 
 EXAMPLES = ROOT / "examples" / "summarization"
@@ -60,8 +60,13 @@ class System:
     def call(self, script: str, core: int, **settings: str) -> None:
         """Raises InputError, naming the log, when it fails."""
         folders = {"DATA": str(self.folder / "data"), "OUT": str(self.out)}
-        command = [*on_core(core), EXAMPLES / script]
-        call(command, self.settings | folders | settings, self.folder / f"{self.out.name}.log")
+        place = Place("cpu", str(core))
+        command = [*place.start, EXAMPLES / script]
+        call(
+            command,
+            self.settings | folders | settings | place.environment,
+            self.folder / f"{self.out.name}.log",
+        )
 
     def rouge(self, result: str) -> dict[str, Any]:
         """What evaluate.sh has left."""
@@ -85,7 +90,7 @@ class System:
                 *(f"{settings} examples/summarization/{script}.sh" for script in ("train", "evaluate")),
             ],
             "commit": read_lines(self.folder / "commit")[0],
-            **origin(PACKAGES),
+            **origin(PACKAGES, Place("cpu", "any")),
             "best_update": min(reversed(curve), key=lambda point: point["loss"])["update"],
             "train_nll": train[max(train)],  # of the last epoch, dropout on
             "curve": curve,

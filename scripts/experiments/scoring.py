@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.experiments.runs import AVERAGES, Run
-from scripts.experiments.workspace import ROOT, TRANSLATION, Workspace, on_core
+from scripts.experiments.workspace import ROOT, TRANSLATION, Place, Workspace
 
 SCORE = ROOT / "scripts" / "scoring" / "score_translation.py"
 TESTS = {"test": "Flickr 2016", "test1": "Flickr 2017", "test2": "MSCOCO 2017"}
@@ -14,7 +14,7 @@ TESTS = {"test": "Flickr 2016", "test1": "Flickr 2017", "test2": "MSCOCO 2017"}
 Scores = dict[str, dict[str, Any]]  # {metric: {score, signature[, baseline, p_value]}}
 
 
-def evaluate(workspace: Workspace, run: Run, epochs: int, core: int) -> dict[str, Any]:
+def evaluate(workspace: Workspace, run: Run, epochs: int, place: Place) -> dict[str, Any]:
     """{"valid": {average: Scores}[, "average": run.test, "test": {test set: Scores}]}
 
     epochs: of the training, of which there has to be a checkpoint for each to be averaged.
@@ -24,7 +24,8 @@ def evaluate(workspace: Workspace, run: Run, epochs: int, core: int) -> dict[str
         out = workspace.evaluation(run, subset, average)
         if not (out / "scores.json").exists():
             settings = {"OUT": str(out), "DATA": str(workspace.data(run)), "AVERAGE": average}
-            translate = [*on_core(core), TRANSLATION / "evaluate.sh", workspace.checkpoints(run)]
+            settings |= place.environment
+            translate = [*place.start, TRANSLATION / "evaluate.sh", workspace.checkpoints(run)]
             workspace.call(translate, settings | {"SUBSET": subset}, run.name)
         return _score(workspace, run, subset, [out])
 

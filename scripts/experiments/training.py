@@ -9,7 +9,7 @@ from scripts.benchmarks.bench import provenance
 from scripts.common.cli import InputError
 from scripts.common.lines import replacing
 from scripts.experiments.runs import Run, curve
-from scripts.experiments.workspace import TRANSLATION, Workspace, environment, on_core
+from scripts.experiments.workspace import TRANSLATION, Place, Workspace, environment
 
 POLL_SECONDS = 2
 # The training is a session of its own, killed when its standard input ends: closed by the queue, or with it.
@@ -20,10 +20,10 @@ exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null
 """
 
 
-def settings(run: Run) -> dict[str, str]:
+def settings(run: Run, place: Place) -> dict[str, str]:
     """Of train.sh, without the folders."""
     result = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
-    return result | ({"ALPHA": run.alpha} if run.alpha else {})
+    return result | ({"ALPHA": run.alpha} if run.alpha else {}) | place.settings
 
 
 def command(run: Run, pair: str) -> list[str]:
@@ -35,7 +35,7 @@ def is_trained(workspace: Workspace, run: Run) -> bool:
     return out_of_patience or bool(points and points[-1]["update"] >= run.max_update)
 
 
-def train(workspace: Workspace, run: Run, core: int) -> None:
+def train(workspace: Workspace, run: Run, place: Place) -> None:
     """Until its updates or its patience are at an end.
 
     fairseq's --patience counts anew in a resumed run, which would go on longer than one not interrupted.
@@ -51,11 +51,11 @@ def train(workspace: Workspace, run: Run, core: int) -> None:
     log = workspace.folder / f"{run.name}.log"
     with log.open("ab") as file:
         process = subprocess.Popen(
-            ["bash", "-c", LEADER, "training", *on_core(core), *command(run, workspace.pair)],
+            ["bash", "-c", LEADER, "training", *place.start, *command(run, workspace.pair)],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            env=environment(settings(run) | folders),
+            env=environment(settings(run, place) | folders | place.environment),
             start_new_session=True,
         )
     with process:

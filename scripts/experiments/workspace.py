@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.benchmarks.bench import provenance
 from scripts.common.cli import InputError
 from scripts.experiments.runs import Run
 
@@ -41,9 +42,42 @@ def call(command: list[Any], settings: dict[str, str], log: Path) -> None:
         raise InputError(f"{program} failed, see {log}")
 
 
-def on_core(core: int) -> list[str]:
-    """What a command begins with to run there when nobody else wants to."""
-    return ["taskset", "-c", str(core), "nice", "-n", "19"]
+@dataclass(frozen=True)
+class Place:
+    """Where a run is trained and scored: a CPU core to itself, or a GPU, shared with so many runs.
+
+    number: of the core, or what CUDA_VISIBLE_DEVICES calls the GPU.
+    """
+
+    device: str
+    number: str
+    runs: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"{'core' if self.device == 'cpu' else 'GPU'} {self.number}"
+
+    @property
+    def start(self) -> list[str]:
+        """What a command begins with to run there when nobody else wants to."""
+        nice = ["nice", "-n", "19"]
+        return ["taskset", "-c", self.number, *nice] if self.device == "cpu" else nice
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Of train.sh, which takes fp16 on a GPU by itself: a run is the same wherever it is trained."""
+        return {} if self.device == "cpu" else {"PRECISION": "fp32"}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"CUDA_VISIBLE_DEVICES": "" if self.device == "cpu" else self.number}
+
+    @property
+    def hardware(self) -> str:
+        name = provenance(self.device)["device"].split(",")[0]
+        if self.device == "cpu":
+            return f"one core of {name}, shared with other work"
+        return f"{name}, shared by {self.runs} runs"
 
 
 @dataclass(frozen=True)
