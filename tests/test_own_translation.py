@@ -58,7 +58,7 @@ def test_two_files_of_lines(env, tmp_path):
     assert files(data) == finished
     write_lines(tmp_path / "mine", "train", ("de", "en"), [*pairs, ("mehr", "more")])
     changed = script(*prepare, **env, OUT=str(data), check=False)
-    assert f"{data} was made with other settings (SHA256=" in changed.stdout
+    assert f"{data} was made with other settings (TEXT_SHA256=" in changed.stdout
     assert files(data) == finished
 
     env = {**env, "DATA": str(data)}
@@ -102,7 +102,7 @@ def test_two_files_of_lines(env, tmp_path):
 
 
 def test_japanese_from_a_table(env, tmp_path):
-    """With a vocabulary for each language. Words of Japanese were lines, and BLEU 0 in every validation."""
+    """Regression: words of Japanese were lines, and BLEU 0 in every validation. A vocabulary each."""
     (tmp_path / "mine").mkdir()
     for split, count in (("train", 200), ("test", 12)):
         write_csv(tmp_path / "mine" / f"{split}.csv", LANGS, english_japanese(count, seed=count))

@@ -235,7 +235,7 @@ def test_bad_evaluations(env, trained, tmp_path):
     fails("AVERAGE must be last:N or best:N, got 5", trained["plain"], AVERAGE="5")
     fails("fr is missing or empty", trained["plain"], SUBSET="test9")
     fails("fewer than 9 checkpoints to average", trained["plain"], AVERAGE="last:9")
-    (tmp_path / "settings").write_text("BENCHMARK=multi30k\nSRC=fr\nTGT=en\n")
+    (tmp_path / "settings").write_text("KIND=translation-training\nBENCHMARK=multi30k\nSRC=fr\nTGT=en\n")
     fails("is of multi30k.fr-en, not of multi30k.en-fr", trained["plain"], tmp_path)
 
 

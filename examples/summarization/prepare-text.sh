@@ -52,5 +52,5 @@ read_corpus() { "${READ[@]}" --out "$1"; }
 
 setup_venv examples
 found=$("${READ[@]}") # reads all of the text: nothing is written if it is not as it should be
-own_folder OUT summarization-data raw "CORPUS=$CORPUS" "SHA256=${found% *}" "HELDOUT=${HELDOUT:-}"
+own_folder OUT summarization-data raw "CORPUS=$CORPUS" "TEXT_SHA256=${found% *}" "HELDOUT=${HELDOUT:-}"
 prepare_stages

@@ -83,7 +83,7 @@ if [[ -z ${MERGES:-} ]]; then
   if ((PAIRS < 100000)); then MERGES=6000; elif ((PAIRS < 1000000)); then MERGES=10000; else MERGES=32000; fi
   ((PAIRS >= 10000)) || MERGES=$((PAIRS * 6 / 10 + 1)) # whole sentences would be pieces
 fi
-own_folder OUT translation-data corpus "BENCHMARK=$NAME" "LANGS=$SRC-$TGT" "SHA256=$SHA256" "HELDOUT=$HELDOUT" \
+own_folder OUT translation-data corpus "BENCHMARK=$NAME" "LANGS=$SRC-$TGT" "TEXT_SHA256=$SHA256" "HELDOUT=$HELDOUT" \
   pieces "BPE=$BPE" "MERGES=$MERGES" "SEPARATE=${SEPARATE:-0}"
 run_stage "text" corpus corpus
 [[ ! -e $OUT/corpus/raw/test.$SRC ]] || SPLITS+=(test)
