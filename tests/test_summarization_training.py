@@ -80,7 +80,7 @@ def valid_losses(log):
 def test_bart_starts_from_the_published_weights_and_logs_the_kl(bart):
     log = (bart[1] / "train.log").read_text()
     assert f"loading pretrained model from {bart[0]['WEIGHTS']}/bart.base/model.pt" in log
-    assert "R-Drop: 2 passes, fused loss (decoder.output_projection)" in log
+    assert "R-Drop: 2 passes, alpha 0.7, fused loss (decoder.output_projection)" in log
     assert "'find_unused_parameters': True" in log
     assert "'truncate_source': True" in log
     updates = curve(log)
