@@ -43,7 +43,7 @@ SAFE_GLOBALS: list[Any] = [
 
 
 def _broadcast_object(obj: Any, src_rank: int, group: Any, dist_device: torch.device) -> Any:
-    """What stands for fairseq's function: ``obj`` of the process ``src_rank``, in all of the group."""
+    """Return ``obj`` of the process ``src_rank`` in all of the group, as fairseq's function should."""
     objects = [obj]
     torch.distributed.broadcast_object_list(objects, src=src_rank, group=group, device=dist_device)
     return objects[0]

@@ -62,6 +62,6 @@ def can_compile() -> bool:
 
 
 def add_safe_globals(types: list[Any]) -> None:
-    """For torch.load, whose default is weights_only=True from torch 2.6 on; before, nothing is to do."""
+    """Allow these types in torch.load. torch 2.6: its default is weights_only=True."""
     if _torch_is(2, 6):
         torch.serialization.add_safe_globals(types)

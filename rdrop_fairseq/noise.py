@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def dropout_rate(model: nn.Module, rate: float) -> Iterator[None]:
-    """Within the context the model's highest dropout rate is ``rate``; lower ones keep their proportion.
+    """Make ``rate`` the model's highest dropout rate in the context; lower ones keep their proportion.
 
     The highest rate is that of ``--dropout`` in the usual recipe, the lower ones those of attention and
     activations: ``rate`` = ``--dropout`` changes nothing, and what is off stays off.
@@ -100,7 +100,7 @@ def _numbers(model: nn.Module, word: str) -> list[tuple[nn.Module, str, float]]:
 
 @contextmanager
 def token_cutoff(model: nn.Module, rate: float, first_row: int) -> Iterator[None]:
-    """Within the context every token embedding that is looked up, source side and decoder input, is zero
+    """Make every token embedding that is looked up in the context, source side and decoder input, zero
     with probability ``rate``, but for padding and the rows of the batch before ``first_row``.
 
     (Token cutoff: Shen et al. 2020, arXiv:2009.13818. Nothing is rescaled.) What a lookup returns is

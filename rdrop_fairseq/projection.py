@@ -60,7 +60,7 @@ def check_no_adaptive_softmax(model: nn.Module) -> None:
 
 @contextmanager
 def replaced_forward(layer: nn.Linear, loss: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Within the context, calling ``layer`` calls ``loss`` with the layer's input."""
+    """Have a call of ``layer`` in the context call ``loss`` with the layer's input."""
     layer.forward = loss  # type: ignore[method-assign, assignment]
     try:
         yield

@@ -37,7 +37,7 @@ def check_bool(name: str, value: Any) -> None:
 
 
 def check_integer(name: str, value: Any, low: int, high: int = 2**63 - 1, or_none: str = "") -> int:
-    """What ``operator.index`` takes, numpy's integers too, but no boolean and no tensor."""
+    """Check for what ``operator.index`` takes, numpy's integers too, but no boolean and no tensor."""
     try:
         number = None if isinstance(value, (bool, Tensor)) else operator.index(value)
     except TypeError:
@@ -144,7 +144,7 @@ def check_linear(hidden: Tensor, weight: Any, bias: Any) -> None:
 
 
 def check_same(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    """Of one device and one dtype; autocast, where it is on, sees to the dtypes."""
+    """Check that two tensors have one device and one dtype; autocast, where it is on, sees to the dtypes."""
     same = value.device == other.device and value.dtype == other.dtype
     if not same and (value.device != other.device or autocast_dtype(other.device.type) is None):
         raise ValueError(

@@ -111,7 +111,7 @@ def keep_whole_lines(path: Path) -> int:
 
 
 def write_summaries(lines: list[str], done: int, args: argparse.Namespace) -> None:
-    """Of the lines that are not done yet; after each chunk, the file has whole lines."""
+    """Write the summaries of the lines that are not done yet; after each chunk, the file has whole lines."""
     hub = load(args)
     longest = min(model.max_decoder_positions() for model in hub.models) - 1  # as fairseq caps --max-len-b
     if args.min_len > longest:

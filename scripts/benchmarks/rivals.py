@@ -24,7 +24,10 @@ def _torch(label_smoothing: float, ignore_index: int) -> Loss:
 
 
 def _liger(label_smoothing: float, ignore_index: int) -> Loss:
-    """Its label smoothing is torch's, which gives the target a share too: other numbers at the same price."""
+    """Liger-Kernel's loss.
+
+    Its label smoothing is torch's, which gives the target a share too: other numbers at the same price.
+    """
     module = importlib.import_module("liger_kernel.transformers")
     loss = module.LigerFusedLinearCrossEntropyLoss(
         ignore_index=ignore_index, label_smoothing=label_smoothing, reduction="sum"

@@ -141,7 +141,7 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def replacing_all(paths: Iterable[Path]) -> Iterator[list[IO[str]]]:
-    """As ``replacing``; none takes its place before all have been written."""
+    """Several files as by ``replacing``; none takes its place before all have been written."""
     with ExitStack() as stack:
         yield [stack.enter_context(replacing(path)) for path in paths]
 

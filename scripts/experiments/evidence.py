@@ -86,7 +86,7 @@ def valid_scores(results: list[Result]) -> list[Spread]:
 
 
 def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
-    """Of each seed's difference."""
+    """The mean and deviation of the seeds' differences."""
     pairs = zip(ours, theirs, strict=True)
     return Spread.of(
         a["scores"]["test"][test][metric]["score"] - b["scores"]["test"][test][metric]["score"]
@@ -123,7 +123,7 @@ class Brought(NamedTuple):
 
 
 def brought(systems: Systems) -> list[Brought]:
-    """By each size of data and model, the largest gain first."""
+    """What R-Drop brought for each size of data and model, the largest gain first."""
     rows = [
         Brought(statistics.mean(gains_on_valid(rdrop, plain)), *nll(plain), size(plain), seeds(rdrop))
         for rdrop, plain in compared(systems)
@@ -138,7 +138,7 @@ def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
 
 
 def nll(results: list[Result]) -> tuple[float, float]:
-    """Of the best checkpoints, on train and on valid, in bits per token."""
+    """The mean NLL of the best checkpoints, on train and on valid, in bits per token."""
     points = [best_point(result["curve"]) for result in results]
     train, valid = (statistics.mean(point[key] for point in points) for key in ("train_nll", "nll"))
     return train, valid
@@ -155,7 +155,7 @@ def size(results: list[Result]) -> tuple[str, str]:
 
 
 def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
-    """By the mean of best checkpoint and averages; nothing where no system has all of them."""
+    """The best system, by the mean of best checkpoint and averages; nothing where none has all of them."""
     means = {
         name: sum(spread.mean for spread in spreads)
         for name, results in systems.items()

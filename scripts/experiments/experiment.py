@@ -24,7 +24,10 @@ PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
 
 @dataclass(frozen=True)
 class Experiment:
-    """results: the folder of the JSON files."""
+    """A list's runs, from data to results.
+
+    results: the folder of the JSON files.
+    """
 
     workspace: Workspace
     results: Path
@@ -105,13 +108,13 @@ class Experiment:
 
 
 def parameters(log: str) -> int | None:
-    """Of the model that fairseq-train has logged."""
+    """The number of parameters of the model, as fairseq-train has logged it."""
     found = PARAMETERS.search(log)
     return int(found.group(1).replace(",", "")) if found else None
 
 
 def origin(packages: Iterable[str], place: Place) -> dict[str, Any]:
-    """Where a result comes from, but for its commit: date, hardware, and versions of what is installed."""
+    """The origin of a result, but for its commit: date, hardware, and versions of what is installed."""
     versions = {name: version for name in packages if (version := _version(name))}
     return {
         "date": datetime.date.today().isoformat(),

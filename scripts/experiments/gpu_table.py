@@ -34,7 +34,7 @@ class Measurement:
 
 
 def read_measurements(folder: Path) -> list[Measurement]:
-    """By date, the latest first. Raises InputError for a dry run."""
+    """The measurements, the latest first. Raises InputError for a dry run."""
     found = []
     for path in sorted(folder.glob("*/installed.json")):
         installed = json.loads(path.read_bytes())
@@ -67,7 +67,7 @@ def gpu_table(measurements: list[Measurement]) -> str:
 
 
 def _of_loss(measurement: Measurement) -> str:
-    """Of the first rows with two passes."""
+    """The figures of the loss, from the first rows with two passes."""
     of_two = _cases([row for row in measurement.loss if row["passes"] == "2"], _loss_case)
     rows = {row["contestant"]: row for row in next(iter(of_two.values()), [])}
     if not {PRODUCTS, OURS, AUTHORS} <= rows.keys():

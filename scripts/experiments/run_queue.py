@@ -34,7 +34,8 @@ STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 
 
 def core_hours(runs: list[Run], workspace: Workspace) -> float:
-    """Of the updates still to be made, if no patience ends them, by the time of an undisturbed one."""
+    """The core hours of the updates still to be made, by the time of an undisturbed one, if no patience ends
+    them."""
     milliseconds = {row["criterion"]: float(row["median_ms"]) for row in csv.DictReader(read_lines(STEPS))}
     hours = 0.0
     for run in runs:

@@ -49,7 +49,7 @@ class System:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Of train.sh and evaluate.sh, without the folders."""
+        """The settings of train.sh and evaluate.sh, without the folders."""
         criterion = {"CRITERION": "plain"}
         if self.alpha is not None:
             criterion = {"CRITERION": "rdrop", "ALPHA": f"{self.alpha:g}"}

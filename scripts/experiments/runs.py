@@ -135,5 +135,5 @@ def curve(log: Path, patience: int) -> tuple[list[dict[str, Any]], bool]:
 
 
 def best_point(points: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the highest BLEU; the last of equals, which is fairseq's checkpoint_best.pt."""
+    """The point of the highest BLEU; the last of equals, which is fairseq's checkpoint_best.pt."""
     return max(reversed(points), key=lambda point: point["bleu"])

@@ -64,7 +64,7 @@ def _values(of_metric: dict[str, Result]) -> list[Result]:
 
 
 def _setting(result: Result) -> tuple[int, int]:
-    """What it shares with the run that it is compared with."""
+    """The setting that a run shares with the one that it is compared with."""
     return _length(result), result["seed"]
 
 

@@ -47,7 +47,7 @@ def compare(workspace: Workspace, run: Run, baseline: Run) -> dict[str, Scores]:
 
 
 def _score(workspace: Workspace, run: Run, subset: str, systems: list[Path]) -> Scores:
-    """Of the translations in these folders of evaluate.sh, a system's and, perhaps, a baseline's.
+    """The scores of the translations in these folders of evaluate.sh, a system's and, perhaps, a baseline's.
 
     Detokenised scores, and tokenised BLEU of lowercased text, which is how text-only figures are published.
     """

@@ -65,7 +65,7 @@ def headline(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
 
 @_of_tested
 def ahead(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
-    """Since when R-Drop is ahead at equal time, by our time of an update and by that of fairseq's own.
+    """The time from which R-Drop is ahead at equal time, at our price of an update and at fairseq's own.
 
     And by how much when each of the two trainings ends, the longest of its seeds.
     """
@@ -216,7 +216,7 @@ def _updates(results: list[Result]) -> float:
 
 
 def _p_values(rdrop: list[Result], test: str) -> str:
-    """Of each seed's BLEU against its baseline's."""
+    """The p-value of each seed's BLEU against its baseline's."""
     p_values = (result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in rdrop)
     return ", ".join(f"{p:.3f}" for p in p_values)
 

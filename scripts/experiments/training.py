@@ -21,7 +21,7 @@ exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null
 
 
 def settings(run: Run, place: Place) -> dict[str, str]:
-    """Of train.sh, without the folders."""
+    """The settings of train.sh, without the folders."""
     result = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
     return result | ({"ALPHA": run.alpha} if run.alpha else {}) | place.settings
 
@@ -36,7 +36,7 @@ def is_trained(workspace: Workspace, run: Run) -> bool:
 
 
 def train(workspace: Workspace, run: Run, place: Place) -> None:
-    """Until its updates or its patience are at an end.
+    """Train a run until its updates or its patience are at an end.
 
     fairseq's --patience counts anew in a resumed run, which would go on longer than one not interrupted.
 

@@ -21,7 +21,7 @@ SETTINGS = (
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
-    """Of a script that takes these settings."""
+    """The environment of a script that takes these settings."""
     kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     return kept | {"OMP_NUM_THREADS": "1"} | settings
 
@@ -65,7 +65,7 @@ class Place:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Of train.sh, which takes fp16 on a GPU by itself: a run is the same wherever it is trained."""
+        """The settings of train.sh. It takes fp16 on a GPU by itself; a run is the same everywhere."""
         return {} if self.device == "cpu" else {"PRECISION": "fp32"}
 
     @property
@@ -82,7 +82,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Workspace:
-    """folder: of all data and runs; pair: the languages, such as en-de."""
+    """The place of all data and runs.
+
+    folder: of all data and runs; pair: the languages, such as en-de.
+    """
 
     folder: Path
     pair: str
@@ -100,7 +103,7 @@ class Workspace:
         return self.checkpoints(run) / f"evaluation.{subset}.{average.replace(':', '-')}"
 
     def call(self, command: list[Any], settings: dict[str, str], name: str) -> None:
-        """Its output goes to NAME.log."""
+        """Call a command whose output goes to NAME.log."""
         call(command, settings, self.folder / f"{name}.log")
 
     def prepare(self, run: Run) -> None:

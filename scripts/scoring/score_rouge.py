@@ -77,7 +77,7 @@ def summary(path: Path, texts: list[str], scores: Array, means: Array) -> dict[s
 
 
 def comparison(difference: Array, samples: Array) -> dict[str, Any]:
-    """Of the F per line and metric (system - baseline), and of the bootstrap's means."""
+    """The differences (system - baseline) of the F per line and metric, and of the bootstrap's means."""
     result = {}
     for column, metric in enumerate(METRICS):
         observed, drawn = difference[:, column].mean(), samples[:, column]

@@ -55,7 +55,7 @@ def split_compounds(tokens: str) -> str:
 def compute(
     systems: Systems, references: Sequence[list[str]], metrics: Mapping[str, Metric], samples: int
 ) -> list[Score]:
-    """Of the first system; with two, against the second. ``metrics`` by the names for the table."""
+    """Score the first system; with two, against the second. ``metrics`` by the names for the table."""
     if len(systems) == 1:
         scored = [(m.corpus_score(systems[0][1], references), m.get_signature()) for m in metrics.values()]
         return [

@@ -84,7 +84,7 @@ def _figure(text: str) -> float:
 
 
 def higher_is_better(path: Path, metric: str) -> bool:
-    """As the run that wrote the checkpoint had it, with or without --maximize-best-checkpoint-metric.
+    """Whether the run that wrote the checkpoint had --maximize-best-checkpoint-metric.
 
     Raises:
         InputError: the checkpoint does not say so, or is best by another metric.
