@@ -8,4 +8,4 @@ setup_venv examples huggingface test
 cd "$ROOT"
 # Two processes with two OpenMP threads each on two cores would wait for each other most of the time.
 export OMP_NUM_THREADS=1
-exec python -m pytest -n 2 --dist loadfile "$@"
+exec python -m pytest -n 2 --dist loadfile --durations=15 "$@"
