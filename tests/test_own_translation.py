@@ -95,8 +95,8 @@ def test_two_files_of_lines(env, tmp_path):
     assert translated[23]
     assert len(translated) == 24
     assert errors.splitlines()[-2:] == [
-        "2 of 24 lines are empty: their lines are empty",
-        "1 of 24 lines are longer than the 1024 pieces that the model takes: their lines are empty",
+        "2 of 24 lines are empty: their translations are empty",
+        "1 of 24 lines are longer than the 1024 pieces that the model takes: their translations are empty",
     ]
     assert "hydra" not in errors
 
