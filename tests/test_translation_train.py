@@ -113,7 +113,9 @@ def test_text_is_translated_as_the_test_set_is(env, trained, tmp_path):
     translated = run(*command, source, tmp_path / "errors", stderr=None, **settings).stdout
     evaluate(trained["rdrop"], **settings, OUT=str(tmp_path / "evaluation"))
     assert translated == (tmp_path / "evaluation" / "system" / "hyp.txt").read_text()
-    message = "1 of 12 lines are longer than the 1024 pieces that the model takes: their translations are empty"
+    message = (
+        "1 of 12 lines are longer than the 1024 pieces that the model takes: their translations are empty"
+    )
     assert (tmp_path / "errors").read_text().splitlines()[-1] == message
 
 

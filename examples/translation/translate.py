@@ -131,7 +131,9 @@ class Translator:
             (self.too_long, f"longer than the {self.longest} pieces that the model takes"),
         ):
             if count:
-                print(f"{count} of {self.lines} lines are {what}: their translations are empty", file=sys.stderr)
+                print(
+                    f"{count} of {self.lines} lines are {what}: their translations are empty", file=sys.stderr
+                )
 
 
 def chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
