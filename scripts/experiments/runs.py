@@ -124,7 +124,7 @@ def curve(log: Path, patience: int) -> tuple[list[dict[str, Any]], bool]:
             continue  # fairseq writes of the training after it has validated and saved
         point = {"update": update, "bleu": bleu, "nll": valid["nll_loss"][update]}
         point |= {"train_nll": train["nll_loss"][update], "train_seconds": train["train_wall"][update]}
-        if "rdrop_kl_loss" in train:
+        if update in train.get("rdrop_kl_loss", {}):  # an epoch before --rdrop-start-update has none
             point["train_kl"] = train["rdrop_kl_loss"][update]
         points.append(point)
         if bleu > highest:
