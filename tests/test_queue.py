@@ -234,3 +234,17 @@ def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(run_queue.fcntl, "flock", fail)
     with pytest.raises(InputError, match=f"cannot lock {tmp_path}/a.lock: No locks available"):
         run_queue.held(tmp_path / "a.lock").__enter__()
+
+
+def test_the_curve_of_a_run_with_a_later_start(tmp_path):
+    """Regression: an epoch before --rdrop-start-update has no KL, and the curve ended in a KeyError."""
+    log = ""
+    for update, kl in ((4, ""), (8, " | rdrop_kl_loss 0.5")):
+        log += "x | INFO | valid | epoch 001 | valid on 'valid' subset | loss 7 | nll_loss 6 "
+        log += f"| bleu {update} | num_updates {update}\n"
+        log += (
+            f"x | INFO | train | epoch 001 | loss 5 | nll_loss 4{kl} | num_updates {update} | train_wall 3\n"
+        )
+    (tmp_path / "train.log").write_text(log)
+    points, _ = curve(tmp_path / "train.log", patience=100)
+    assert [(point["update"], point.get("train_kl")) for point in points] == [(4, None), (8, 0.5)]
