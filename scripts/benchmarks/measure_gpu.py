@@ -66,7 +66,7 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
     profile += ["--settings", "small" if small else "iwslt", "--dtype", half]
     tests = "-m pytest -q -p no:cacheprovider -m cuda -n".split()
     names = ("device", "host_reads") if small else TESTS
-    tests += ["1" if small else "6", *(f"tests/test_{name}.py" for name in names)]
+    tests += ["1" if small else "12", *(f"tests/test_{name}.py" for name in names)]
     one_pass = [*loss, *vocab, "--passes", "1", "--rivals", "--dtype", "bfloat16"]
     found = [
         Part("tests", tests, 180, "tests.txt"),
@@ -77,6 +77,7 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
             90,
             "step.csv",
         ),
+        Part("step, multi30k", [*step, "--settings", "multi30k", "--dtype", "fp32"], 60, "step.csv"),
         Part("loss of one pass", one_pass, 90, "loss.csv"),
         Part("loss of one pass, no smoothing", [*one_pass, "--label-smoothing", "0"], 90, "loss.csv"),
         Part("step, wmt-base", [*step, "--settings", "wmt-base", "--dtype", half], 90, "step.csv"),
