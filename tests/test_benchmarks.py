@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from bad_input import call_here
 from conftest import SCRIPTS, run
+from devices import gpu
 from fairseq import options
 from omegaconf import OmegaConf
 
@@ -56,6 +57,18 @@ def test_peak_memory_is_that_of_a_chunk():
     of_more = bench.peak_mib(make_losses(4096, vocab, dim)[0], "cpu")
     more_hidden = 2 * (4096 - 1024) * dim * 4 / 2**20
     assert of_more - peak <= 1.5 * more_hidden
+
+
+@pytest.mark.cuda
+def test_peak_memory_where_the_call_resets_it():
+    """Regression: fairseq's trainer resets torch's peak when a step ends, and next to nothing was left."""
+    device = gpu()
+
+    def step():
+        torch.empty(2**22, dtype=torch.uint8, device=device)
+        torch.cuda.reset_peak_memory_stats()
+
+    assert bench.peak_mib(step, "cuda") == 4
 
 
 def rows(path):

@@ -67,7 +67,8 @@ def test_the_same_numbers_compiled_at_most_twice(model_device, monkeypatch, comp
         inputs, target = make(model_device, passes, positions)
         options = dict(passes=passes, alpha=5 - number / 3, label_smoothing=0.1)
         eager, ours = both(inputs, target, chunk_size=17, **options)
-        torch.testing.assert_close(ours, eager, rtol=1e-5, atol=1e-4)
+        # Of gradients up to 95. Triton's exp and log are less exact: 1.2e-4 off on an H200.
+        torch.testing.assert_close(ours, eager, rtol=1e-5, atol=1e-4 if model_device == "cpu" else 3e-4)
     assert 1 <= compilations.frame_count <= 2
 
 

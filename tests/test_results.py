@@ -207,6 +207,8 @@ def test_screening_is_compared_at_equal_time(monkeypatch):
     text = screening_table(lazy, plain, SECONDS)
     assert "| plain-10k | 4 | 35.00, 2.15 | - | 36.00 | 36.10 | 36.20 |" in text
     assert "| interval-2 | 6 | 33.00, 2.17 | 36.00, 2.14 | 37.00 | 37.10 | 37.20 |" in text
+    lazy["interval-2"][0]["scores"]["valid"].clear()  # not scored
+    assert "| 36.00, 2.14 | - | - | - |" in screening_table(lazy, plain, SECONDS)
 
 
 def test_figure(systems, tmp_path):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -85,7 +86,8 @@ def peak_mib(function: Callable[[], Any], device: str) -> float:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        function()
+        with mock.patch("torch.cuda.reset_peak_memory_stats"):  # fairseq's trainer does it at each step's end
+            function()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, profile_memory=True) as profiler:

@@ -14,9 +14,8 @@ Row = dict[str, str]
 NOTHING = (
     "No GPU has been used so far. `scripts/measure_gpu.sh OUT` tests and measures all on one, in ten minutes."
 )
-PRODUCTS, OURS, AUTHORS = "matrix products", "linear_rdrop_loss", "authors' formula"
-PLAIN, IN_TREE = "plain", "fairseq in-tree R-Drop"
-ONE_PASS, RDROP = "ours, fused loss, 1 pass", "ours, fused loss"
+PRODUCTS = "matrix products"
+RDROP = "ours, fused loss"
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,17 @@ def read_measurements(folder: Path) -> list[Measurement]:
 
 
 def gpu_headline(measurements: list[Measurement]) -> str:
-    """What the loss and a step cost on the latest GPU, in a sentence."""
-    if not measurements:
-        return NOTHING
-    latest = measurements[0]
-    sentences = [sentence for sentence in (_of_loss(latest), _of_step(latest)) if sentence]
-    return f"On a GPU ({latest.where}, [tables](docs/fused-loss.md#on-a-gpu)): {'; '.join(sentences)}."
+    """What a step costs on the latest GPU that one was measured on, in a sentence."""
+    for measurement in measurements:
+        for case, rows in _cases(measurement.step, _step_case).items():
+            for row in rows:
+                if row["criterion"] == RDROP:
+                    times = f"{float(row['time_over_plain']):.2f} times as long as a plain one"
+                    where = f"{measurement.installed['hardware']}, {case}"
+                    return (
+                        f"On a GPU ({where}) an update takes {times} ([tables](docs/fused-loss.md#on-a-gpu))."
+                    )
+    return NOTHING
 
 
 def gpu_table(measurements: list[Measurement]) -> str:
@@ -66,34 +70,6 @@ def gpu_table(measurements: list[Measurement]) -> str:
     )
 
 
-def _of_loss(measurement: Measurement) -> str:
-    """The figures of the loss, from the first rows with two passes."""
-    of_two = _cases([row for row in measurement.loss if row["passes"] == "2"], _loss_case)
-    rows = {row["contestant"]: row for row in next(iter(of_two.values()), [])}
-    if not {PRODUCTS, OURS, AUTHORS} <= rows.keys():
-        return ""
-    ours, authors = rows[OURS], rows[AUTHORS]
-    return (
-        f"the loss takes {_ratio(ours, rows[PRODUCTS])} times its products, {_ratio(ours, authors)} of "
-        f"the time of the authors' formula and {_ratio(ours, authors, 'peak_mib')} of its memory "
-        f"({_loss_case(ours)})"
-    )
-
-
-def _of_step(measurement: Measurement) -> str:
-    cases = _cases(measurement.step, _step_case)
-    if not cases:
-        return ""
-    case, rows = next(iter(cases.items()))
-    times = {row["criterion"]: float(row["time_over_plain"]) for row in rows}
-    if not {RDROP, IN_TREE, ONE_PASS} <= times.keys():
-        return ""
-    return (
-        f"an update takes {times[RDROP]:.2f} times as long as a plain one, with fairseq's own R-Drop "
-        f"{times[IN_TREE]:.2f} times, and plain training with the fused loss {times[ONE_PASS]:.2f} ({case})"
-    )
-
-
 def _loss_table(measurement: Measurement) -> list[str]:
     lines = [
         "| loss | | ms (20th, 80th percentile) | over the matrix products | peak MiB |",
@@ -102,7 +78,7 @@ def _loss_table(measurement: Measurement) -> list[str]:
     for case, rows in _cases(measurement.loss, _loss_case).items():
         products = next((row for row in rows if row["contestant"] == PRODUCTS), None)
         for row in rows:
-            over = _ratio(row, products) if products else "-"
+            over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
             lines.append(f"| {case} | {row['contestant']} | {_ms(row)} | {over} | {_mib(row)} |")
     return lines
 
@@ -111,7 +87,8 @@ def _step_table(measurement: Measurement) -> list[str]:
     lines = ["| step | | ms (20th, 80th percentile) | over plain | peak MiB | over plain |", "|---" * 6 + "|"]
     for case, rows in _cases(measurement.step, _step_case).items():
         for row in rows:
-            over = [f"{float(row[f'{cost}_over_plain']):.2f}" for cost in ("time", "peak")]
+            times = (row[f"{cost}_over_plain"] for cost in ("time", "peak"))
+            over = [f"{float(value):.2f}" if value else "-" for value in times]
             lines.append(
                 f"| {case} | {row['criterion']} | {_ms(row)} | {over[0]} | {_mib(row)} | {over[1]} |"
             )
@@ -136,14 +113,11 @@ def _step_case(row: Row) -> str:
     return f"{row['setting']}, {int(row['tokens']):,} tokens, {row['dtype']}"
 
 
-def _ratio(row: Row, other: Row, cost: str = "median_ms") -> str:
-    return f"{float(row[cost]) / float(other[cost]):.2f}"
-
-
 def _ms(row: Row) -> str:
     median, low, high = (f"{float(row[name]):,.2f}" for name in ("median_ms", "p20_ms", "p80_ms"))
     return f"{median} ({low}, {high})"
 
 
 def _mib(row: Row) -> str:
-    return f"{float(row['peak_mib']):,.0f}"
+    """A dash where the measurement has none."""
+    return f"{float(row['peak_mib']):,.0f}" if row["peak_mib"] else "-"

@@ -17,7 +17,7 @@ def screening_table(screening: Systems, multi30k: Systems, seconds: Seconds) -> 
         cells = [name, f"{length(result, seconds) / 60:.0f}"]
         cells += [_reached(result, seconds, 60 * minutes) for minutes in MINUTES]
         valid = result["scores"]["valid"]
-        cells += [f"{valid[average][SACREBLEU]['score']:.2f}" for average in AVERAGES]
+        cells += [f"{valid[a][SACREBLEU]['score']:.2f}" if a in valid else "-" for a in AVERAGES]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
