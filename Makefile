@@ -6,6 +6,6 @@ test:
 check:
 	scripts/check.sh
 results: # the tables and figures of README and docs, from results/
-	scripts/experiments/build_results.sh
+	experiments/build_results.sh
 docs: # the reference of the Python API, into docs/api
 	scripts/docs.sh

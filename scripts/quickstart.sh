@@ -47,7 +47,7 @@ if [[ $scores.json -nt $run/train.log ]]; then # to which train.sh adds nothing 
   cat "$scores.txt"
 else
   setup_venv examples
-  python "$ROOT/scripts/training/plot_training.py" "$run/train.log" -o "$run/training.png"
+  python -m rdrop_tools.training.plot_training "$run/train.log" -o "$run/training.png"
   (unset OUT && "$SCRIPTS/evaluate.sh" "$run")
 fi
 paste "$DATA"/corpus/raw/test.{de,en} "$run/evaluation.test/system/hyp.txt" | sed -n 1,5p \

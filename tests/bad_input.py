@@ -37,7 +37,6 @@ def call_here(script, *arguments, stdin=b""):
         for name, stream in zip(("stdin", "stdout", "stderr"), streams, strict=True):
             stack.enter_context(mock.patch.object(sys, name, stream))
         stack.enter_context(mock.patch.object(sys, "argv", [str(path), *map(str, arguments)]))
-        stack.enter_context(mock.patch.object(sys, "path", list(sys.path)))
         try:
             runpy.run_path(str(path), run_name="__main__")
         except SystemExit as exit_:

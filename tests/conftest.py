@@ -24,7 +24,7 @@ import rdrop_fairseq
 
 pytest_plugins = ["devices"]  # its fixtures
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ROOT / "scripts"
+SCRIPTS, TOOLS = ROOT / "scripts", ROOT / "rdrop_tools"
 USER_DIR = str(Path(rdrop_fairseq.__file__).parent)
 LANGS = ("de", "en")
 

@@ -9,9 +9,7 @@ over the seeds, and the mean difference from cross entropy in test accuracy with
 
 import platform
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,10 +20,8 @@ from torch import Tensor, nn
 
 from rdrop_fairseq import rdrop_loss
 from rdrop_fairseq.validation import MAX_ALPHA
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from scripts.common import cli
-from scripts.common.lines import write_json
+from rdrop_tools import cli
+from rdrop_tools.lines import write_json
 
 CLASSES, IMAGES, TEST_SIZE = 10, 1797, 600
 Split = tuple[Tensor, Tensor]  # images (N, 64) in [0, 1], labels (N)

@@ -17,11 +17,10 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from examples.huggingface.rdrop_trainer import RDropSeq2SeqTrainer
 from rdrop_fairseq.validation import MAX_ALPHA
-from scripts.common import cli
-from scripts.common.lines import Pair, read_pairs
+from rdrop_tools import cli
+from rdrop_tools.lines import Pair, read_pairs
 
 SPLITS = {"train": 2000, "valid": 200}  # pairs made up
 SPECIAL = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>"}  # BART's 0, 1 and 2

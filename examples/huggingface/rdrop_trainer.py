@@ -14,13 +14,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from transformers.utils import is_torchaudio_available
 
 try:  # as transformers does where it is installed; the one that fairseq brings may lack its CUDA libraries

@@ -86,7 +86,7 @@ encode_gpt2() { # SPLIT
 
 encode_sentencepiece() {
   mkdir -p "$1"
-  python "$ROOT/scripts/text/sentencepiece_encode.py" "$OUT/raw" "$1" --langs source target --splits "${SPLITS[@]}" \
+  python -m rdrop_tools.text.sentencepiece_encode "$OUT/raw" "$1" --langs source target --splits "${SPLITS[@]}" \
     --vocab-size "$VOCAB"
 }
 

@@ -59,7 +59,7 @@ summarize() { # summarize.py goes on with what an earlier call has left in test.
 }
 
 score() { # FILE.json.part OPTION...: and the table, in FILE.txt
-  python "$ROOT/scripts/scoring/score_rouge.py" "$DATA/raw/$SPLIT.target" "$OUT/$SPLIT.hyp" --json "$1" \
+  python -m rdrop_tools.scoring.score_rouge "$DATA/raw/$SPLIT.target" "$OUT/$SPLIT.hyp" --json "$1" \
     ${TOKENIZER:+--tokenizer "$TOKENIZER"} "${@:2}" \
     >"${1%.json.part}.txt.part" || die "the summaries could not be scored, see above"
   mv "${1%.json.part}.txt.part" "${1%.json.part}.txt"

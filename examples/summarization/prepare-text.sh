@@ -44,7 +44,7 @@ check_integer 1-999999999 HELDOUT
 check_prepare_settings
 absolute TEXT
 [[ -e $TEXT ]] || die "$TEXT is not there: name a folder with train.source and train.target, or a table"
-READ=(python "$ROOT/scripts/text/own_corpus.py" "$TEXT" --langs source target --splits train val test --no-empty
+READ=(python -m rdrop_tools.text.own_corpus "$TEXT" --langs source target --splits train val test --no-empty
   ${HELDOUT:+--heldout "$HELDOUT"})
 [[ -z ${SRC_COLUMN:-}${TGT_COLUMN:-} ]] || READ+=(--columns "${SRC_COLUMN:-source}" "${TGT_COLUMN:-target}")
 

@@ -8,7 +8,6 @@ out; everything else that is not as expected ends with an error and no output.
 import gzip
 import hashlib
 import json
-import sys
 import tarfile
 import zlib
 from collections import Counter
@@ -16,10 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from scripts.common import cli
-from scripts.common.cli import InputError
-from scripts.common.lines import iter_lines, read_pairs, replacing_all
+from rdrop_tools import cli
+from rdrop_tools.cli import InputError
+from rdrop_tools.lines import iter_lines, read_pairs, replacing_all
 
 SPLITS = ("train", "val", "test")
 Triple = tuple[str, str, str]  # split, source, target

@@ -16,11 +16,10 @@ import torch
 from fairseq.hub_utils import GeneratorHubInterface, from_pretrained
 from fairseq.models.bart import BARTHubInterface, BARTModel
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from scripts.common import cli
-from scripts.common.checkpoints import load_checkpoint
-from scripts.common.cli import InputError
-from scripts.common.lines import check_outputs, iter_raw, read_lines
+from rdrop_tools import cli
+from rdrop_tools.checkpoints import load_checkpoint
+from rdrop_tools.cli import InputError
+from rdrop_tools.lines import check_outputs, iter_raw, read_lines
 
 USER_DIR = Path(__file__).resolve().parents[2] / "rdrop_fairseq"  # makes torch load fairseq's checkpoints
 BPE_FILES = {

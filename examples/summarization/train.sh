@@ -156,5 +156,5 @@ else
 fi
 run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train "$@"
 [[ $CRITERION == rdrop ]] || ADVICE=(--advice summarization)
-python "$ROOT/scripts/training/reached.py" "$OUT/train.log" "${ADVICE[@]}"
+python -m rdrop_tools.training.reached "$OUT/train.log" "${ADVICE[@]}"
 say "done: $OUT/checkpoints"

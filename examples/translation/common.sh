@@ -63,7 +63,7 @@ encode() {
   mkdir -p "$1"
   if [[ $BPE == sentencepiece ]]; then # on the text as it is: what comes out needs no detokeniser
     [[ -n $JOINT ]] || separate=(--separate)
-    python "$ROOT/scripts/text/sentencepiece_encode.py" "$OUT/corpus/raw" "$1" --langs "${LANGS[@]}" \
+    python -m rdrop_tools.text.sentencepiece_encode "$OUT/corpus/raw" "$1" --langs "${LANGS[@]}" \
       --vocab-size "$MERGES" --splits "${SPLITS[@]}" "${separate[@]}" "${SENTENCEPIECE[@]}"
   else
     if [[ -z $JOINT ]]; then
@@ -72,7 +72,7 @@ encode() {
     else
       learn_codes "$1/codes" "${LANGS[@]/#/$OUT/corpus/tok/train.}"
     fi
-    python "$ROOT/scripts/text/apply_bpe.py" "$1/${codes[0]}" "$OUT/corpus/tok" "$1" --langs "${LANGS[@]}" \
+    python -m rdrop_tools.text.apply_bpe "$1/${codes[0]}" "$OUT/corpus/tok" "$1" --langs "${LANGS[@]}" \
       --splits "${SPLITS[@]}" --workers "$WORKERS" "${target_codes[@]}" "${@:2}"
   fi
 }

@@ -77,7 +77,7 @@ translate() { # CHECKPOINT_DIR OUT_DIR
   local postprocess=subword_nmt
   [[ $BPE != sentencepiece ]] || postprocess=sentencepiece
   mkdir -p "$2"
-  python "$ROOT/scripts/training/average_checkpoints.py" "$1" "$2/averaged.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}"
+  python -m rdrop_tools.training.average_checkpoints "$1" "$2/averaged.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}"
   fairseq-generate "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --task translation \
     --source-lang "$SRC" --target-lang "$TGT" --gen-subset "$SUBSET" --path "$2/averaged.pt" \
     "${DECODING[@]}" --post-process "$postprocess" --max-tokens "$MAX_TOKENS" \
@@ -86,10 +86,10 @@ translate() { # CHECKPOINT_DIR OUT_DIR
   hypotheses "$2/generate.log" H "$(lines "$DATA/corpus/raw/$SUBSET.$TGT")" >"$2/hyp"
   if [[ $BPE == sentencepiece ]]; then
     mv "$2/hyp" "$2/hyp.txt"
-    [[ -z $TOKENS ]] || python "$ROOT/scripts/text/moses.py" tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"
+    [[ -z $TOKENS ]] || python -m rdrop_tools.text.moses tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"
   else
     mv "$2/hyp" "$2/hyp.tok"
-    python "$ROOT/scripts/text/moses.py" detokenize "$TGT" <"$2/hyp.tok" >"$2/hyp.txt"
+    python -m rdrop_tools.text.moses detokenize "$TGT" <"$2/hyp.tok" >"$2/hyp.txt"
   fi
 }
 
@@ -110,7 +110,7 @@ if [[ -n $BASELINE_DIR ]]; then
   SCORING+=(--baseline "$work/baseline/hyp.txt" ${TOKENS:+"$work/baseline/hyp.tok"})
 fi
 say "scoring"
-python "$ROOT/scripts/scoring/score_translation.py" --hyp "$work/system/hyp.txt" \
+python -m rdrop_tools.scoring.score_translation --hyp "$work/system/hyp.txt" \
   --ref "$DATA/corpus/raw/$SUBSET.$TGT" "${SCORING[@]}" --json "$work/scores.json" >"$work/scores.txt"
 # scores.json goes first and comes last: where it is, the rest is there, and its own.
 for name in scores.json scores.txt system baseline; do rm -rf "${OUT:?}/$name"; done

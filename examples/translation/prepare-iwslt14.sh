@@ -41,11 +41,11 @@ corpus() {
   mkdir -p "$text"
   unpack "$OUT/download/de-en.tgz" "$text" de-en
   for lang in "${LANGS[@]}"; do
-    python "$ROOT/scripts/text/marked_up_text.py" lines "$text/de-en/train.tags.de-en.$lang" >"$text/train.$lang"
+    python -m rdrop_tools.text.marked_up_text lines "$text/de-en/train.tags.de-en.$lang" >"$text/train.$lang"
     files=("${TESTS[@]/#/$text/de-en/IWSLT14.}")
-    python "$ROOT/scripts/text/marked_up_text.py" segments "${files[@]/%/.de-en.$lang.xml}" >"$text/test.$lang"
+    python -m rdrop_tools.text.marked_up_text segments "${files[@]/%/.de-en.$lang.xml}" >"$text/test.$lang"
   done
-  local tokenise=(python "$ROOT/scripts/text/tokenize_corpus.py" "$1")
+  local tokenise=(python -m rdrop_tools.text.tokenize_corpus "$1")
   local options=(--langs "${LANGS[@]}" --lowercase --keep-raw --workers "$WORKERS")
   "${tokenise[@]}" all "${options[@]}" --pair "$text"/train.{de,en} --max-tokens 175 --ratio 1.5
   "${tokenise[@]}" test "${options[@]}" --pair "$text"/test.{de,en} --plain-apostrophes

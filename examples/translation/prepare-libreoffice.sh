@@ -56,7 +56,7 @@ pages() { # prints the folder of the pages
 corpus() {
   local pages
   pages=$(pages)
-  python "$ROOT/scripts/text/libreoffice_corpus.py" "$pages" "$1/raw" --source "${LANGS[0]}" --heldout "$HELDOUT"
+  python -m rdrop_tools.text.libreoffice_corpus "$pages" "$1/raw" --source "${LANGS[0]}" --heldout "$HELDOUT"
 }
 
 check_integer 1-999999999 HELDOUT

@@ -55,7 +55,7 @@ corpus() {
         mv "$text/first.$lang" "$text/train.$lang"
       done
     fi
-    python "$ROOT/scripts/text/tokenize_corpus.py" "$1" "${SPLITS[i]}" --langs "${LANGS[@]}" --keep-raw \
+    python -m rdrop_tools.text.tokenize_corpus "$1" "${SPLITS[i]}" --langs "${LANGS[@]}" --keep-raw \
       --pair "$text/${SPLITS[i]}".{"${LANGS[0]}","${LANGS[1]}"} --workers "$WORKERS"
   done
   rm -r "$text"

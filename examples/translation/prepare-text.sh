@@ -57,7 +57,7 @@ absolute TEXT
 [[ -e $TEXT ]] || die "$TEXT is not there: name a folder with train.$SRC and train.$TGT, or a table"
 check_room "$OUT" "${MIN_FREE_MB:-500}"
 [[ ${SEPARATE:-0} == 0 ]] || JOINT=
-READ=(python "$ROOT/scripts/text/own_corpus.py" "$TEXT" --langs "${LANGS[@]}" ${HELDOUT:+--heldout "$HELDOUT"})
+READ=(python -m rdrop_tools.text.own_corpus "$TEXT" --langs "${LANGS[@]}" ${HELDOUT:+--heldout "$HELDOUT"})
 [[ -z $SRC_COLUMN$TGT_COLUMN ]] || READ+=(--columns "${SRC_COLUMN:-$SRC}" "${TGT_COLUMN:-$TGT}")
 
 corpus() {
@@ -69,7 +69,7 @@ corpus() {
   "${READ[@]}" --out "$1/text"
   for split in train valid test; do
     [[ -e $1/text/$split.$SRC ]] || continue
-    python "$ROOT/scripts/text/tokenize_corpus.py" "$1" "$split" --langs "${LANGS[@]}" --keep-raw \
+    python -m rdrop_tools.text.tokenize_corpus "$1" "$split" --langs "${LANGS[@]}" --keep-raw \
       --pair "${LANGS[@]/#/$1/text/$split.}" --workers "$WORKERS"
   done
   rm -r "$1/text"

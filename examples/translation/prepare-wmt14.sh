@@ -76,9 +76,9 @@ corpus() {
   local sides=("test-full/$TEST-src.${LANGS[0]}.sgm" "test-full/$TEST-ref.${LANGS[1]}.sgm")
   unpack "$OUT/download/test-full.tgz" "$text" "${sides[@]}"
   for i in 0 1; do
-    python "$ROOT/scripts/text/marked_up_text.py" segments "$text/${sides[i]}" >"$text/test.${LANGS[i]}"
+    python -m rdrop_tools.text.marked_up_text segments "$text/${sides[i]}" >"$text/test.${LANGS[i]}"
   done
-  local tokenise=(python "$ROOT/scripts/text/tokenize_corpus.py" "$1")
+  local tokenise=(python -m rdrop_tools.text.tokenize_corpus "$1")
   local options=(--langs "${LANGS[@]}" --split-dashes --workers "$WORKERS")
   "${tokenise[@]}" valid "${options[@]}" --keep-raw --plain-apostrophes --pair "${LANGS[@]/#/$text/dev/newstest2013.}"
   "${tokenise[@]}" test "${options[@]}" --keep-raw --plain-apostrophes --pair "${LANGS[@]/#/$text/test.}"

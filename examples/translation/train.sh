@@ -149,6 +149,6 @@ run_stage "training: $NAME, ${LOSS[*]}, $MAX_UPDATE updates; interrupt it at any
   "trained-$MAX_UPDATE$machine" train "$@"
 if ((NODE_RANK == 0)); then
   [[ $CRITERION == rdrop ]] || ADVICE=(--advice translation)
-  python "$ROOT/scripts/training/reached.py" "$LOG" "${ADVICE[@]}"
+  python -m rdrop_tools.training.reached "$LOG" "${ADVICE[@]}"
 fi
 say "done: checkpoints and train.log are in $OUT"

@@ -22,13 +22,12 @@ import sentencepiece as spm
 import torch
 from sacremoses import MosesDetokenizer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from scripts.common import cli
-from scripts.common.cli import InputError
-from scripts.common.lines import decode_lines
-from scripts.text.apply_bpe import read_codes, splitter
-from scripts.text.moses import Tokeniser, add_tokeniser_arguments, tokeniser_options
-from scripts.text.sentencepiece_encode import clean
+from rdrop_tools import cli
+from rdrop_tools.cli import InputError
+from rdrop_tools.lines import decode_lines
+from rdrop_tools.text.apply_bpe import read_codes, splitter
+from rdrop_tools.text.moses import Tokeniser, add_tokeniser_arguments, tokeniser_options
+from rdrop_tools.text.sentencepiece_encode import clean
 
 LineFunction = Callable[[str], str]
 POST_PROCESS = {"sentencepiece": "sentencepiece", "subword-nmt": "subword_nmt"}
@@ -62,7 +61,7 @@ def load(args: argparse.Namespace, flags: list[str]) -> Any:
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq.hub_utils import GeneratorHubInterface
 
-    from scripts.training.average_checkpoints import average, choose, save
+    from rdrop_tools.training.average_checkpoints import average, choose, save
 
     paths = choose(args.run, args.which, args.count)
     flags = [str(args.data), "--user-dir", str(args.user_dir), "--task", "translation", *flags]

@@ -105,33 +105,39 @@ print(*(name for name in ("torch", "fairseq", "sacrebleu", "sentencepiece") if f
 # check_room_for_venv: dies unless there is room for $VENV, if it is to be made.
 check_room_for_venv() { [[ $VENV == none || -e $VENV/bin/python ]] || check_room "$VENV" 3000; }
 
-# setup_venv EXTRA...: $VENV with fairseq, this package, editable, and its extras, at the versions of constraints.txt,
-# or of the file for its Python where there is one. Does nothing when that has been done. With VENV=none the python on
-# PATH is used as it is.
+# setup_venv EXTRA...: makes python that of $VENV, with what install_venv installs; with VENV=none it stays the one on
+# PATH, as it is. Either finds rdrop_tools.
 setup_venv() {
-  local extras stamp extra constraints missing=
   if [[ $VENV == none ]]; then
     check_python_on_path
-    return
+    export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
+  else
+    install_venv "$@"
+    export PATH="$VENV/bin:$PATH"
   fi
+}
+
+# install_venv EXTRA...: $VENV with fairseq, this package, editable, and its extras, at the versions of constraints.txt,
+# or of the file for its Python where there is one. Does nothing when that has been done.
+install_venv() {
+  local extras stamp extra constraints missing=
   extras=$(IFS=,; echo "fairseq,$*")
   stamp="$VENV/.installed-$(cat "$ROOT/pyproject.toml" "$ROOT"/constraints*.txt | sha256sum | cut -c1-16)"
   for extra; do [[ -e $stamp-$extra ]] || missing=yes; done
-  if [[ -n $missing ]]; then
-    # An interrupted creation leaves a Python without pip.
-    if "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then check_python "$VENV/bin/python"; else create_venv; fi
-    say "installing into $VENV (once; needs a few minutes and up to 5 GB)"
-    constraints=$ROOT/constraints-$(python_version "$VENV/bin/python").txt
-    [[ -e $constraints ]] || constraints=$ROOT/constraints.txt
-    # torch comes first: as somebody's dependency it may be a newer build with gigabytes of CUDA packages, and where
-    # fairseq is compiled, an isolated build would fetch one more.
-    "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 cython numpy setuptools wheel \
-      || die "pip could not install torch 2.13.0, see above"
-    "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
-      || die "pip could not install the requirements of pyproject.toml, see above"
-    for extra; do touch "$stamp-$extra"; done
-  fi
-  export PATH="$VENV/bin:$PATH"
+  [[ -n $missing ]] || return 0
+  # An interrupted creation leaves a Python without pip.
+  if "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then check_python "$VENV/bin/python"; else create_venv; fi
+  say "installing into $VENV (once; needs a few minutes and up to 5 GB)"
+  constraints=$ROOT/constraints-$(python_version "$VENV/bin/python").txt
+  [[ -e $constraints ]] || constraints=$ROOT/constraints.txt
+  # torch comes first: as somebody's dependency it may be a newer build with gigabytes of CUDA packages, and where
+  # fairseq is compiled, an isolated build would fetch one more.
+  "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 cython numpy setuptools wheel \
+    || die "pip could not install torch 2.13.0, see above"
+  "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
+    || die "pip could not install the requirements of pyproject.toml, see above"
+  echo "$ROOT" >"$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/rdrop_tools.pth"
+  for extra; do touch "$stamp-$extra"; done
 }
 
 # fetch URL FILE [SHA256]: FILE, unless it is there, from URL (resumes a partial download), or from the folder

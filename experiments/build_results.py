@@ -1,0 +1,125 @@
+"""Rebuild from results/ the tables and the figure, and results/gains.csv: `make results`.
+
+A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
+is there is not what would be built; the figure is compared by its lines and its pixels.
+"""
+
+import csv
+import io
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import numpy as np
+from PIL import Image
+
+import evidence
+import tables
+from figure import draw
+from gpu_table import gpu_headline, gpu_table, read_measurements
+from rdrop_tools import cli
+from rdrop_tools.lines import read_lines, replacing
+from samsum_table import measured_gains, read_results, samsum_gains, samsum_table
+from screening_table import screening_table
+from workspace import ROOT
+
+MULTI30K = ROOT / "results" / "multi30k"
+SAMSUM = ROOT / "results" / "samsum"
+GPU = ROOT / "results" / "gpu"
+SCREENING = ROOT / "results" / "screening"
+STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
+FIGURE = ROOT / "docs" / "multi30k.png"
+GAINS = ROOT / "results" / "gains.csv"
+EXAMPLES = ROOT / "examples"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "fused-loss.md"]
+PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
+BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def text_of(path: Path) -> str:
+    return "".join(f"{line}\n" for line in read_lines(path))
+
+
+def rebuilt(path: Path, blocks: dict[str, Callable[[], str]]) -> str:
+    """The page with its blocks made anew. Raises InputError for a block that nobody makes."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match[2] not in blocks:
+            raise cli.InputError(f"{path}: results {match[2]} is none of {', '.join(blocks)}")
+        return f"{match[1]}{blocks[match[2]]()}\n{match[3]}"
+
+    return BLOCK.sub(replace, text_of(path))
+
+
+def gains_csv(translation: list[evidence.Brought], summarization: list[tuple[str, ...]]) -> str:
+    """What R-Drop brought to a plain training with such a nll: reached.py tells it to who trains."""
+    rows: list[tuple[str, ...]] = [("task", "data", "train_nll", "valid_nll", "gain")]
+    for row in translation:
+        data = f"Multi30k en-de: {row.size[0]} pairs and {row.size[1]} parameters"
+        gain = f"{row.bleu:+.2f} BLEU on valid"
+        rows.append(("translation", data, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", gain))
+    rows += [("summarization", *row) for row in summarization]
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    return table.getvalue()
+
+
+def _picture(path: Path) -> tuple[np.ndarray, str]:
+    """Pixels, and what figure.py says of the lines."""
+    with Image.open(path) as image:
+        return np.asarray(image, dtype=float) / 255, image.info.get("Description", "")
+
+
+def is_same_figure(first: Path, second: Path) -> bool:
+    """The same lines; another version of matplotlib may draw a letter's edge in another grey."""
+    if not second.exists():
+        return False
+    (a, lines), (b, other_lines) = (_picture(path) for path in (first, second))
+    return lines == other_lines and a.shape == b.shape and float(np.abs(a - b).mean()) < 0.01
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    systems = evidence.read_results(MULTI30K)
+    seconds = evidence.seconds_per_update(STEPS)
+    blocks: dict[str, Callable[[], str]] = {
+        name: partial(block, systems, seconds) for name, block in tables.BLOCKS.items()
+    }
+    blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
+    blocks["samsum_gains"] = lambda: samsum_gains(read_results(SAMSUM))
+    blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
+    blocks["gpu_headline"] = lambda: gpu_headline(read_measurements(GPU))
+    blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
+    pages = {path: rebuilt(path, blocks) for path in PAGES}
+    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(read_results(SAMSUM)))
+    stale = []
+    for path, text in pages.items():
+        if not path.exists() or text != text_of(path):
+            stale.append(path)
+            if not args.check:
+                with replacing(path) as file:
+                    file.write(text)
+    if systems:
+        with tempfile.TemporaryDirectory() as folder:
+            figure = Path(folder) / FIGURE.name
+            draw(systems, seconds, figure)
+            if not is_same_figure(figure, FIGURE):
+                stale.append(FIGURE)
+                if not args.check:
+                    shutil.copyfile(figure, FIGURE)
+    for path in stale:
+        print(f"{'stale' if args.check else 'rebuilt'}: {path.relative_to(ROOT)}")
+    if args.check and stale:
+        raise cli.InputError("run `make results` and commit what it changes")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,55 @@
+"""The figure about Multi30k."""
+
+import hashlib
+import json
+import statistics
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from evidence import (
+    IN_TREE,
+    PLAIN,
+    PLAIN_FUSED,
+    RDROP,
+    Seconds,
+    Systems,
+    at,
+    best_so_far,
+    tested,
+)
+
+
+def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
+    """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds.
+
+    The PNG's Description has a digest of the lines.
+    """
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    pair = tested(systems)
+    chosen = {"plain": pair[1], "R-Drop": pair[0]} if pair else systems
+    for number, (name, results) in enumerate(chosen.items()):
+        variants = {name: (seconds, "-")}
+        if pair:  # dotted: at another price of an update
+            kind, other = (PLAIN, PLAIN_FUSED) if results[0]["criterion"] == "plain" else (RDROP, IN_TREE)
+            variants[f"{name}, {other}"] = (seconds | {kind: seconds[other]}, ":")
+        for label, (price, style) in variants.items():
+            points = [best_so_far(result, price) for result in results]
+            times = sorted({time for curve in points for time, _ in curve})
+            curves = [[at(curve, time) for time in times] for curve in points]
+            minutes = [time / 60 for time in times]
+            means = [statistics.mean(c) for c in zip(*curves, strict=True)]
+            axis.plot(minutes, means, f"C{number}{style}", label=label)
+            if len(results) > 1 and style == "-":
+                low, high = ([f(c) for c in zip(*curves, strict=True)] for f in (min, max))
+                axis.fill_between(minutes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
+    axis.set(
+        xlabel="minutes of training on one CPU core", ylabel="best BLEU on valid so far", ylim=(25, None)
+    )
+    axis.grid(alpha=0.3)
+    if axis.lines:
+        axis.legend(frameon=False, loc="lower right")
+    drawn = [(line.get_label(), line.get_xydata().round(3).tolist()) for line in axis.lines]
+    digest = hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
+    figure.savefig(out, dpi=110, metadata={"Software": None, "Description": digest})
+    plt.close(figure)

@@ -1,0 +1,123 @@
+"""The tables and a sentence about GPUs, of what scripts/measure_gpu.sh has left in results/gpu/NAME."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rdrop_tools.cli import InputError
+from rdrop_tools.lines import read_lines
+
+Row = dict[str, str]
+
+NOTHING = (
+    "No GPU has been used so far. `scripts/measure_gpu.sh OUT` tests and measures all on one, in ten minutes."
+)
+PRODUCTS = "matrix products"
+RDROP = "ours, fused loss"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """loss, step: the rows of the benchmarks."""
+
+    installed: dict[str, Any]
+    loss: list[Row]
+    step: list[Row]
+
+    @property
+    def where(self) -> str:
+        versions = self.installed["versions"]
+        return f"{self.installed['hardware']}, torch {versions['torch']}, {self.installed['date']}"
+
+
+def read_measurements(folder: Path) -> list[Measurement]:
+    """The measurements, the latest first. Raises InputError for a dry run."""
+    found = []
+    for path in sorted(folder.glob("*/installed.json")):
+        installed = json.loads(path.read_bytes())
+        if installed["dry_run"]:
+            raise InputError(
+                f"{path} is of a dry run, on a CPU: only what was measured on a GPU belongs here"
+            )
+        tables = (path.parent / name for name in ("loss.csv", "step.csv"))
+        rows = ([*csv.DictReader(read_lines(table))] if table.exists() else [] for table in tables)
+        found.append(Measurement(installed, *rows))
+    return sorted(found, key=lambda measurement: str(measurement.installed["date"]), reverse=True)
+
+
+def gpu_headline(measurements: list[Measurement]) -> str:
+    """What a step costs on the latest GPU that one was measured on, in a sentence."""
+    for measurement in measurements:
+        for case, rows in _cases(measurement.step, _step_case).items():
+            for row in rows:
+                if row["criterion"] == RDROP:
+                    times = f"{float(row['time_over_plain']):.2f} times as long as a plain one"
+                    where = f"{measurement.installed['hardware']}, {case}"
+                    return (
+                        f"On a GPU ({where}) an update takes {times} ([tables](docs/fused-loss.md#on-a-gpu))."
+                    )
+    return NOTHING
+
+
+def gpu_table(measurements: list[Measurement]) -> str:
+    if not measurements:
+        return NOTHING
+    return "\n\n".join(
+        "\n".join([f"{measurement.where}:", "", *_loss_table(measurement), "", *_step_table(measurement)])
+        for measurement in measurements
+    )
+
+
+def _loss_table(measurement: Measurement) -> list[str]:
+    lines = [
+        "| loss | | ms (20th, 80th percentile) | over the matrix products | peak MiB |",
+        "|---" * 5 + "|",
+    ]
+    for case, rows in _cases(measurement.loss, _loss_case).items():
+        products = next((row for row in rows if row["contestant"] == PRODUCTS), None)
+        for row in rows:
+            over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
+            lines.append(f"| {case} | {row['contestant']} | {_ms(row)} | {over} | {_mib(row)} |")
+    return lines
+
+
+def _step_table(measurement: Measurement) -> list[str]:
+    lines = ["| step | | ms (20th, 80th percentile) | over plain | peak MiB | over plain |", "|---" * 6 + "|"]
+    for case, rows in _cases(measurement.step, _step_case).items():
+        for row in rows:
+            times = (row[f"{cost}_over_plain"] for cost in ("time", "peak"))
+            over = [f"{float(value):.2f}" if value else "-" for value in times]
+            lines.append(
+                f"| {case} | {row['criterion']} | {_ms(row)} | {over[0]} | {_mib(row)} | {over[1]} |"
+            )
+    return lines
+
+
+def _cases(rows: list[Row], case_of: Any) -> dict[str, list[Row]]:
+    """{what was measured: the rows of its contestants}, in the order of the files."""
+    cases: dict[str, list[Row]] = {}
+    for row in rows:
+        cases.setdefault(case_of(row), []).append(row)
+    return cases
+
+
+def _loss_case(row: Row) -> str:
+    smoothing = "" if float(row["label_smoothing"]) else ", no smoothing"
+    sizes = f"{row['passes']} x {int(row['tokens']):,} tokens, vocabulary {int(row['vocab']):,}"
+    return f"{sizes}, {row['dim']} wide, {row['dtype']}{smoothing}"
+
+
+def _step_case(row: Row) -> str:
+    return f"{row['setting']}, {int(row['tokens']):,} tokens, {row['dtype']}"
+
+
+def _ms(row: Row) -> str:
+    median, low, high = (f"{float(row[name]):,.2f}" for name in ("median_ms", "p20_ms", "p80_ms"))
+    return f"{median} ({low}, {high})"
+
+
+def _mib(row: Row) -> str:
+    """A dash where the measurement has none."""
+    return f"{float(row['peak_mib']):,.0f}" if row["peak_mib"] else "-"

@@ -1,0 +1,141 @@
+"""Work off a list of trainings on Multi30k (runs.py has its form), and keep their results.
+
+With --device cpu a core has one run at a time, with --device cuda the GPUs have --jobs of them. The list says
+nothing of devices, and a run may go on on another one.
+
+A run is trained by examples/translation/train.sh, for max_update updates, or until its BLEU on valid has not
+improved for ``patience`` updates; scored by evaluate.sh on valid, as the best checkpoint and as averages of
+the last 5 and 10; and, where the list says so, on the test sets. Curve and scores are in
+RESULTS/SYSTEM-SEED.json, all that is needed afterwards. Stopped at any time, by whatever signal, the same
+command goes on from the last checkpoints. LOCAL_FILES, DOWNLOADER, VENV: as for prepare-multi30k.sh.
+"""
+
+import csv
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from experiment import Experiment
+from rdrop_tools import cli
+from rdrop_tools.benchmarks.bench import device
+from rdrop_tools.lines import read_lines
+from runs import Run, curve, read_runs
+from workspace import ROOT, Place, Workspace
+
+STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
+
+
+def core_hours(runs: list[Run], workspace: Workspace) -> float:
+    """The core hours of the updates still to be made, by the time of an undisturbed one, if no patience ends
+    them."""
+    milliseconds = {row["criterion"]: float(row["median_ms"]) for row in csv.DictReader(read_lines(STEPS))}
+    hours = 0.0
+    for run in runs:
+        points, ended = curve(workspace.training_log(run), run.patience)
+        left = 0 if ended else run.max_update - (points[-1]["update"] if points else 0)
+        hours += left * milliseconds["plain" if run.criterion == "plain" else "ours, fused loss"] / 3.6e6
+    return hours
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[bool]:
+    """False where another queue holds it. The lock goes with the process that holds it."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        except OSError as error:
+            raise cli.InputError(f"cannot lock {lock}: {error.strerror}") from None
+        else:
+            yield True
+
+
+def work(place: Place, waiting: list[Run], experiment: Experiment, failures: list[str]) -> None:
+    """Takes runs off the list until it is empty, or one has failed."""
+    while waiting and not failures:
+        run = waiting.pop(0)
+        with held(experiment.workspace.folder / f"{run.name}.lock") as is_ours:
+            if not is_ours:
+                print(f"{run.name}: another queue is at it", flush=True)
+                continue
+            try:
+                experiment.run(run, place)
+            except cli.InputError as error:
+                failures.append(f"{run.name}: {error}")
+
+
+def places_of(device: str, cores: list[int] | None, jobs: int | None) -> list[Place]:
+    """One for each run at a time. Raises InputError for what the device has not."""
+    if device == "cpu":
+        if jobs is not None:
+            raise cli.InputError(
+                "--jobs is for --device cuda: on a CPU a run has a core to itself, see --cores"
+            )
+        own = sorted(os.sched_getaffinity(0))
+        for core in cores or own:
+            if core not in own:
+                raise cli.InputError(f"--cores: {core} is not one of {', '.join(map(str, own))}")
+        return [Place("cpu", str(core)) for core in cores or own]
+    if cores is not None:
+        raise cli.InputError("--cores is for --device cpu: on a GPU --jobs says how many runs go at a time")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    jobs = jobs or 1
+    shared = -(-jobs // len(gpus))
+    return [Place("cuda", gpus[job % len(gpus)], shared) for job in range(jobs)]
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("runs", type=cli.input_file, help="the list, such as results/multi30k/runs.csv")
+    parser.add_argument("folder", type=Path, help="for data, checkpoints and logs; about 1 GB a run")
+    parser.add_argument(
+        "--results", type=cli.input_folder, help="for the JSON files (the folder of the list)"
+    )
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (cpu)")
+    parser.add_argument("--cores", type=cli.integer(0), nargs="+", help="of the CPU (all)")
+    parser.add_argument("--jobs", type=cli.integer(1), help="runs at a time on the GPUs (1)")
+    parser.add_argument("--pair", choices=["en-de", "en-fr"], default="en-de")
+    parser.add_argument("--dry-run", action="store_true", help="only say what is to be done")
+    args = parser.parse_args()
+    places = places_of(args.device, args.cores, args.jobs)
+    workspace = Workspace(args.folder.resolve(), args.pair)
+    experiment = Experiment(workspace, (args.results or args.runs.parent).resolve())
+    runs = read_runs(args.runs)
+    waiting = [run for run in runs if not experiment.is_done(run)]
+    where = f"{len(places)} cores" if args.device == "cpu" else f"GPU, {len(places)} at a time"
+    print(f"{len(waiting)} runs to do on {where}: {', '.join(run.name for run in waiting)}", flush=True)
+    if args.device == "cpu":
+        hours = core_hours(waiting, workspace)
+        print(f"at most {hours:.1f} core hours of training, less where patience ends it", flush=True)
+    if args.dry_run:
+        return
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    for run in {run.pairs: run for run in waiting}.values():
+        workspace.prepare(run)
+    failures: list[str] = []
+    workers = [
+        threading.Thread(target=work, args=(place, waiting, experiment, failures), daemon=True)
+        for place in places
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    done = {run.name: run for run in runs if experiment.is_done(run)}
+    for run in done.values():
+        baseline = done.get(f"{run.baseline}-{run.seed}")
+        if run.test and baseline and baseline.test:
+            experiment.compare(run, baseline)
+    if failures:
+        raise cli.InputError("; ".join(failures))
+
+
+if __name__ == "__main__":
+    cli.run(main)

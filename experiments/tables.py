@@ -1,0 +1,239 @@
+"""The tables about Multi30k, of what evidence.py has found."""
+
+import statistics
+from collections.abc import Callable
+
+from evidence import (
+    CHRF,
+    IN_TREE,
+    LOWERCASED,
+    PLAIN,
+    RDROP,
+    SACREBLEU,
+    Result,
+    Seconds,
+    Spread,
+    Systems,
+    ahead_for_good,
+    all_tested,
+    brought,
+    compared,
+    gain,
+    gains_on_valid,
+    length,
+    mean_at,
+    nll,
+    seeds,
+    size,
+    test_scores,
+    tested,
+    valid_scores,
+)
+from runs import AVERAGES, best_point
+
+Block = Callable[[Systems, Seconds], str]
+
+NAMES = ("best checkpoint", "last 5 averaged", "last 10 averaged")  # of AVERAGES
+# Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
+PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
+EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
+NO_PAIR = "No two runs to compare are done yet."
+NOTHING = "No run has been scored on the test sets yet."
+
+
+def _of_tested(block: Callable[[list[Result], list[Result], Seconds], str]) -> Block:
+    """The block about R-Drop and its baseline on the test sets."""
+
+    def of_systems(systems: Systems, seconds: Seconds) -> str:
+        pair = tested(systems)
+        return block(*pair, seconds) if pair else NOTHING
+
+    return of_systems
+
+
+@_of_tested
+def headline(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
+    """What R-Drop brings and what it costs, in a sentence."""
+    *gains, last = (f"{gain(rdrop, plain, test, SACREBLEU).mean:+.1f} on {test}" for test in PUBLISHED)
+    return (
+        f"On Multi30k en-de R-Drop adds, in BLEU, {', '.join(gains)} and {last} to the best plain system "
+        f"(sacreBLEU, mean of seeds {seeds(rdrop)}). An update takes {seconds[RDROP] / seconds[PLAIN]:.2f} "
+        f"times as long as a plain one. R-Drop was given {_length(rdrop, seconds)} of one CPU core; "
+        f"plain training {_length(plain, seconds)}."
+    )
+
+
+@_of_tested
+def ahead(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
+    """The time from which R-Drop is ahead at equal time, at our price of an update and at fairseq's own.
+
+    And by how much when each of the two trainings ends, the longest of its seeds.
+    """
+    ours, in_tree = (ahead_for_good(rdrop, plain, seconds | {RDROP: seconds[n]}) for n in (RDROP, IN_TREE))
+    if ours is None or in_tree is None:
+        return "In the end R-Drop is not ahead."
+    ends = {
+        name: max(length(result, seconds) for result in results)
+        for name, results in (("plain training", plain), ("R-Drop", rdrop))
+    }
+    at_ends = ", and ".join(
+        f"{mean_at(rdrop, seconds, end) - mean_at(plain, seconds, end):+.2f} BLEU "
+        f"where {name} ends, after {end / 60:.0f} minutes"
+        for name, end in ends.items()
+    )
+    return (
+        f"R-Drop is ahead for good after {ours / 60:.0f} minutes. R-Drop minus plain training is {at_ends}. "
+        f"In the time of fairseq's own R-Drop it would be ahead for good after {in_tree / 60:.0f} minutes."
+    )
+
+
+@_of_tested
+def test_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
+    lines = [
+        f"| test set | system | BLEU | chrF2 | R-Drop minus plain, BLEU | p of seed {seeds(rdrop)} |",
+        "|---|---|---|---|---|---|",
+    ]
+    for test in PUBLISHED:
+        cells = f"{gain(rdrop, plain, test, SACREBLEU)} | {_p_values(rdrop, test)}"
+        for name, results, last in (("plain", plain, " | "), ("R-Drop", rdrop, cells)):
+            figures = f"{test_scores(results, test, SACREBLEU)} | {test_scores(results, test, CHRF)}"
+            lines.append(f"| {test} | {name} | {figures} | {last} |")
+    return "\n".join([*lines, "", _signatures(rdrop, (SACREBLEU, CHRF))])
+
+
+@_of_tested
+def published_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
+    """On the scale on which text-only figures are published."""
+    lines = ["| test set | plain | R-Drop | Wu et al. 2021, transformer_tiny |", "|---|---|---|---|"]
+    for test, published in PUBLISHED.items():
+        ours = f"{test_scores(plain, test, LOWERCASED)} | {test_scores(rdrop, test, LOWERCASED)}"
+        lines.append(f"| {test} | {ours} | {published:.2f} |")
+    return "\n".join([*lines, "", _signatures(rdrop, (LOWERCASED,))])
+
+
+def opened_table(systems: Systems, seconds: Seconds) -> str:
+    """Every R-Drop system that was scored on the test sets, those of shorter trainings too."""
+    lines = [
+        "| R-Drop | seeds | updates | test set | BLEU | minus plain | p of each seed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for rdrop, plain in all_tested(systems):
+        updates = f"{_updates(rdrop):,.0f}"
+        for test in PUBLISHED:
+            scores = f"{test_scores(rdrop, test, SACREBLEU)} | {gain(rdrop, plain, test, SACREBLEU)}"
+            cells = [rdrop[0]["system"], seeds(rdrop), updates, test, scores, _p_values(rdrop, test)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else NOTHING
+
+
+def valid_table(systems: Systems, seconds: Seconds) -> str:
+    """Every run that was tried, on valid."""
+    if not systems:
+        return "No run is done yet."
+    columns = ["system", "pairs", "parameters", "seeds", "updates to the best", "BLEU, greedy"]
+    columns += [f"BLEU, beam 5: {NAMES[0]}", *NAMES[1:], "nll", "train nll"]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, results in systems.items():
+        best = [best_point(result["curve"]) for result in results]
+        bleu = [str(spread) for spread in valid_scores(results)]
+        cells = [
+            name,
+            *size(results),
+            seeds(results),
+            f"{statistics.mean(point['update'] for point in best):,.0f}",
+            Spread.of(point["bleu"] for point in best),
+            *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
+            Spread.of(point["nll"] for point in best),
+            Spread.of(point["train_nll"] for point in best),
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def pays_table(systems: Systems, seconds: Seconds) -> str:
+    """What R-Drop brings for each size of data and model."""
+    gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
+    columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for rdrop, plain in compared(systems):
+        figures = ", ".join(f"{value:.2f}" for value in nll(plain))
+        cells = [*size(plain), seeds(rdrop), plain[0]["system"], figures, rdrop[0]["system"]]
+        cells += [f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else NO_PAIR
+
+
+def advice(systems: Systems, seconds: Seconds) -> str:
+    """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
+    rows = brought(systems)
+    if not rows:
+        return NO_PAIR
+    columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in rows:
+        cells = [*row.size, row.seeds, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", f"{row.bleu:+.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def equal_table(systems: Systems, seconds: Seconds) -> str:
+    """Each R-Drop system minus its baseline on valid at equal updates, for the seeds that both have."""
+    columns = ["R-Drop", "minus", "seeds", *(f"after {u:,} updates: BLEU, nll" for u in EQUAL_UPDATES)]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, results in systems.items():
+        baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
+        pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
+        if pairs:
+            cells = [name, results[0]["baseline"], seeds([result for result, _ in pairs])]
+            cells += [_difference_at(pairs, updates) for updates in EQUAL_UPDATES]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else NO_PAIR
+
+
+def _difference_at(pairs: list[tuple[Result, Result]], updates: int) -> str:
+    """A dash where a run was not so long."""
+    if any(result["curve"][-1]["update"] < updates for pair in pairs for result in pair):
+        return "-"
+    reached = [[_reached(result, updates) for result in pair] for pair in pairs]
+    bleu, nll = (statistics.mean(rdrop[i] - plain[i] for rdrop, plain in reached) for i in (0, 1))
+    return f"{bleu:+.2f}, {nll:+.2f}"
+
+
+def _reached(result: Result, updates: int) -> tuple[float, float]:
+    """The highest BLEU and the lowest nll on valid by then."""
+    points = [point for point in result["curve"] if point["update"] <= updates]
+    return max(point["bleu"] for point in points), min(point["nll"] for point in points)
+
+
+def _length(results: list[Result], seconds: Seconds) -> str:
+    """The mean length of trainings, in updates and in the time of undisturbed ones."""
+    minutes = statistics.mean(length(result, seconds) for result in results) / 60
+    return f"{_updates(results):,.0f} updates, {minutes:.0f} minutes"
+
+
+def _updates(results: list[Result]) -> float:
+    return float(statistics.mean(result["curve"][-1]["update"] for result in results))
+
+
+def _p_values(rdrop: list[Result], test: str) -> str:
+    """The p-value of each seed's BLEU against its baseline's."""
+    p_values = (result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in rdrop)
+    return ", ".join(f"{p:.3f}" for p in p_values)
+
+
+def _signatures(results: list[Result], metrics: tuple[str, ...]) -> str:
+    of_metric = results[0]["scores"]["test"][next(iter(PUBLISHED))]
+    return "\n".join(f"- {metric}: `{of_metric[metric]['signature']}`" for metric in metrics)
+
+
+BLOCKS: dict[str, Block] = {
+    "headline": headline,
+    "ahead": ahead,
+    "test": test_table,
+    "opened": opened_table,
+    "published": published_table,
+    "valid": valid_table,
+    "pays": pays_table,
+    "advice": advice,
+    "equal": equal_table,
+}

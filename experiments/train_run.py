@@ -1,0 +1,87 @@
+"""A training of the queue, by train.sh, which resumes by itself."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from rdrop_tools.benchmarks.bench import provenance
+from rdrop_tools.cli import InputError
+from rdrop_tools.lines import replacing
+from runs import Run, curve
+from workspace import TRANSLATION, Place, Workspace, environment
+
+POLL_SECONDS = 2
+# The training is a session of its own, killed when its standard input ends: closed by the queue, or with it.
+# Where Linux groups processes by session, nice counts within a session only: autogroup has the session's own.
+LEADER = """
+{ echo 19 >/proc/self/autogroup; } 2>/dev/null
+exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null
+"""
+
+
+def settings(run: Run, place: Place) -> dict[str, str]:
+    """The settings of train.sh, without the folders."""
+    result = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
+    return result | ({"ALPHA": run.alpha} if run.alpha else {}) | place.settings
+
+
+def command(run: Run, pair: str) -> list[str]:
+    return [str(TRANSLATION / "train.sh"), f"multi30k.{pair}", "--num-workers", "0", *run.flags]
+
+
+def is_trained(workspace: Workspace, run: Run) -> bool:
+    points, out_of_patience = curve(workspace.training_log(run), run.patience)
+    return out_of_patience or bool(points and points[-1]["update"] >= run.max_update)
+
+
+def train(workspace: Workspace, run: Run, place: Place) -> None:
+    """Train a run until its updates or its patience are at an end.
+
+    fairseq's --patience counts anew in a resumed run, which would go on longer than one not interrupted.
+
+    Raises:
+        InputError: the training failed; names its log.
+    """
+    folders = {"OUT": str(workspace.checkpoints(run)), "DATA": str(workspace.data(run))}
+    if not commit_file(workspace, run).exists():
+        with replacing(commit_file(workspace, run)) as file:
+            file.write(provenance("cpu")["commit"])
+    _go_back_to_what_is_logged(workspace, run)
+    log = workspace.folder / f"{run.name}.log"
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            ["bash", "-c", LEADER, "training", *place.start, *command(run, workspace.pair)],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            env=environment(settings(run, place) | folders | place.environment),
+            start_new_session=True,
+        )
+    with process:
+        while process.poll() is None and not curve(workspace.training_log(run), run.patience)[1]:
+            time.sleep(POLL_SECONDS)
+    # Leaving the block has closed the standard input of the training, and waited for it.
+    if not is_trained(workspace, run):
+        raise InputError(f"the training failed, see {log}")
+
+
+def _go_back_to_what_is_logged(workspace: Workspace, run: Run) -> None:
+    """fairseq saves an epoch before it logs its training: killed in between, it does that epoch again."""
+    folder = workspace.checkpoints(run)
+    epochs = len(curve(workspace.training_log(run), run.patience)[0])
+    if not (folder / f"checkpoint{epochs + 1}.pt").exists():
+        return
+    last = folder / "checkpoint_last.pt"
+    if epochs == 0:
+        for path in folder.glob("checkpoint*.pt"):
+            path.unlink()
+    else:
+        part = last.with_suffix(".part")
+        shutil.copyfile(folder / f"checkpoint{epochs}.pt", part)
+        part.replace(last)
+
+
+def commit_file(workspace: Workspace, run: Run) -> Path:
+    """Has the commit of the code that began the training."""
+    return workspace.folder / f"{run.name}.commit"

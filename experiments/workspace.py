@@ -1,0 +1,113 @@
+"""Where the queue keeps its data, checkpoints and logs, and how it calls the recipe's scripts."""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rdrop_tools.benchmarks.bench import provenance
+from rdrop_tools.cli import InputError
+from runs import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+TRANSLATION = ROOT / "examples" / "translation"
+# Settings of the scripts that an experiment makes or leaves to the recipe, whatever the shell has exported.
+SETTINGS = (
+    "OUT DATA PAIRS BPE MERGES CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
+    "NODE_RANK MASTER AVERAGE SUBSET DECODING CORPUS MODEL VOCAB WARMUP LR UPDATE_TOKENS UPDATE_FREQ "
+    "BASELINE SPLIT CHECKPOINT BEAM LENPEN MAX_LEN MIN_LEN TOKENIZE TOKENIZER"
+).split()
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """The environment of a script that takes these settings."""
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return kept | {"OMP_NUM_THREADS": "1"} | settings
+
+
+def call(command: list[Any], settings: dict[str, str], log: Path) -> None:
+    """Raises InputError when the command fails, naming the log, to which its output is added."""
+    with log.open("ab") as file:
+        done = subprocess.run(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment(settings),
+            check=False,
+        )
+    if done.returncode:
+        program = next(Path(part).name for part in command if re.search(r"\.sh$|^rdrop_tools\.", str(part)))
+        raise InputError(f"{program} failed, see {log}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is trained and scored: a CPU core to itself, or a GPU, shared with so many runs.
+
+    number: of the core, or what CUDA_VISIBLE_DEVICES calls the GPU.
+    """
+
+    device: str
+    number: str
+    runs: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"{'core' if self.device == 'cpu' else 'GPU'} {self.number}"
+
+    @property
+    def start(self) -> list[str]:
+        """What a command begins with to run there when nobody else wants to."""
+        nice = ["nice", "-n", "19"]
+        return ["taskset", "-c", self.number, *nice] if self.device == "cpu" else nice
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of train.sh. It takes fp16 on a GPU by itself; a run is the same everywhere."""
+        return {} if self.device == "cpu" else {"PRECISION": "fp32"}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"CUDA_VISIBLE_DEVICES": "" if self.device == "cpu" else self.number}
+
+    @property
+    def hardware(self) -> str:
+        name = provenance(self.device)["device"].split(",")[0]
+        if self.device == "cpu":
+            return f"one core of {name}, shared with other work"
+        return f"{name}, shared by {self.runs} runs"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The place of all data and runs.
+
+    folder: of all data and runs; pair: the languages, such as en-de.
+    """
+
+    folder: Path
+    pair: str
+
+    def data(self, run: Run) -> Path:
+        return self.folder / f"data-{run.pairs}"
+
+    def checkpoints(self, run: Run) -> Path:
+        return self.folder / "runs" / run.name
+
+    def training_log(self, run: Run) -> Path:
+        return self.checkpoints(run) / "train.log"
+
+    def evaluation(self, run: Run, subset: str, average: str) -> Path:
+        return self.checkpoints(run) / f"evaluation.{subset}.{average.replace(':', '-')}"
+
+    def call(self, command: list[Any], settings: dict[str, str], name: str) -> None:
+        """Call a command whose output goes to NAME.log."""
+        call(command, settings, self.folder / f"{name}.log")
+
+    def prepare(self, run: Run) -> None:
+        """The data of the run, unless they are there."""
+        settings = {"OUT": str(self.data(run))} | ({} if run.pairs == "all" else {"PAIRS": run.pairs})
+        self.call([TRANSLATION / "prepare-multi30k.sh", self.pair], settings, self.data(run).name)

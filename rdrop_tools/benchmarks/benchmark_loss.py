@@ -1,0 +1,145 @@
+"""Time and peak memory of the loss with its output projection, forward and backward.
+
+Contestants: the three matrix products that no loss can avoid, in the dtype of the others; fairseq's
+label-smoothed cross entropy on one pass; the R-Drop authors' formula (reference.py) and fairseq's
+label_smoothed_cross_entropy_with_rdrop, both for two passes only; rdrop_loss; linear_rdrop_loss, also with
+its elementwise part under torch.compile (--compile) and with other chunks (--chunk-size). With --rivals and
+one pass also other projects' fused cross entropies (rivals.py). What would hold more than --max-gib is left
+out.
+"""
+
+import argparse
+import functools
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from fairseq.criterions import label_smoothed_cross_entropy as fairseq_plain
+from fairseq.criterions import label_smoothed_cross_entropy_with_rdrop as fairseq_rdrop
+from torch import Tensor
+
+from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
+from rdrop_tools import cli
+from rdrop_tools.benchmarks import bench, reference
+from rdrop_tools.benchmarks.rivals import rivals
+
+ALPHA, PAD = 5.0, 1
+
+
+def fairseq_rdrop_loss(logits: Tensor, target: Tensor, epsilon: float) -> Tensor:
+    """The loss of fairseq's in-tree criterion, called as its compute_loss does."""
+    probs = SimpleNamespace(
+        get_normalized_probs=lambda x, log_probs: (F.log_softmax if log_probs else F.softmax)(
+            x, dim=-1, dtype=torch.float32
+        )
+    )
+    lprobs = F.log_softmax(logits, dim=-1, dtype=torch.float32)
+    target = torch.cat([target, target])
+    ce, _ = fairseq_rdrop.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)
+    pad_mask = target[: target.size(0) // 2].unsqueeze(-1).eq(PAD)
+    loss: Tensor = ce + ALPHA * fairseq_rdrop.compute_kl_loss(probs, logits, pad_mask)
+    return loss
+
+
+def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench.Contestants:
+    epsilon = args.label_smoothing
+    dtype, device, dim, passes = getattr(torch, args.dtype), args.device, args.dim, args.passes
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(passes * tokens, dim, generator=generator).to(device, dtype).requires_grad_()
+    weight = torch.randn(vocab, dim, generator=generator).mul_(dim**-0.5).to(device, dtype).requires_grad_()
+    target = torch.randint(2, vocab, (tokens,), generator=generator).to(device)
+    options: dict[str, Any] = {"alpha": ALPHA, "label_smoothing": epsilon, "ignore_index": PAD}
+    ours = {**options, "passes": passes}
+
+    def backward(loss: Tensor) -> None:
+        torch.autograd.grad(loss, (hidden, weight))
+
+    def products(logits: Tensor) -> None:
+        with torch.no_grad():
+            torch.mm(hidden, weight.t(), out=logits)
+            _ = logits @ weight, logits.t() @ hidden
+
+    def one_pass() -> None:
+        lprobs = F.log_softmax(F.linear(hidden[:tokens], weight), dim=-1, dtype=torch.float32)
+        backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)[0])
+
+    def linear(**more: Any) -> None:
+        backward(linear_rdrop_loss(hidden, weight, target, **ours, **more).loss)
+
+    logits_gib = passes * tokens * vocab * 4 / 2**30
+    contestants: bench.Contestants = {}
+    if 2 * logits_gib <= args.max_gib:
+        buffer = torch.empty(passes * tokens, vocab, device=device, dtype=dtype)
+        contestants["matrix products"] = functools.partial(products, buffer)
+    if 5 / passes * logits_gib <= args.max_gib:
+        contestants["fairseq plain, one pass"] = one_pass
+    if 8 * logits_gib <= args.max_gib:
+        if passes == 2:
+            contestants["authors' formula"] = lambda: backward(
+                reference.authors_rdrop(F.linear(hidden, weight), target, **options)
+            )
+            contestants["fairseq in-tree"] = lambda: backward(
+                fairseq_rdrop_loss(F.linear(hidden, weight), target, epsilon)
+            )
+        contestants["rdrop_loss"] = lambda: backward(
+            rdrop_loss(F.linear(hidden, weight), target, **ours).loss
+        )
+    contestants["linear_rdrop_loss"] = linear
+    if args.compile:
+        contestants["linear_rdrop_loss, compiled"] = functools.partial(linear, compiled=True)
+    for size in args.chunk_size:
+        contestants[f"linear_rdrop_loss, chunk {size}"] = functools.partial(linear, chunk_size=size)
+    if args.rivals and passes == 1:
+        for name, loss in rivals(hidden, weight, target, epsilon, PAD).items():
+            contestants[name] = lambda loss=loss: backward(loss(hidden, weight, target))  # type: ignore[misc]
+    return contestants
+
+
+def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each contestant at each size."""
+    for vocab in args.vocab:
+        for tokens in args.tokens:
+            contestants = make_contestants(tokens, vocab, args)
+            timings = bench.times(contestants, args.repeats, args.device)
+            ours = bench.summary(timings["linear_rdrop_loss"])["median_ms"]
+            for name, function in contestants.items():
+                row = {
+                    "contestant": name,
+                    "passes": args.passes,
+                    "tokens": tokens,
+                    "vocab": vocab,
+                    "dim": args.dim,
+                    "label_smoothing": args.label_smoothing,
+                }
+                row |= {"dtype": args.dtype, **bench.summary(timings[name])}
+                row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
+                row["time_over_ours"] = round(row["median_ms"] / ours, 2)
+                yield row
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    bench.add_arguments(parser)
+    size = cli.integer(1)
+    parser.add_argument("--tokens", type=size, nargs="+", default=[1024], help="target tokens of one pass")
+    parser.add_argument("--vocab", type=cli.integer(3), nargs="+", default=[10000])
+    parser.add_argument("--dim", type=size, default=512)
+    parser.add_argument("--passes", type=cli.integer(1), default=2)
+    parser.add_argument("--chunk-size", type=size, nargs="+", default=[], help="further chunk sizes to time")
+    parser.add_argument("--max-gib", type=cli.number(0), default=16, help="memory that a contestant may take")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    parser.add_argument("--label-smoothing", type=cli.number(0, 0.99), default=0.1)
+    parser.add_argument("--rivals", action="store_true", help="also other projects' losses of one pass")
+    parser.add_argument("--compile", action="store_true", help="also under torch.compile")
+    args = parser.parse_args()
+    if args.compile and args.device == "cpu":
+        bench.check_compiler()
+    logging.disable(logging.INFO)
+    bench.report(measure(args), args.device, args.out)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,220 @@
+"""All that is to be measured on a GPU, the most valuable first, within SECONDS.
+
+What is installed (installed.json), the tests of a GPU (tests.txt), the loss (loss.csv), the training step
+(step.csv), a profile of an R-Drop step (profile.txt, trace.json.gz), and in the time that is left runs of the
+queue (runs.tar.gz). Each part's result is in OUT as soon as the part is done: a cut-off loses one part.
+measure.log has what each of them said, and how long it took. OUT, copied to results/gpu/NAME, is where
+`make results` takes its tables from.
+
+Environment: LOCAL_FILES, the folder with the files of Multi30k, without which the queue has nothing to train
+on; RUNS, its list (results/screening/runs.csv); JOBS, how many of them at a time (12); COMMIT, that of the
+code where git does not tell.
+"""
+
+import csv
+import datetime
+import importlib.metadata
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from rdrop_tools import cli
+from rdrop_tools.benchmarks import bench
+from rdrop_tools.lines import read_lines, replacing, write_json
+
+ROOT = bench.ROOT
+PACKAGES = "torch triton ve-fairseq fairseq-fixed numpy sacrebleu liger-kernel cut-cross-entropy".split()
+# Those with tests of a GPU; the others import what may not be installed.
+TESTS = ["tests/package", "tests/tools/test_benchmarks.py"]
+PACKING_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Part:
+    """A command and its most seconds. ``result`` is what is kept of it in OUT: a CSV, to which its rows are
+    added, or all that it says; empty for neither.
+    """
+
+    name: str
+    command: list[str]
+    seconds: int
+    result: str
+
+
+def parts(device: str, out: Path, work: Path) -> list[Part]:
+    """On a CPU in miniature."""
+    small = device == "cpu"
+    loss = ["-m", "rdrop_tools.benchmarks.benchmark_loss", "--device", device, "--compile"]
+    loss += "--tokens 200 --dim 16 --repeats 1".split() if small else ["--tokens", "4096", "--max-gib", "30"]
+    vocab = ["--vocab", "300"] if small else ["--vocab", "10152", "32768"]
+    step = ["-m", "rdrop_tools.benchmarks.benchmark_step", "--device", device]
+    step += "--layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9 --repeats 1".split() * small
+    half = "fp32" if small else "fp16"
+    large = ["--max-tokens", "16384"] * (not small)  # a batch that keeps the GPU, not its host, busy
+    profile = ["-m", "rdrop_tools.benchmarks.profile_step", *step[2:4], "--trace", str(out / "trace.json.gz")]
+    profile += ["--settings", "small" if small else "iwslt", "--dtype", half]
+    tests = "-m pytest -q -p no:cacheprovider -m cuda -n".split()
+    tests += ["1", "tests/package/test_device.py"] if small else ["12", *TESTS]
+    one_pass = [*loss, *vocab, "--passes", "1", "--rivals", "--dtype", "bfloat16"]
+    found = [
+        Part("tests", tests, 180, "tests.txt"),
+        Part("loss, bf16", [*loss, *vocab, "--dtype", "bfloat16"], 90, "loss.csv"),
+        Part(
+            "step, iwslt",
+            [*step, "--settings", "iwslt", "--dtype", half, *["--compile"] * (not small)],
+            90,
+            "step.csv",
+        ),
+        Part("step, multi30k", [*step, "--settings", "multi30k", "--dtype", "fp32"], 60, "step.csv"),
+        Part("loss of one pass", one_pass, 90, "loss.csv"),
+        Part("loss of one pass, no smoothing", [*one_pass, "--label-smoothing", "0"], 90, "loss.csv"),
+        Part("step, wmt-base", [*step, "--settings", "wmt-base", "--dtype", half], 90, "step.csv"),
+        Part("step, wmt-big", [*step, "--settings", "wmt-big", "--dtype", half, *large], 90, "step.csv"),
+        Part("profile", profile, 60, "profile.txt"),
+    ]
+    if not small:
+        for dtype in ("float16", "float32"):
+            found.append(Part(f"loss, {dtype}", [*loss, *vocab, "--dtype", dtype], 60, "loss.csv"))
+        more = [*step, "--settings", "iwslt", "--dtype", "bf16", "fp32"]
+        found.append(Part("step, iwslt, other precisions", more, 90, "step.csv"))
+    return [*found, queue(device, work)]
+
+
+def queue(device: str, work: Path) -> Part:
+    runs = os.environ.get("RUNS") or str(ROOT / "results" / "screening" / "runs.csv")
+    results = work / "results"
+    results.mkdir()
+    command = [
+        "experiments/run_queue.py",
+        runs,
+        str(work),
+        "--results",
+        str(results),
+        "--device",
+        device,
+    ]
+    command += ["--jobs", os.environ.get("JOBS") or "12"] * (device == "cuda")
+    command += ["--dry-run"] * (not os.environ.get("LOCAL_FILES"))
+    return Part("queue", command, 3600, "")
+
+
+def installed(device: str) -> dict[str, Any]:
+    """Where the figures come from."""
+    where = bench.provenance(device)
+    versions = {"python": where["python"], "cuda": torch.version.cuda or "none"}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    result: dict[str, Any] = {"command": "scripts/measure_gpu.sh", "commit": where["commit"], "seed": 1}
+    result |= {
+        "date": datetime.date.today().isoformat(),
+        "dry_run": device == "cpu",
+        "hardware": where["device"],
+    }
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        result |= {"memory_gib": round(properties.total_memory / 2**30, 1), "driver": driver()}
+    return result | {"versions": versions}
+
+
+def driver() -> str:
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    except FileNotFoundError:
+        return "unknown"
+
+
+def run(part: Part, seconds: float, out: Path, log: IO[str]) -> None:
+    """Writes what the part leaves to ``out``, whether it ends well, badly, or not in time."""
+    begin = time.monotonic()
+    said, table = out / f"{part.name}.part", out / f"{part.result}.part"
+    command = [sys.executable, *part.command, *["--out", str(table)] * part.result.endswith(".csv")]
+    with said.open("w") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        end = f"exit {process.wait(seconds)}"
+    except subprocess.TimeoutExpired:
+        end = f"stopped after {seconds:.0f} s"
+    for number in (signal.SIGTERM, signal.SIGKILL):  # and what it started
+        try:
+            os.killpg(process.pid, number)
+            process.wait(5)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+    text = said.read_text(errors="replace")
+    said.unlink()
+    if table.exists():
+        join(table, out / part.result)
+    elif part.result and not part.result.endswith(".csv"):
+        (out / part.result).write_text(text)
+    log.write(f"\n== {part.name}: {end}, {time.monotonic() - begin:.0f} s\n{text}")
+    log.flush()
+    print(f"{part.name}: {end}, {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def join(part: Path, table: Path) -> None:
+    """Adds the rows of a CSV to those that are there."""
+    rows = [row for path in (table, part) if path.exists() for row in csv.DictReader(read_lines(path))]
+    with replacing(table) as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    part.unlink()
+
+
+def pack(work: Path, target: Path) -> None:
+    """What the queue has left, without data and checkpoints: results of finished runs, logs of all."""
+    paths = [*work.glob("results/*.json"), *work.glob("*.log"), *work.glob("runs/*/train.log")]
+    if paths:
+        with tarfile.open(target, "w:gz") as archive:
+            for path in sorted(paths):
+                archive.add(path, path.relative_to(work))
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("out", type=cli.output_folder, help="a new or empty folder")
+    parser.add_argument("seconds", type=cli.integer(60), nargs="?", default=600, help="(600)")
+    parser.add_argument("--dry-run", action="store_true", help="every part in miniature, on a CPU")
+    args = parser.parse_args()
+    deadline = time.monotonic() + args.seconds
+    if not args.dry_run and not torch.cuda.is_available():
+        raise cli.InputError("torch finds no GPU; --dry-run goes through every part in miniature on a CPU")
+    if args.out.exists() and any(args.out.iterdir()):
+        raise cli.InputError(f"{args.out} is not empty: choose another folder")
+    out, device = args.out.resolve(), "cpu" if args.dry_run else "cuda"
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "installed.json", installed(device))
+    with tempfile.TemporaryDirectory() as folder, (out / "measure.log").open("w") as log:
+        work = Path(folder)
+        for part in parts(device, out, work):
+            left = deadline - time.monotonic() - PACKING_SECONDS
+            if left < min(10, part.seconds):
+                log.write(f"\n== {part.name}: no time left\n")
+                continue
+            run(part, min(left, part.seconds), out, log)
+        pack(work, out / "runs.tar.gz")
+    print(f"done: {out}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

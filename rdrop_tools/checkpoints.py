@@ -1,0 +1,39 @@
+"""Reads what fairseq saves, with torch's weights_only=True: no checkpoint can run code."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rdrop_fairseq.checkpoint_safety  # noqa: F401  torch.load accepts what fairseq writes
+from rdrop_tools.cli import InputError, input_file
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state, on the CPU; ``model`` in it is a dictionary of tensors.
+
+    Raises:
+        InputError: the file can't be read, or is no checkpoint of fairseq.
+    """
+    input_file(path)
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of torch, pickle or zipfile, for a damaged or foreign file
+        raise InputError(f"cannot read {path}: {why_not_loaded(error)}") from None
+    model = state.get("model") if isinstance(state, dict) else None
+    if (
+        not isinstance(model, dict)
+        or not model
+        or not all(isinstance(t, torch.Tensor) for t in model.values())
+    ):
+        raise InputError(f"{path} is not a checkpoint of fairseq: it has no model")
+    result: dict[str, Any] = state
+    return result
+
+
+def why_not_loaded(error: Exception) -> str:
+    """In place of what torch says at length, with its advice to let the file run code."""
+    if refused := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it holds {refused.group(1)}, which could run code"
+    return "it is damaged, or no checkpoint of fairseq"

@@ -1,0 +1,208 @@
+"""One table of a translation's scores: tokenised BLEU, and sacreBLEU's BLEU, chrF and TER of the plain text.
+
+Tokenised BLEU is multi-bleu's, which is fairseq-score's: comparable to papers that give that, on the same
+tokens only. Some of them split compounds at hyphens first (the authors of R-Drop, with fairseq's
+compound_split_bleu.sh), some do not: --split-compounds both gives both rows. With --baseline, each score has
+the p-value of sacreBLEU's paired bootstrap test against the second system. --ref A B scores against several
+references, which have as many lines each.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sacrebleu.metrics.base import Metric
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+from sacrebleu.significance import PairedTest, Result
+
+from rdrop_tools import cli
+from rdrop_tools.lines import check_outputs, read_columns, write_json
+from rdrop_tools.scoring.unspaced import is_unspaced
+
+Systems = list[tuple[str, Sequence[str]]]  # the system and, perhaps, the baseline
+HYPHEN = re.compile(r"(\S)-(\S)")
+
+
+@dataclass
+class Score:
+    name: str
+    score: float
+    signature: str
+    baseline: float | None = None
+    p_value: float | None = None
+
+
+def split_compounds(tokens: str) -> str:
+    """``a-b`` becomes three tokens, as in the papers on WMT14 since GNMT and in compound_split_bleu.sh.
+
+    Moses' ``a @-@ b`` is undone first: the score does not depend on whether the tokeniser split at dashes.
+    (Of such tokens the script makes five, ``a @ ##AT##-##AT## @ b``; of others, the same as this.)
+    """
+    return HYPHEN.sub(r"\1 ##AT##-##AT## \2", tokens.replace(" @-@ ", "-"))
+
+
+def compute(
+    systems: Systems, references: Sequence[list[str]], metrics: Mapping[str, Metric], samples: int
+) -> list[Score]:
+    """Score the first system; with two, against the second. ``metrics`` by the names for the table."""
+    if len(systems) == 1:
+        scored = [(m.corpus_score(systems[0][1], references), m.get_signature()) for m in metrics.values()]
+        return [
+            Score(name, score.score, str(signature))
+            for name, (score, signature) in zip(metrics, scored, strict=True)
+        ]
+    test = PairedTest(systems[::-1], metrics, references, test_type="bs", n_samples=samples)
+    signatures, results = test()
+    # sacreBLEU's test calls the difference of a system from itself, 0 in every sample, significant.
+    identical = list(systems[0][1]) == list(systems[1][1])
+    scores = []
+    for name, key in zip(metrics, signatures, strict=True):
+        baseline, system = results[key]
+        if not isinstance(system, Result) or not isinstance(baseline, Result):
+            raise TypeError(f"sacreBLEU's test gave no results for {name}")
+        p_value = 1.0 if identical else system.p_value
+        p_value = None if p_value is None else float(p_value)
+        scores.append(Score(name, float(system.score), str(signatures[key]), float(baseline.score), p_value))
+    return scores
+
+
+@contextlib.contextmanager
+def errors_of(tokeniser: str) -> Iterator[None]:
+    """sacreBLEU's tokenisers need packages, or download a model, when they are made."""
+    logger = logging.getLogger("sacrebleu")
+    level = logger.level
+    try:
+        logger.setLevel(logging.CRITICAL)
+        yield
+    except (ImportError, OSError, RuntimeError, SystemExit) as error:
+        raise cli.InputError(f"--tokenize {tokeniser} is not to be had here: {error}") from None
+    finally:
+        logger.setLevel(level)
+
+
+def tokenised_scores(
+    systems: Systems, references: Sequence[list[str]], args: argparse.Namespace
+) -> Iterator[Score]:
+    # multi-bleu has no smoothing
+    multi_bleu = BLEU(lowercase=args.lowercase, tokenize="none", smooth_method="none", force=True)
+    if args.split_compounds != "yes":
+        yield from compute(systems, references, {"BLEU, tokenised": multi_bleu}, args.samples)
+    if args.split_compounds != "no":
+        systems = [(name, list(map(split_compounds, lines))) for name, lines in systems]
+        references = [list(map(split_compounds, lines)) for lines in references]
+        yield from compute(
+            systems, references, {"BLEU, tokenised, compounds split": multi_bleu}, args.samples
+        )
+
+
+def score_all(args: argparse.Namespace) -> list[Score]:
+    tokeniser = args.tokenize or BLEU.TOKENIZER_DEFAULT
+    with errors_of(tokeniser):
+        bleu = BLEU(lowercase=args.lowercase, tokenize=tokeniser)
+    systems = [path for path in (args.hyp, args.hyp_tok, *(args.baseline or [])) if path]
+    columns = read_columns(*args.ref, *args.ref_tok, *systems)
+    count, step = len(args.ref), 2 if args.ref_tok else 1  # references, files of a system
+    references, references_tok = columns[:count], columns[count : count * step]
+    outputs = columns[count * step :]
+    for path, lines in zip([*args.ref, *args.ref_tok], columns, strict=False):
+        if not any(line.strip() for line in lines):
+            raise cli.InputError(f"{path} has no text: there is nothing to score against")
+    for path, lines in zip(args.ref, references, strict=True):
+        if args.tokenize is None and is_unspaced(lines):
+            raise cli.InputError(
+                f"{path} has hardly a space, and the default tokeniser takes a sentence for a word: choose "
+                "--tokenize zh, ja-mecab or char, or, to take it so, --tokenize 13a"
+            )
+    names = ["system", "baseline"]
+    plain: Systems = list(zip(names, outputs[::step], strict=False))
+    tokenised: Systems = list(zip(names, outputs[1::step], strict=False)) if args.ref_tok else []
+    metrics = {
+        "BLEU, sacreBLEU": bleu,
+        "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase),
+        "TER, sacreBLEU": TER(normalized=args.asian_support, asian_support=args.asian_support),
+    }
+    return [
+        *(tokenised_scores(tokenised, references_tok, args) if tokenised else []),
+        *compute(plain, references, metrics, args.samples),
+    ]
+
+
+def table(scores: list[Score]) -> str:
+    width = max(len(score.name) for score in scores)
+    lines = [f"{'':{width}}   system"]
+    if scores[0].p_value is not None:
+        lines[0] += "   baseline         p"
+    for score in scores:
+        line = f"{score.name:{width}}   {score.score:6.2f}"
+        if score.baseline is not None and score.p_value is not None:
+            line += f"   {score.baseline:8.2f}    {score.p_value:.4f}"
+        lines.append(line)
+    return "\n".join([*lines, "", *(f"{score.name:{width}}   {score.signature}" for score in scores)])
+
+
+def check_seed() -> None:
+    seed = os.environ.get("SACREBLEU_SEED", "1")
+    if seed.lower() != "none" and not seed.isdecimal():
+        raise cli.InputError(f"SACREBLEU_SEED must be a number or none, got {seed}")
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    file = cli.input_file
+    parser.add_argument("--hyp", type=file, required=True, help="the system's output, detokenised")
+    parser.add_argument("--hyp-tok", type=file, help="the system's output, tokenised")
+    several: Any = {"nargs": "+", "action": "extend", "type": file, "metavar": "REF"}
+    parser.add_argument("--ref", **several, required=True, help="the reference as it came, or several")
+    parser.add_argument(
+        "--ref-tok",
+        **several,
+        default=[],
+        help="the same, tokenised as the output is; without, no tokenised BLEU",
+    )
+    parser.add_argument(
+        "--baseline", type=file, nargs="+", metavar="HYP", help="of a second system; then its HYP_TOK"
+    )
+    parser.add_argument("--lowercase", action="store_true", help="case does not count in BLEU and chrF")
+    parser.add_argument(
+        "--split-compounds",
+        nargs="?",
+        choices=["no", "yes", "both"],
+        const="yes",
+        default="no",
+        help="at hyphens, in tokenised BLEU (%(default)s; without a word: yes); both: a row of each",
+    )
+    parser.add_argument(
+        "--tokenize", choices=list(BLEU.TOKENIZERS), help=f"of BLEU; without: {BLEU.TOKENIZER_DEFAULT}"
+    )
+    parser.add_argument(
+        "--asian-support", action="store_true", help="TER of Chinese and Japanese characters, normalised"
+    )
+    parser.add_argument(
+        "--samples", type=cli.integer(1, 1_000_000), default=1000, help="of the bootstrap test (%(default)s)"
+    )
+    parser.add_argument("--json", type=cli.output_file, help="the same as JSON")
+    args = parser.parse_args()
+    if (args.hyp_tok is None) != (not args.ref_tok):
+        parser.error("--hyp-tok and --ref-tok: tokenised BLEU needs both")
+    if args.ref_tok and len(args.ref) != len(args.ref_tok):
+        parser.error(f"--ref has {len(args.ref)} files and --ref-tok {len(args.ref_tok)}: give as many")
+    if args.baseline and len(args.baseline) != (2 if args.ref_tok else 1):
+        parser.error(f"--baseline: expected HYP{' and HYP_TOK' if args.ref_tok else ''}")
+    inputs = [args.hyp, args.hyp_tok, *args.ref, *args.ref_tok, *(args.baseline or [])]
+    check_outputs([args.json] if args.json else [], [path for path in inputs if path])
+    check_seed()
+    scores = score_all(args)
+    if args.json:
+        write_json(args.json, {"scores": [asdict(score) for score in scores]})
+    print(table(scores))
+
+
+if __name__ == "__main__":
+    cli.run(main)

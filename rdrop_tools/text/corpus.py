@@ -1,0 +1,166 @@
+"""Parallel text: the files of its splits, a filter on lengths, a map over worker processes."""
+
+import argparse
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from rdrop_tools import cli
+from rdrop_tools.lines import check_outputs
+
+CHUNK = 1000  # pairs that a worker gets at once
+
+
+@dataclass(frozen=True)
+class LengthFilter:
+    """Moses' clean-corpus-n: 1 to ``most`` tokens on each side, neither side ``ratio`` times the other."""
+
+    most: int
+    ratio: float
+
+    def __call__(self, source: str, target: str) -> bool:
+        lengths = sorted((len(source.split()), len(target.split())))
+        return lengths[0] >= 1 and lengths[1] <= self.most and lengths[1] <= self.ratio * lengths[0]
+
+
+def add_filter_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--max-tokens", type=cli.integer(1), help=f"drop {what} on a side")
+    parser.add_argument(
+        "--ratio", type=cli.number(1), help="with --max-tokens: longer side by shorter side (1.5)"
+    )
+
+
+def length_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> LengthFilter | None:
+    if args.max_tokens is None:
+        if args.ratio is not None:
+            parser.error("argument --ratio: goes with --max-tokens only")
+        return None
+    return LengthFilter(args.max_tokens, 1.5 if args.ratio is None else args.ratio)
+
+
+def add_workers_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers", type=cli.integer(1), help="processes; at most, and by default, one a core"
+    )
+
+
+def add_langs_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--langs", nargs=2, action=cli.Distinct, required=True, metavar="LANG")
+
+
+def add_splits_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("in_dir", type=cli.input_folder, help="folder with {split}.{lang}")
+    parser.add_argument("out_dir", type=cli.output_folder, help="folder for the pieces, {split}.{lang}")
+    add_langs_argument(parser)
+    splits = ["train", "valid", "test"]
+    parser.add_argument("--splits", nargs="+", action=cli.Distinct, default=splits, metavar="SPLIT")
+
+
+def split_files(
+    args: argparse.Namespace, other_inputs: Iterable[Path] = (), other_outputs: Iterable[Path] = ()
+) -> tuple[list[list[Path]], list[list[Path]]]:
+    """For every split, the files of its two sides: those to read and, in a folder that is there, to write.
+
+    Raises:
+        InputError: one can't be read or written, or would be written over another.
+    """
+    names = [[f"{split}.{lang}" for lang in args.langs] for split in args.splits]
+    inputs = [[cli.input_file(args.in_dir / name) for name in sides] for sides in names]
+    outputs = [[args.out_dir / name for name in sides] for sides in names]
+    prepare_outputs(itertools.chain(*outputs, other_outputs), itertools.chain(*inputs, other_inputs))
+    return inputs, outputs
+
+
+def prepare_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Makes the folders of the outputs.
+
+    Raises:
+        InputError: an output would be written over an input or another output, or can't be written.
+    """
+    outputs = list(outputs)
+    check_outputs(outputs, inputs)
+    for path in outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cli.output_file(path)
+
+
+def _start(
+    make_function: Callable[[], Callable[..., Any]], processes: list[multiprocessing.Process]
+) -> Connection:
+    """A worker, noted in ``processes`` before any signal can be answered; the connection to it."""
+    ours, theirs = multiprocessing.Pipe()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    try:
+        process = multiprocessing.Process(target=_work, args=(make_function, theirs, ours), daemon=True)
+        process.start()
+        processes.append(process)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    theirs.close()  # or the death of the worker would not be noticed
+    return ours
+
+
+def _work(
+    make_function: Callable[[], Callable[..., Any]], connection: Connection, other_end: Connection
+) -> None:
+    """A worker: chunks in, their results out, until the script ends. The signals to it are the script's."""
+    other_end.close()  # or the end of the script would not be noticed
+    function = make_function()
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            connection.send([function(*item) for item in connection.recv()])
+
+
+def parallel_map(
+    make_function: Callable[[], Callable[..., Any]],
+    items: Iterable[tuple[Any, ...]],
+    workers: int | None,
+    name: str,
+) -> Iterator[Any]:
+    """``make_function()(*item)`` of every item, in order, with a progress display of what takes long.
+
+    Every worker makes its function once, and has one chunk at a time: few are in memory, however long
+    ``items`` is. The workers have no lock and no queue in common, so the death of one can't stop the others.
+
+    Raises:
+        InputError: a worker died; or make_function raised it.
+    """
+    make_function()  # what it has to say, it says in this process
+    cores = len(os.sched_getaffinity(0))
+    workers = min(workers or cores, cores)
+    items = iter(items)
+    interval = 1 if sys.stderr.isatty() else 30
+    processes: list[multiprocessing.Process] = []
+    waiting: deque[Connection] = deque()  # in the order of the chunks that the workers have
+    with tqdm(desc=name, unit=" lines", unit_scale=True, mininterval=interval, delay=interval) as bar:
+        try:
+            while (chunk := list(itertools.islice(items, CHUNK))) or waiting:
+                results: list[Any] = []
+                if chunk and len(waiting) < workers:
+                    connection = _start(make_function, processes)
+                else:
+                    connection = waiting.popleft()
+                    results = connection.recv()
+                if chunk:
+                    connection.send(chunk)
+                    waiting.append(connection)
+                bar.update(len(results))
+                yield from results
+        except (EOFError, ConnectionError):
+            message = f"{name}: a worker process was killed, perhaps for its memory: try fewer --workers"
+            raise cli.InputError(message) from None
+        finally:
+            for process in processes:
+                process.kill()  # it has nothing to lose, and answers no other signal
+                process.join()

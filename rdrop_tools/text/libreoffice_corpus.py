@@ -1,0 +1,98 @@
+"""Sentence pairs from the LibreOffice help in two languages, split into train, valid and test.
+
+The pages of all languages have the same paths, and a paragraph has the same id on both sides of a
+translation. Each such paragraph is a pair, less markup; kept are those that differ between the
+languages, have 3 to 100 tokens (words and punctuation marks) on both sides and a length ratio
+(source / target) of 0.5 to 2.2, once per target paragraph.
+"""
+
+import random
+import re
+from pathlib import Path
+
+from lxml import etree, html
+
+from rdrop_tools import cli
+from rdrop_tools.lines import Pair, read_lines, replacing_all, write_rows
+from rdrop_tools.text.corpus import prepare_outputs
+
+MIN_TOKENS, MAX_TOKENS = 3, 100
+MIN_RATIO, MAX_RATIO = 0.5, 2.2
+TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
+def paragraphs(page: Path) -> dict[str, str]:
+    """Text of every paragraph and heading of an HTML page by its id; an empty page has none."""
+    text = "\n".join(read_lines(page)).encode()
+    try:
+        tree = html.document_fromstring(text, html.HTMLParser(encoding="utf-8"))
+    except etree.ParserError:
+        return {}
+    nodes = tree.xpath("//*[starts-with(@id, 'par_id') or starts-with(@id, 'hd_id')]")
+    return {node.get("id"): " ".join(node.text_content().split()) for node in nodes}
+
+
+def is_good(source: str, target: str) -> bool:
+    n_source, n_target = len(TOKEN.findall(source)), len(TOKEN.findall(target))
+    return (
+        source != target
+        and MIN_TOKENS <= n_source <= MAX_TOKENS
+        and MIN_TOKENS <= n_target <= MAX_TOKENS
+        and MIN_RATIO <= n_source / n_target <= MAX_RATIO
+    )
+
+
+def read_pairs(source_dir: Path, target_dir: Path) -> list[Pair]:
+    """(source, target) in the order of the pages, without repeated targets."""
+    pairs: dict[str, str] = {}
+    for target_page in sorted(target_dir.rglob("*.html")):
+        source_page = source_dir / target_page.relative_to(target_dir)
+        if not source_page.exists():
+            continue
+        source = paragraphs(source_page)
+        for key, target_text in paragraphs(target_page).items():
+            source_text = source.get(key, "")
+            if is_good(source_text, target_text):
+                pairs.setdefault(target_text, source_text)
+    return [(source_text, target_text) for target_text, source_text in pairs.items()]
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("help_dir", type=cli.input_folder, help="folder with a folder of pages per language")
+    parser.add_argument("out_dir", type=cli.output_folder, help="where to write {train,valid,test}.{de,en}")
+    parser.add_argument("--source", default="de", help="folder of the source language")
+    parser.add_argument("--target", default="en-US", help="folder of the target language")
+    parser.add_argument(
+        "--heldout", type=cli.integer(1), default=1000, help="pairs in each of valid and test"
+    )
+    parser.add_argument("--seed", type=cli.integer(0), default=1, help="of the split")
+    args = parser.parse_args()
+
+    folders = [args.help_dir / lang for lang in (args.source, args.target)]
+    langs = [lang.split("-")[0] for lang in (args.source, args.target)]
+    if langs[0] == langs[1]:
+        parser.error(
+            f"--source and --target: {args.source} and {args.target} are both written as .{langs[0]}"
+        )
+    for folder in folders:
+        if not folder.is_dir():
+            raise cli.InputError(f"{folder} is not a folder of help pages")
+    pairs = read_pairs(*folders)
+    n = args.heldout
+    if len(pairs) <= 2 * n:
+        raise cli.InputError(
+            f"{args.help_dir} has {len(pairs)} pairs, more than {2 * n} are needed (--heldout)"
+        )
+    random.Random(args.seed).shuffle(pairs)
+    splits = {"test": pairs[:n], "valid": pairs[n : 2 * n], "train": pairs[2 * n :]}
+    paths = [args.out_dir / f"{split}.{lang}" for split in splits for lang in langs]
+    prepare_outputs(paths, [])
+    with replacing_all(paths) as files:
+        for number, split in enumerate(splits.values()):
+            write_rows(split, files[2 * number : 2 * number + 2])
+    print(f"{len(pairs)} pairs: {len(pairs) - 2 * n} train, {n} valid, {n} test")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,87 @@
+"""Moses' tokeniser and detokeniser (sacremoses), line by line from standard input to standard output."""
+
+import argparse
+import sys
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+from sacremoses.corpus import NonbreakingPrefixes
+
+from rdrop_tools import cli
+from rdrop_tools.lines import decode_lines
+
+
+@dataclass(frozen=True)
+class TokeniserOptions:
+    """How the text of a benchmark is tokenised; the escapes of Moses (``&apos;``) are always made."""
+
+    lowercase: bool = False
+    split_dashes: bool = False  # -a of tokenizer.perl: x-y becomes x @-@ y
+    normalise: bool = False  # normalize-punctuation.perl and remove-non-printing-char.perl
+    plain_apostrophes: bool = False  # typographic ones become '
+
+
+class Tokeniser:
+    def __init__(self, lang: str, options: TokeniserOptions) -> None:
+        self.options = options
+        self.tokeniser = MosesTokenizer(lang)
+        self.normaliser = MosesPunctNormalizer(lang)
+
+    def __call__(self, line: str) -> str:
+        if self.options.plain_apostrophes:
+            line = line.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        if self.options.normalise:
+            line = printable(self.normaliser.normalize(line))
+        tokens = self.tokeniser.tokenize(
+            line, aggressive_dash_splits=self.options.split_dashes, return_str=True, escape=True
+        )
+        return str(tokens.lower() if self.options.lowercase else tokens)
+
+
+def printable(line: str) -> str:
+    """Control and unassigned characters become spaces."""
+    if line.isprintable():
+        return line
+    return "".join(" " if unicodedata.category(char).startswith("C") else char for char in line)
+
+
+def warn_of_language(lang: str) -> None:
+    """On standard error, as Moses does, of a language that it takes for English."""
+    if lang not in NonbreakingPrefixes().available_langs:
+        print(f"warning: Moses has no abbreviations of {lang!r}: takes those of English", file=sys.stderr)
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("action", choices=["tokenize", "detokenize"])
+    parser.add_argument("lang")
+    add_tokeniser_arguments(parser)
+    args = parser.parse_args()
+    options = tokeniser_options(args)
+    if args.action == "tokenize":
+        warn_of_language(args.lang)
+    function: Callable[[str], str] = Tokeniser(args.lang, options)
+    if args.action == "detokenize":
+        if options != TokeniserOptions():
+            parser.error("detokenize takes none of the tokeniser's options")
+        detokeniser = MosesDetokenizer(args.lang)
+        function = lambda line: str(detokeniser.detokenize(line.split()))  # noqa: E731
+    for line in decode_lines(cli.standard_input(), "standard input"):
+        print(function(line))
+
+
+def add_tokeniser_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lowercase", action="store_true")
+    parser.add_argument("--split-dashes", action="store_true", help="x-y becomes x @-@ y")
+    parser.add_argument("--normalise", action="store_true", help="punctuation and unprintable characters")
+    parser.add_argument("--plain-apostrophes", action="store_true", help="no typographic ones")
+
+
+def tokeniser_options(args: argparse.Namespace) -> TokeniserOptions:
+    return TokeniserOptions(args.lowercase, args.split_dashes, args.normalise, args.plain_apostrophes)
+
+
+if __name__ == "__main__":
+    cli.run(main)

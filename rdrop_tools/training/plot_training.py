@@ -1,0 +1,117 @@
+"""Plot loss, KL, BLEU and speed from any number of fairseq-train logs (--log-format simple, json, or tqdm).
+
+What is not whole in a log is left out with a warning, and what a later run in it did again counts once. A log
+without lines of --log-interval updates is plotted by epochs.
+"""
+
+import sys
+from collections.abc import Callable
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from rdrop_tools import cli
+from rdrop_tools.lines import check_outputs
+from rdrop_tools.picture import panels, picture_file, save
+from rdrop_tools.training.training_log import Curves, read_log
+
+# A panel's title, what it shows of training and of every validation subset
+PANELS = [
+    ("loss (bits per token)", "loss", "loss"),
+    ("KL between passes (bits per token)", "rdrop_kl_loss", None),
+    ("BLEU of validation", None, "bleu"),
+    ("words per second", "wps", None),
+]
+LINE_STYLES = ["-", "--", ":", "-."]
+UNITS = {"update": "updates", "epoch": "epochs", "time": "hours of training"}
+
+
+def read_curves(log: Path) -> dict[str, Curves]:
+    """{"train" | SUBSET: curves}: of training by --log-interval, or, where it has logged none, by epoch.
+
+    Raises:
+        InputError: it has neither.
+    """
+    records = read_log(log, lambda warning: print(f"warning: {warning}", file=sys.stderr))
+    by_interval, by_epoch = records.pop("train_inner"), records.pop("train")
+    train = by_interval or by_epoch
+    if not train and not any(records.values()):
+        raise cli.InputError(
+            f"{log} has no train_inner, train or valid lines: "
+            "is it the log of fairseq-train, with a --log-format other than none?"
+        )
+    return {"train": train, **records}
+
+
+def x_axis(train: Curves, x: str) -> Callable[[int], float]:
+    """From an update to its place on the x axis, between the records of training where it is not one.
+
+    It never goes back: a run resumed with other batches is at an earlier place in its epoch for a while.
+    """
+    if x == "update":
+        return float
+    points = train.get({"epoch": "position", "time": "wall"}[x], {})
+    if not points:
+        raise cli.InputError(f"no log line has what --x {x} needs")
+    unit = 3600 if x == "time" else 1
+    furthest = accumulate((points[update] for update in sorted(points)), max)
+    updates = [u for u, value in zip(sorted(points), furthest, strict=True) if points[u] == value]
+
+    def place(update: int) -> float:
+        before = max((u for u in updates if u <= update), default=updates[0])
+        after = min((u for u in updates if u >= update), default=updates[-1])
+        share = (update - before) / (after - before) if after > before else 0.0
+        return (points[before] + share * (points[after] - points[before])) / unit
+
+    return place
+
+
+def names(logs: list[Path]) -> list[str]:
+    """What tells the logs apart: their folders, or their own names, or all of their paths."""
+    for short in ([log.parent.name for log in logs], [log.stem for log in logs]):
+        if all(short) and len(set(short)) == len(logs):
+            return short
+    return [str(log) for log in logs]
+
+
+def plot(logs: list[Path], x: str) -> Any:
+    figure, axes = panels(len(PANELS), 4.3)
+    for axis, (title, *_) in zip(axes, PANELS, strict=True):
+        axis.set(title=title, xlabel=UNITS[x])
+        axis.grid(alpha=0.3)
+    for number, (log, run) in enumerate(zip(logs, names(logs), strict=True)):
+        curves = read_curves(log)
+        place = x_axis(curves["train"], x)
+        for axis, (_, of_training, of_validation) in zip(axes, PANELS, strict=True):
+            names_in = {kind: of_training if kind == "train" else of_validation for kind in curves}
+            for line, (kind, name) in enumerate((k, n) for k, n in names_in.items() if n):
+                points = [(place(u), value) for u, value in sorted(curves[kind].get(name, {}).items())]
+                if not points:
+                    continue
+                # One log: a colour for each line. Several: a colour for each log.
+                several = len(logs) > 1
+                style = {
+                    "color": f"C{number if several else line}",
+                    "linestyle": LINE_STYLES[line % len(LINE_STYLES)] if several else "-",
+                }
+                marker = "o" if kind != "train" or len(points) == 1 else None
+                label = f"{run} {kind}" if several else kind
+                axis.plot(*zip(*points, strict=True), label=label, marker=marker, markersize=4, **style)
+    for axis in axes:
+        if axis.lines:
+            axis.legend(frameon=False)
+    return figure
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("logs", type=cli.input_file, nargs="+", metavar="LOG", action=cli.Distinct)
+    parser.add_argument("-o", "--out", type=picture_file, default="training.png")
+    parser.add_argument("--x", choices=list(UNITS), default="update", help="wall-clock: time")
+    args = parser.parse_args()
+    check_outputs([args.out], args.logs)
+    save(plot(args.logs, args.x), args.out)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,81 @@
+"""What a training has reached on valid, from its log; of a plain one also what R-Drop may bring.
+
+The best checkpoint is the one of the highest BLEU in the log, or, without BLEU, of the lowest loss. --advice
+sets the gap between its nll on valid and on train beside the gaps of the trainings in results/gains.csv, and
+says what R-Drop brought there.
+"""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from rdrop_tools import cli
+from rdrop_tools.lines import read_lines
+from rdrop_tools.training.training_log import read_log
+
+GAINS = Path(__file__).resolve().parents[2] / "results" / "gains.csv"
+
+
+class Best(NamedTuple):
+    """The best validation: nll in bits per token, the one on train of the epoch up to then, with dropout."""
+
+    update: int
+    bleu: float | None
+    train_nll: float
+    valid_nll: float
+
+
+def best(log: Path) -> Best | None:
+    """None where nothing was validated, or no epoch ended."""
+    curves = read_log(log)
+    valid, train = curves["valid"], curves["train"].get("nll_loss", {})
+    losses = {update: -loss for update, loss in valid.get("loss", {}).items()}
+    scores = valid.get("bleu", losses)
+    if not scores or not train:
+        return None
+    update = max(scores, key=lambda update: (scores[update], update))
+    nearest = min(train, key=lambda other: abs(other - update))
+    return Best(update, valid.get("bleu", {}).get(update), train[nearest], valid["nll_loss"][update])
+
+
+def advice(task: str, gap: float) -> list[str]:
+    """The measured gains of a task, the widest gap first, and which of them this training is nearest to."""
+    rows = [row for row in csv.DictReader(read_lines(GAINS)) if row["task"] == task]
+    gaps = {float(row["valid_nll"]) - float(row["train_nll"]): row for row in rows}
+    lines = [
+        f"  gap {measured:5.2f} ({row['train_nll']}, {row['valid_nll']}): "
+        f"R-Drop brought {row['gain']}; {row['data']}"
+        for measured, row in sorted(gaps.items(), reverse=True)
+    ]
+    nearest = min(gaps, key=lambda measured: abs(measured - gap))
+    last = f"Nearest is a gap of {nearest:.2f}, where R-Drop brought {gaps[nearest]['gain']}."
+    return ["Measured:", *lines, last]
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("log", type=cli.input_file, help="of fairseq-train")
+    parser.add_argument(
+        "--advice", choices=["translation", "summarization"], help="for a plain training: what is trained for"
+    )
+    args = parser.parse_args()
+    point = best(args.log)
+    if point is None:
+        print("The log has no validation and end of an epoch to tell what was reached.")
+        return
+    score = "" if point.bleu is None else f"BLEU {point.bleu:.2f}, "
+    print(
+        f"best on valid, after {point.update:,} updates: {score}nll {point.valid_nll:.2f} on valid, "
+        f"{point.train_nll:.2f} on train with dropout (bits per token)"
+    )
+    if args.advice:
+        gap = point.valid_nll - point.train_nll
+        print(
+            f"nll on valid minus nll on train is {gap:.2f}: R-Drop pays the more the wider this "
+            "gap is; where there is none, the model underfits."
+        )
+        print(*advice(args.advice, gap), sep="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

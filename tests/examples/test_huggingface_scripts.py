@@ -1,0 +1,85 @@
+"""Fine-tuning of a Hugging Face model by the script, and the benchmark of its step. Nothing is downloaded."""
+
+import csv
+import json
+
+import pytest
+from bad_input import assert_refused, call_here
+
+pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
+
+import transformers
+
+from examples.huggingface.fine_tune import make_up_pairs
+
+TUNE = "examples/huggingface/fine_tune.py"
+STEP = "rdrop_tools/benchmarks/benchmark_huggingface.py"
+
+
+def test_fine_tuning_by_the_script(tmp_path):
+    """On files; the loss falls, and the model is saved with its tokenizer."""
+    folder, out = tmp_path / "text", tmp_path / "out"
+    folder.mkdir()
+    for split, count in (("train", 64), ("valid", 9)):
+        for side, lines in zip(
+            ("iso", "long"), zip(*make_up_pairs(count, len(split)), strict=True), strict=True
+        ):
+            (folder / f"{split}.{side}").write_text("".join(f"{line}\n" for line in lines))
+    arguments = f"{folder} --source iso --target long --out {out} --epochs 4 --batch 16 --lr 0.01".split()
+    result = call_here(TUNE, *arguments)
+    assert result.code == 0, result.err
+    (state,) = out.glob("checkpoint-*/trainer_state.json")
+    log = json.loads(state.read_text())["log_history"]
+    for key in ("loss", "eval_loss"):
+        values = [record[key] for record in log if key in record]
+        assert len(values) == 4
+        assert values[-1] < 0.9 * values[0]
+    assert all(record["eval_chrf"] >= 0 for record in log if "eval_loss" in record)
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(out)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    assert tokenizer("2026-11-27")["input_ids"][-1] == model.config.decoder_start_token_id == 2
+    assert tokenizer.decode(tokenizer("2026-11-27")["input_ids"], skip_special_tokens=True) == "2026-11-27"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        (TUNE, "", "the following arguments are required: --out"),
+        (TUNE, "absent --out new", "argument folder: absent is not a folder"),
+        (TUNE, "text --source de --target en --out new", "cannot read text/train.de: No such file"),
+        (TUNE, "text --source a --target b --out new", "do not have the same number of lines: 1 and 2"),
+        (TUNE, "text --source empty --target empty --out new", "text/train.empty is empty"),
+        (TUNE, "text --source a --target latin --out new", "train.latin is not UTF-8 at byte 0"),
+        (TUNE, "--out text", "--out text is not empty: name a new folder"),
+        (TUNE, "--out text/train.a", "argument --out: cannot write in text/train.a"),
+        (TUNE, "--out new --model ./absent", "cannot load --model ./absent: "),
+        (TUNE, "--out new --alpha nan", "argument --alpha: must be a number from 0 to 1e+30, got 'nan'"),
+        (TUNE, "--out new --passes 1", "argument --passes: must be at least 2, got 1"),
+        (TUNE, "--out new --batch 0", "argument --batch: must be at least 1, got 0"),
+        (STEP, "--repeats 0", "argument --repeats: must be at least 1, got 0"),
+        (STEP, "--vocab 4", "argument --vocab: must be at least 5, got 4"),
+        (STEP, "--dim 130", "--dim 130 is no multiple of --heads 4"),
+        (STEP, "--length 1", "argument --length: must be at least 2, got 1"),
+        (STEP, "--out absent/a.csv", "argument --out: cannot write absent/a.csv"),
+    ],
+)
+def test_what_the_scripts_refuse(tmp_path, script, arguments, message):
+    folder = tmp_path / "text"
+    folder.mkdir()
+    texts = {"a": b"one\n", "b": b"eins\nzwei\n", "empty": b"", "latin": b"\xe4\n"}
+    for split in ("train", "valid"):
+        for ending, text in texts.items():
+            (folder / f"{split}.{ending}").write_bytes(text)
+    assert_refused(script, arguments.split(), message, tmp_path)
+
+
+def test_benchmark(tmp_path):
+    table = tmp_path / "step.csv"
+    sizes = "--vocab 20000 --dim 16 --layers 1 --sentences 8 --length 40".split()
+    arguments = [*"--device cpu --repeats 1".split(), *sizes, "--out", table]
+    result = call_here(STEP, *arguments)
+    assert result.code == 0, result.err
+    with table.open(encoding="utf-8", newline="") as file:
+        peaks = {row["contestant"]: float(row["peak_mib"]) for row in csv.DictReader(file)}
+    assert list(peaks) == ["plain", "plain, fused", "R-Drop, logits", "R-Drop, fused"]
+    assert peaks["R-Drop, fused"] < peaks["R-Drop, logits"] / 2

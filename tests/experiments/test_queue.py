@@ -1,0 +1,250 @@
+"""experiments/run_queue.py on a small Multi30k and a tiny model."""
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, a_core, kill_when, run
+from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
+
+import run_queue
+from experiment import Experiment
+from rdrop_tools.cli import InputError
+from runs import COLUMNS, best_point, curve, read_runs
+from train_run import LEADER
+from workspace import Place, Workspace
+
+pytest.importorskip("fairseq")
+
+QUEUE = ROOT / "experiments" / "run_queue.py"
+FLAGS = " ".join(TINY)
+
+
+def write_list(path, *rows):
+    path.write_text("".join(f"{line}\n" for line in (",".join(COLUMNS), *rows)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def queue(tmp_path_factory):
+    """(arguments of subprocess, environment) of a queue in a folder of its own, for a list."""
+    env = {**environment(), **MULTI30K_SETTINGS, "OUT": "/nowhere", "MAX_UPDATE": "3"}  # not for the queue
+    env["LOCAL_FILES"] = str(write_multi30k(tmp_path_factory.mktemp("local")))
+
+    def command(folder, *rows):
+        results = folder / "results"
+        results.mkdir(exist_ok=True)
+        runs = write_list(folder / "runs.csv", *rows)
+        return [sys.executable, QUEUE, runs, folder, "--results", results, "--cores", a_core()]
+
+    return command, env
+
+
+RDROP = f"rdrop,1,rdrop,1,100,24,1000,plain,{{test}},{FLAGS}"
+PLAIN = f"plain,1,plain,,100,100,8,,{{test}},{FLAGS}"
+
+
+@pytest.fixture(scope="module")
+def finished(queue, tmp_path_factory):
+    """{name: result} of two runs on the first 100 pairs, of which patience ends the plain one."""
+    folder = tmp_path_factory.mktemp("queue")
+    command, env = queue
+    rows = [RDROP.format(test="best:1"), PLAIN.format(test="best:1")]
+    output = run(*command(folder, *rows), "--dry-run", **env).stdout
+    assert "2 runs to do on 1 cores: rdrop-1, plain-1" in output
+    assert not (folder / "runs").exists()
+    run(*command(folder, *rows), **env)
+    again = run(*command(folder, *rows), **env).stdout
+    assert "0 runs to do" in again
+    assert "training" not in again.replace("hours of training", "")
+    return {path.stem: json.loads(path.read_text()) for path in (folder / "results").glob("*.json")}
+
+
+def test_the_result_of_a_run(finished):
+    result = finished["rdrop-1"]
+    assert (result["system"], result["seed"], result["pairs"]) == ("rdrop", 1, "100")
+    assert result["command"][0].startswith("PAIRS=100 examples/translation/prepare-multi30k.sh")
+    assert result["command"][1].startswith(
+        "CRITERION=rdrop SEED=1 MAX_UPDATE=24 ALPHA=1 examples/translation/train.sh"
+    )
+    assert result["curve"][-1]["update"] == 24
+    assert result["curve"][-1]["train_kl"] > 0
+    assert result["best_update"] == best_point(result["curve"])["update"]
+    scores = result["scores"]
+    assert set(scores["valid"]) == {"best:1", "last:5"}
+    assert scores["average"] == "best:1"
+    assert set(scores["test"]) == {"Flickr 2016", "Flickr 2017", "MSCOCO 2017"}
+    for name, score in scores["against"]["test"]["Flickr 2016"].items():
+        assert score["score"] == pytest.approx(scores["test"]["Flickr 2016"][name]["score"])
+        assert score["baseline"] == pytest.approx(
+            finished["plain-1"]["scores"]["test"]["Flickr 2016"][name]["score"]
+        )
+        assert 0 <= score["p_value"] <= 1
+    assert "case:lc" in scores["test"]["Flickr 2016"]["BLEU, tokenised, lowercased"]["signature"]
+    assert "case:mixed" in scores["test"]["Flickr 2016"]["BLEU, sacreBLEU"]["signature"]
+
+
+def test_patience_ends_a_run(finished):
+    points = finished["plain-1"]["curve"]
+    assert points[-1]["update"] < 100
+    best = [p["update"] for p in points if p["bleu"] == max(q["bleu"] for q in points)]
+    assert points[-1]["update"] - best[0] >= 8
+    assert points[-2]["update"] - best[0] < 8
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel has no autogroups")
+def test_a_training_has_the_lowest_priority_among_all_sessions():
+    """nice orders the processes of one session, and a training is a session of its own."""
+    leader = ["bash", "-c", LEADER, "training", "cat", "/proc/self/autogroup"]
+    with subprocess.Popen(
+        leader, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout.readline().endswith("nice 19\n")
+
+
+def commands():
+    """Of all processes."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield path.read_bytes().decode(errors="replace")
+
+
+def test_a_killed_queue_goes_on_and_gives_the_same_numbers(queue, finished, tmp_path):
+    """Killed without a word, the queue takes its training with it; started again, it resumes.
+
+    fairseq makes its batches anew when it resumes, in another order than the ones it has used so far: without
+    --update-epoch-batch-itr in the recipe a run that was interrupted had other numbers. And killed after it
+    had saved an epoch and before it logged its training, it had lost a point of the curve.
+    """
+    command, env = queue
+    arguments = command(tmp_path, RDROP.format(test="no").replace(",plain,no", ",,no"))
+    kill_when(tmp_path / "runs" / "rdrop-1" / "checkpoint2.pt", *arguments, **env)
+    while any(f"{tmp_path}/data-100" in command for command in commands()):
+        time.sleep(0.2)  # for ever, should a training outlive its queue
+    assert not (tmp_path / "results" / "rdrop-1.json").exists()
+    log = tmp_path / "runs" / "rdrop-1" / "train.log"
+    log.write_text(log.read_text().partition(" | INFO | train | epoch 002 ")[0])
+    run(*arguments, **env)
+    result = json.loads((tmp_path / "results" / "rdrop-1.json").read_text())
+
+    def without_times(result):
+        return [{k: v for k, v in point.items() if k != "train_seconds"} for point in result["curve"]]
+
+    assert without_times(result) == without_times(finished["rdrop-1"])
+    assert result["scores"]["valid"] == finished["rdrop-1"]["scores"]["valid"]
+
+
+def test_a_run_on_a_gpu_is_the_same_run(queue, finished, tmp_path, monkeypatch):
+    """The queue's way of working on a GPU, here with none: same numbers, other hardware."""
+    command, env = queue
+    arguments = command(tmp_path, RDROP.format(test="no").replace(",plain,no", ",,no"))
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
+    (listed,) = read_runs(arguments[2])
+    workspace = Workspace(tmp_path, "en-de")
+    workspace.prepare(listed)
+    failures = []
+    experiment = Experiment(workspace, tmp_path / "results")
+    run_queue.work(Place("cuda", "0", 2), [listed], experiment, failures)
+    assert not failures
+    result = json.loads((tmp_path / "results" / "rdrop-1.json").read_text())
+    assert result["hardware"] == "A GPU, shared by 2 runs"
+    assert "MAX_UPDATE=24 ALPHA=1 PRECISION=fp32 examples/" in result["command"][1]
+    assert [p["bleu"] for p in result["curve"]] == [p["bleu"] for p in finished["rdrop-1"]["curve"]]
+    assert result["scores"]["valid"] == finished["rdrop-1"]["scores"]["valid"]
+
+
+def test_places(monkeypatch):
+    """A core to each run, or the GPUs in turn; a CPU's run does not see a GPU."""
+    core = int(a_core())
+    (place,) = run_queue.places_of("cpu", [core], None)
+    assert place.start == ["taskset", "-c", a_core(), "nice", "-n", "19"]
+    assert (place.settings, place.environment) == ({}, {"CUDA_VISIBLE_DEVICES": ""})
+    assert len(run_queue.places_of("cpu", None, None)) == len(os.sched_getaffinity(0))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert run_queue.places_of("cuda", None, 3) == [Place("cuda", n, 2) for n in ("0", "1", "0")]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    (place,) = run_queue.places_of("cuda", None, None)
+    assert (place.start, place.environment) == (["nice", "-n", "19"], {"CUDA_VISIBLE_DEVICES": "5"})
+    with pytest.raises(InputError, match="--jobs is for --device cuda"):
+        run_queue.places_of("cpu", None, 2)
+    with pytest.raises(InputError, match="--cores is for --device cpu"):
+        run_queue.places_of("cuda", [core], None)
+    with pytest.raises(InputError, match="--cores: 9999 is not one of"):
+        run_queue.places_of("cpu", [9999], None)
+
+
+def test_curve_ends_where_patience_does(tmp_path):
+    """A log that goes on after the end of patience gives the same curve."""
+    log = tmp_path / "train.log"
+    valid = (
+        "| INFO | valid | epoch 001 | valid on 'valid' subset | nll_loss 3.1 | bleu {1} | num_updates {0}\n"
+    )
+    train = "| INFO | train | epoch 001 | loss 5 | nll_loss 4.2 | num_updates {0} | train_wall 60 | wall 99\n"
+    bleu = [(10, 1.5), (20, 3.5), (30, 3.5), (40, 2.5), (50, 9.5)]
+    log.write_text("".join(valid.format(*pair) + train.format(*pair) for pair in bleu))
+    points, ended = curve(log, 20)
+    assert ended
+    assert [point["update"] for point in points] == [10, 20, 30, 40]
+    assert points[0] == {"update": 10, "bleu": 1.5, "nll": 3.1, "train_nll": 4.2, "train_seconds": 60}
+    assert best_point(points)["update"] == 30  # of equals the last, which fairseq keeps
+    assert curve(log, 21) == (curve(log, 1000)[0], False)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,x,plain,,all,9,9,,no,", "line 2: must be an integer, got 'x'"),
+        ("a,1,plain,,all,0,9,,no,", "line 2: must be at least 1, got 0"),
+        ("a,1,other,,all,9,9,,no,", "line 2: criterion must be plain or rdrop, got 'other'"),
+        ("a,1,plain,,all,9,9,,yes,", "line 2: test must be no or best:1 or last:5 or last:10, got 'yes'"),
+        ("a/b,1,plain,,all,9,9,,no,", "line 2: system must be a name, got 'a/b'"),
+        ("a,1,plain,,all,9,9,b,no,", "a-1 has the baseline b-1, which is not there"),
+        ("a,1,plain,,all,9,9,,no,\na,1,plain,,all,9,9,,no,", "a-1 is there twice"),
+        (
+            "a,1,rdrop,1,all,9,9,b,last:5,\nb,1,plain,,all,9,9,,no,",
+            "a-1 and its baseline must have the same test",
+        ),
+        ("a,1,plain,,all", "line 2: expected 10 values"),
+        ("a,1,plain,,all,9,9,,no,'", "line 2: No closing quotation"),
+    ],
+)
+def test_a_list_that_is_none(tmp_path, row, message):
+    with pytest.raises(InputError, match=r"runs\.csv") as error:
+        read_runs(write_list(tmp_path / "runs.csv", row))
+    assert message in str(error.value)
+
+
+def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
+    """Regression: "standard input or output: No locks available", on a file system without locks."""
+    import run_queue
+
+    def fail(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(run_queue.fcntl, "flock", fail)
+    with pytest.raises(InputError, match=f"cannot lock {tmp_path}/a.lock: No locks available"):
+        run_queue.held(tmp_path / "a.lock").__enter__()
+
+
+def test_the_curve_of_a_run_with_a_later_start(tmp_path):
+    """Regression: an epoch before --rdrop-start-update has no KL, and the curve ended in a KeyError."""
+    log = ""
+    for update, kl in ((4, ""), (8, " | rdrop_kl_loss 0.5")):
+        log += "x | INFO | valid | epoch 001 | valid on 'valid' subset | loss 7 | nll_loss 6 "
+        log += f"| bleu {update} | num_updates {update}\n"
+        log += (
+            f"x | INFO | train | epoch 001 | loss 5 | nll_loss 4{kl} | num_updates {update} | train_wall 3\n"
+        )
+    (tmp_path / "train.log").write_text(log)
+    points, _ = curve(tmp_path / "train.log", patience=100)
+    assert [(point["update"], point.get("train_kl")) for point in points] == [(4, None), (8, 0.5)]

@@ -1,0 +1,252 @@
+"""What is committed under results/, and what `make results` builds from it."""
+
+import json
+import re
+import sys
+
+import pytest
+from conftest import ROOT, run
+
+pytest.importorskip("matplotlib")
+
+import evidence
+import tables
+from build_results import is_same_figure
+from evidence import Spread, ahead_for_good
+from figure import draw
+from runs import AVERAGES, read_runs
+from screening_table import screening_table
+
+BUILD = ROOT / "scripts" / "experiments" / "build_results.py"
+SECONDS = {evidence.PLAIN: 1.0, evidence.RDROP: 2.0, evidence.IN_TREE: 3.0, evidence.PLAIN_FUSED: 0.9}
+
+
+def result(system, seed, bleus, test_bleu, against=None):
+    """A run with a validation every 60 updates."""
+    curve = [
+        {"update": 60 * (i + 1), "bleu": bleu, "nll": 2.5 - bleu / 100, "train_nll": 2.0}
+        for i, bleu in enumerate(bleus)
+    ]
+    metrics = (evidence.SACREBLEU, evidence.CHRF, evidence.LOWERCASED)
+    test = {
+        name: {m: {"score": test_bleu, "signature": f"of {m}"} for m in metrics} for name in tables.PUBLISHED
+    }
+    valid = {
+        average: {evidence.SACREBLEU: {"score": test_bleu + i / 10}} for i, average in enumerate(AVERAGES)
+    }
+    scores = {"valid": valid, "average": "last:5", "test": test}
+    if against:
+        p = {name: {m: {"score": test_bleu, "p_value": 0.25 / seed} for m in metrics} for name in test}
+        scores["against"] = {"run": f"{against}-{seed}", "test": p}
+    return {
+        "system": system,
+        "seed": seed,
+        "criterion": "rdrop" if against else "plain",
+        "pairs": "all",
+        "parameters": 7_000_000,
+        "curve": curve,
+        "scores": scores,
+        "baseline": against or "",
+        "flags": [],
+    }
+
+
+@pytest.fixture
+def systems():
+    return {
+        "plain-d0.3": [
+            result("plain-d0.3", 1, [30, 34, 33, 35], 36.0),
+            result("plain-d0.3", 2, [30, 32, 34, 35], 37.0),
+        ],
+        "rdrop-a2": [
+            result("rdrop-a2", 1, [31, 33, 37, 36], 38.0, "plain-d0.3"),
+            result("rdrop-a2", 2, [31, 33, 36, 38], 40.0, "plain-d0.3"),
+        ],
+    }
+
+
+@pytest.mark.parametrize("folder", ["multi30k", "screening"])
+def test_every_list_of_runs_says_which_batches_it_has(folder):
+    """Regression: the recipe's batches changed, and with them those of trainings that are compared."""
+    for listed in read_runs(ROOT / "results" / folder / "runs.csv"):
+        assert "--required-batch-size-multiple" in listed.flags, listed.name
+
+
+def test_spread():
+    assert str(Spread.of([1.0, 2.0, 3.0])) == "2.00 ± 1.00"
+    assert str(Spread.of([1.5])) == "1.50"
+
+
+def test_ahead_for_good(systems):
+    """At equal time: plain's 35 after 240 s is passed by 36.5 after 360 s, 180 updates of R-Drop."""
+    rdrop, plain = systems["rdrop-a2"], systems["plain-d0.3"]
+    assert ahead_for_good(rdrop, plain, SECONDS) == 360
+    assert ahead_for_good(rdrop, plain, SECONDS | {evidence.RDROP: 1.0}) == 180
+    assert ahead_for_good(plain, rdrop, SECONDS) is None
+    for each in plain:
+        each["curve"].append({"update": 300, "bleu": 37.5})
+    assert tables.ahead(systems, SECONDS) == "In the end R-Drop is not ahead."
+    assert evidence.mean_at(rdrop, SECONDS, 119) == 0
+    assert evidence.mean_at(rdrop, SECONDS, 120) == 31
+    assert evidence.mean_at(rdrop, SECONDS, 1e9) == 37.5  # best so far, not the last
+
+
+@pytest.mark.parametrize(
+    ("criterion", "flags", "seconds"),
+    [
+        ("plain", "", {1: 1.0, 6: 6.0}),
+        ("plain", "--criterion label_smoothed_cross_entropy_rdrop --rdrop-passes 1", {6: 5.4}),
+        ("rdrop", "--dropout 0.3", {6: 12.0}),
+        ("rdrop", "--rdrop-start-update 4", {4: 3.6, 5: 5.6, 6: 7.6}),
+        ("rdrop", "--rdrop-interval 2", {1: 2.0, 2: 2.9, 3: 4.9, 4: 5.8}),
+        ("rdrop", "--rdrop-start-update 3 --rdrop-interval=4", {3: 2.7, 4: 4.7, 7: 7.4, 8: 9.4}),
+    ],
+)
+def test_each_update_takes_the_time_of_its_kind(criterion, flags, seconds):
+    """A single pass of our criterion is the fused loss with one pass, before the start and in an interval."""
+    kinds = evidence.Kinds.of({"criterion": criterion, "flags": flags.split()})
+    assert {n: pytest.approx(kinds.seconds(n, SECONDS)) for n in seconds} == seconds
+
+
+def test_tables(systems):
+    text = tables.headline(systems, SECONDS)
+    assert "adds, in BLEU, +2.5 on Flickr 2016, +2.5 on Flickr 2017 and +2.5 on MSCOCO 2017 to" in text
+    assert "mean of seeds 1, 2" in text
+    assert "takes 2.00 times as long as a plain one." in text
+    assert "R-Drop was given 240 updates, 8 minutes of one CPU core; plain training 240" in text
+    assert text.endswith("plain training 240 updates, 4 minutes.")
+    assert tables.ahead(systems, SECONDS) == (
+        "R-Drop is ahead for good after 6 minutes. R-Drop minus plain training is "
+        "-2.00 BLEU where plain training ends, after 4 minutes, "
+        "and +2.50 BLEU where R-Drop ends, after 8 minutes. "
+        "In the time of fairseq's own R-Drop it would be ahead for good after 9 minutes."
+    )
+    text = tables.test_table(systems, SECONDS)
+    assert "| R-Drop minus plain, BLEU | p of seed 1, 2 |" in text
+    assert "| Flickr 2016 | plain | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
+    assert "| Flickr 2016 | R-Drop | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
+    assert text.endswith("- BLEU, sacreBLEU: `of BLEU, sacreBLEU`\n- chrF2, sacreBLEU: `of chrF2, sacreBLEU`")
+    text = tables.published_table(systems, SECONDS)
+    assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
+    assert text.endswith("- BLEU, tokenised, lowercased: `of BLEU, tokenised, lowercased`")
+    text = tables.valid_table(systems, SECONDS)
+    assert (
+        "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 "
+        "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |" in text
+    )
+    early = systems["rdrop-a5"] = [result("rdrop-a5", 1, [40], 41.0, "plain-d0.3")]
+    del early[0]["scores"]["valid"]["last:10"]  # cut off after fewer epochs
+    del early[0]["scores"]["against"]
+    assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in tables.valid_table(
+        systems, SECONDS
+    )
+    pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
+    assert pays in tables.pays_table(systems, SECONDS)  # the tested pair, though another is higher on valid
+    for each in systems["rdrop-a2"]:
+        del each["scores"]["against"]
+    assert pays in tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
+    del systems["rdrop-a5"], systems["rdrop-a2"]
+    assert tables.pays_table(systems, SECONDS) == tables.advice(systems, SECONDS) == tables.NO_PAIR
+    assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
+    assert tables.opened_table(systems, SECONDS) == tables.NOTHING
+
+
+def test_advice(systems):
+    """The size at which R-Drop brings most comes first."""
+    small = {
+        "plain-10k": [result("plain-10k", 1, [20, 21], 21.0)],
+        "rdrop-10k": [result("rdrop-10k", 1, [20, 24], 24.0, "plain-10k")],
+    }
+    for (each,) in small.values():
+        each["pairs"] = "10000"
+        each["curve"][-1]["train_nll"] = 1.0
+    text = tables.advice(systems | small, SECONDS)
+    assert text.splitlines()[2:] == [
+        "| 10,000 | 7.0 M | 1 | 1.00 | 2.29 | +3.00 |",
+        "| 29,000 | 7.0 M | 1, 2 | 2.00 | 2.15 | +2.50 |",
+    ]
+
+
+def test_the_longer_training_replaces_the_shorter(systems):
+    """Everywhere but where each opening of the test sets is told."""
+    systems["rdrop-long"] = [result("rdrop-long", 2, [31, 33, 36, 38, 39], 37.5, "plain-d0.3")]
+    text = tables.headline(systems, SECONDS)
+    assert "+0.5 on Flickr 2016" in text
+    assert "R-Drop was given 300 updates, 10 minutes" in text
+    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in tables.pays_table(systems, SECONDS)
+    text = tables.opened_table(systems, SECONDS)
+    assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
+    assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
+
+
+def test_seeds_of_one_system_only_are_not_compared(systems):
+    systems["plain-d0.3"].append(result("plain-d0.3", 3, [90], 90.0))
+    text = tables.headline(systems, SECONDS)
+    assert "+2.5 on Flickr 2016" in text
+    assert "(sacreBLEU, mean of seeds 1, 2)" in text
+    assert "| 1, 2 | plain-d0.3 |" in tables.pays_table(systems, SECONDS)
+    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in tables.equal_table(systems, SECONDS)
+
+
+def test_equal_updates(systems, monkeypatch):
+    """The best so far: after 60 updates 31 against 30, after 240 37 (36 last) and 38 against 35."""
+    monkeypatch.setattr(tables, "EQUAL_UPDATES", (60, 240, 300))
+    for each in systems["plain-d0.3"]:
+        each["curve"][-1]["nll"] = 2.105  # against 2.13 and 2.12
+    text = tables.equal_table(systems, SECONDS)
+    assert "| rdrop-a2 | plain-d0.3 | 1, 2 | +1.00, -0.01 | +2.50, +0.02 | - |" in text
+    del systems["plain-d0.3"]
+    assert "No two runs" in tables.equal_table(systems, SECONDS)
+
+
+def test_screening_is_compared_at_equal_time(monkeypatch):
+    """At 2 s an update of R-Drop and 0.9 s another, 240 updates of every 2nd take 348 s, plain's 240 s."""
+    monkeypatch.setattr("screening_table.MINUTES", (4, 5))
+    plain = {"plain-10k": [result("plain-10k", 1, [30, 34, 33, 35], 36.0)]}
+    lazy = {"interval-2": [result("interval-2", 1, [31, 33, 36, 35], 37.0)]}
+    lazy["interval-2"][0] |= {"criterion": "rdrop", "flags": ["--rdrop-interval", "2"]}
+    text = screening_table(lazy, plain, SECONDS)
+    assert "| plain-10k | 4 | 35.00, 2.15 | - | 36.00 | 36.10 | 36.20 |" in text
+    assert "| interval-2 | 6 | 33.00, 2.17 | 36.00, 2.14 | 37.00 | 37.10 | 37.20 |" in text
+    lazy["interval-2"][0]["scores"]["valid"].clear()  # not scored
+    assert "| 36.00, 2.14 | - | - | - |" in screening_table(lazy, plain, SECONDS)
+
+
+def test_figure(systems, tmp_path):
+    for name in ("both", "plain"):
+        draw(systems, SECONDS, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        systems.pop("rdrop-a2", None)
+    assert (tmp_path / "both.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
+
+
+def test_a_figure_of_other_results_is_another(systems, tmp_path):
+    """A curve moves few pixels: with a second seed the picture passed for the same."""
+    paths = [tmp_path / name for name in ("committed.png", "again.png", "other.png")]
+    for path in paths:
+        systems["rdrop-a2"][0]["curve"][0]["bleu"] += 0.1 * (path.stem == "other")
+        draw(systems, SECONDS, path)
+    committed, again, other = paths
+    assert is_same_figure(again, committed)
+    assert not is_same_figure(other, committed)
+    assert not is_same_figure(other, tmp_path / "none.png")
+
+
+def test_what_is_committed_is_what_make_results_builds():
+    run(sys.executable, BUILD, "--check")
+
+
+def test_results_say_where_they_come_from():
+    """No figure without command, commit, seed, hardware, versions and date."""
+    found = [path for path in (ROOT / "results").rglob("*.json") if path.parent.name != "classification"]
+    assert found
+    for path in found:
+        result = json.loads(path.read_bytes())
+        text = json.dumps(result)
+        missing = [
+            key
+            for key in ("command", "commit", "seed", "hardware", "versions", "date")
+            if f'"{key}' not in text
+        ]
+        assert not missing, f"{path}: {missing}"
+        assert not re.search(r'"/|home/|root/', text), path

@@ -1,0 +1,282 @@
+"""What is installed: the wheel, its requirements, and the environment that the scripts make."""
+
+import email
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import ROOT, run
+from packaging.requirements import Requirement
+
+HOSTS = {
+    "3.8": "fairseq==0.12.2",
+    "3.9": "fairseq==0.12.2",
+    "3.10": "fairseq-fixed==0.12.3.1",
+    "3.11": "ve-fairseq==0.12.3",
+    "3.12": "ve-fairseq==0.12.3",
+    "3.13": "fairseq-fixed==0.12.3.1",
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built from a copy, as a build leaves folders behind, and offline, with the setuptools at hand."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, source)
+    for name in ("rdrop_fairseq", "rdrop_tools", "scripts", "tests"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    out = tmp_path_factory.mktemp("wheel")
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    run(sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", out, source)
+    return next(out.glob("*.whl"))
+
+
+def requirements(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    assert metadata["Requires-Python"] == ">=3.8"
+    return [Requirement(line) for line in metadata.get_all("Requires-Dist")]
+
+
+def test_wheel_holds_the_package_alone(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    package = (ROOT / "rdrop_fairseq").rglob("*")
+    expected = {p.relative_to(ROOT).as_posix() for p in package if p.suffix == ".py" or p.name == "py.typed"}
+    assert {name for name in names if ".dist-info/" not in name} == expected
+
+
+def test_installed_wheel_prints_its_own_user_dir(wheel, tmp_path):
+    """The tests run on an editable installation, whose path is that of the clone."""
+    site = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel)
+    out = subprocess.run(
+        [sys.executable, "-m", "rdrop_fairseq"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    assert out == f"{site / 'rdrop_fairseq'}\n"
+
+
+@pytest.mark.parametrize("python", [*HOSTS, "3.14"])
+def test_no_build_of_fairseq_is_installed_unasked(wheel, python):
+    """pip put a second build over the files of the one that was there."""
+    required = {
+        extra: {r.name for r in requirements(wheel) if r.marker is None or r.marker.evaluate(environment)}
+        for extra in ("", "examples", "huggingface", "test", "check")
+        for environment in [{"python_version": python, "extra": extra}]
+    }
+    assert required[""] == {"torch", "numpy", "sacrebleu", "sentencepiece"}
+    assert not [name for names in required.values() for name in names if "fairseq" in name]
+
+
+@pytest.mark.parametrize("python", HOSTS)
+def test_the_extra_brings_the_build_for_the_python(wheel, python):
+    environment = {"python_version": python, "extra": "fairseq"}
+    hosts = [
+        f"{r.name}{r.specifier}"
+        for r in requirements(wheel)
+        if "fairseq" in r.name and r.marker.evaluate(environment)
+    ]
+    assert hosts == [HOSTS[python]]
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_constraints_pin_the_build_for_the_python(python):
+    own = ROOT / f"constraints-{python}.txt"
+    pins = (own if own.exists() else ROOT / "constraints.txt").read_text().splitlines()
+    assert HOSTS[python] in pins
+    assert "torch==2.13.0" in pins
+
+
+TOOLS = "bash cat cut date dirname env flock mkdir realpath rm sha256sum"
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Runs a command of lib.sh where there is nothing but TOOLS and what the test puts into tmp_path/bin."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in TOOLS.split():
+        (folder / tool).symlink_to(shutil.which(tool))
+
+    def call(command, **env):
+        code = f"set -euo pipefail; source {ROOT}/scripts/common/lib.sh; {command}"
+        return subprocess.run(
+            ["bash", "-c", code],
+            env={"HOME": str(tmp_path), "PATH": str(folder), "VENV": str(tmp_path / "venv"), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    return call
+
+
+def executable(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def python(path, version, lacks=""):
+    """At ``path`` the running Python, taking itself for another version; ``lacks`` "venv" or "headers"."""
+    site = path.parent / f"{path.name}-site"
+    (site / "include").mkdir(parents=True)
+    if "headers" not in lacks:
+        (site / "include" / "Python.h").touch()
+    (site / "sitecustomize.py").write_text(
+        f"import sys, sysconfig\nsys.version_info = {(*map(int, version.split('.')), 0)}\n"
+        f"sysconfig.get_path = lambda name: {str(site / 'include')!r}\n"
+        + ("sys.modules['ensurepip'] = None\n" if "venv" in lacks else "")
+    )
+    return executable(path, f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} "$@"\n')
+
+
+NO_PYTHON = "error: no Python with a fairseq build is here (3.10 to 3.13): install one and name it with"
+LACKS = "error: python3 lacks what the installation needs; on Debian or Ubuntu: apt-get install "
+
+
+@pytest.mark.parametrize(
+    ("version", "lacks", "compiler", "message"),
+    [
+        (None, "", True, NO_PYTHON),
+        ("2.7", "", True, NO_PYTHON),
+        ("3.9", "", True, NO_PYTHON),
+        ("3.14", "", True, NO_PYTHON),
+        ("3.10", "headers", True, f"{LACKS}python3.10-dev\n"),
+        ("3.11", "venv headers", False, f"{LACKS}python3.11-venv\n"),
+        ("3.12", "venv headers", False, f"{LACKS}python3.12-venv\n"),
+        ("3.13", "", False, f"{LACKS}g++\n"),
+        ("3.13", "venv headers", False, f"{LACKS}g++ python3.13-dev python3.13-venv\n"),
+    ],
+)
+def test_missing_prerequisites_are_named_before_anything_is_made(
+    machine, tmp_path, version, lacks, compiler, message
+):
+    """pip failed after minutes of downloads, with pages about a compiler or a header."""
+    if version:
+        python(tmp_path / "bin" / "python3", version, lacks)
+    if compiler:
+        (tmp_path / "bin" / "g++").symlink_to("/bin/true")
+    result = machine("setup_venv examples")
+    assert result.returncode == 1
+    assert result.stdout.startswith(message)
+    assert result.stdout.count("\n") == 1
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (None, "error: PYTHON: {} does not start, or is no Python\n"),
+        (
+            "3.9",
+            "error: there is no fairseq build for {}, Python 3.9: name one from 3.10 to 3.13 with PYTHON",
+        ),
+        (
+            "3.14",
+            "error: there is no fairseq build for {}, Python 3.14: name one from 3.10 to 3.13 with PYTHON",
+        ),
+    ],
+)
+def test_the_named_python_is_used_or_refused(machine, tmp_path, version, message):
+    """Not replaced by uv or by another Python that would do."""
+    python(tmp_path / "bin" / "python3.11", "3.11")
+    executable(tmp_path / "bin" / "uv", "#!/bin/sh\necho uv was called\n")
+    path = tmp_path / "mine"
+    if version:
+        python(path, version)
+    result = machine("setup_venv examples", PYTHON=str(path))
+    assert result.returncode == 1
+    assert result.stdout.startswith(message.format(path))
+    assert result.stdout.count("\n") == 1
+    assert not (tmp_path / "venv").exists()
+
+
+def test_the_python_on_path_is_used_as_it_is(machine, tmp_path):
+    """Regression: VENV=$CONDA_PREFIX installed torch 2.13.0 over a cluster's own. VENV=none does not."""
+    command = (
+        "check_folders VENV; check_room_for_venv; setup_venv examples; python -c 'import torch; print(1)'"
+    )
+    assert machine(command, VENV="none").stdout.endswith(
+        "error: VENV=none: the python on PATH does not start\n"
+    )
+    (tmp_path / "bin" / "python").symlink_to("/usr/bin/python3")
+    result = machine(command, VENV="none")
+    if result.returncode:  # a system's Python without torch, as a rule
+        assert result.stdout.startswith(f"error: VENV=none: {tmp_path}/bin/python lacks torch fairseq ")
+        assert result.stdout.count("\n") == 1
+    (tmp_path / "bin" / "python").unlink()
+    executable(tmp_path / "bin" / "python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    assert machine(command, VENV="none").stdout == "1\n"
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("missing", ["flock", "realpath"])
+def test_what_the_scripts_need_of_the_system_is_named(machine, tmp_path, missing):
+    (tmp_path / "bin" / missing).unlink()
+    result = machine("say never")
+    assert result.returncode == 1
+    assert re.fullmatch(
+        "error: these scripts need Bash 4.4 .*, GNU coreutils and util-linux\n", result.stdout
+    )
+
+
+def test_an_environment_of_another_python_is_refused(machine, tmp_path):
+    """pip said that it could not find torch 2.13.0."""
+    python(
+        tmp_path / "venv" / "bin" / "python", "3.14"
+    )  # pip runs, as it does not where it takes 3.13 for 3.9
+    result = machine("setup_venv examples")
+    assert result.returncode == 1
+    assert result.stdout.startswith(
+        f"error: there is no fairseq build for {tmp_path}/venv/bin/python, Python 3.14: "
+    )
+    assert result.stdout.count("\n") == 1
+
+
+def test_pythons_with_wheels_come_first(machine, tmp_path):
+    for version in ("3.10", "3.13", "3.12"):
+        python(tmp_path / "bin" / f"python{version}", version)
+        assert machine("find_python").stdout == f"python{version}\n"
+    python(tmp_path / "bin" / "python3.11", "3.9")  # whatever its name says
+    assert machine("find_python").stdout == "python3.12\n"
+
+
+def test_interrupted_creation_is_made_good(machine, tmp_path):
+    """Killed before pip was in it, the environment ended every further start with 'No module named pip'."""
+    executable(tmp_path / "bin" / "python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "bin" / "g++").symlink_to("/bin/true")
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
+    result = machine("setup_venv examples", PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null")
+    assert result.stdout.endswith("error: pip could not install torch 2.13.0, see above\n")
+    assert "No module named pip" not in result.stdout
+    run(tmp_path / "venv" / "bin" / "python", "-m", "pip", "--version")
+
+
+def test_environment_by_uv_where_no_python_will_do(machine, tmp_path):
+    """With a stand-in for uv, which may download a Python. The real one takes these options."""
+    python(tmp_path / "bin" / "python3", "3.14")
+    make = f'for folder; do :; done; exec {sys.executable} -m venv --without-pip "$folder"'
+    executable(tmp_path / "bin" / "uv", f'#!/bin/sh\necho "uv $*"\n{make}\n')
+    result = machine("create_venv")
+    assert result.returncode == 0, result.stdout
+    assert result.stdout == f"uv venv --quiet --seed --allow-existing --python 3.12 {tmp_path}/venv\n"
+    assert (tmp_path / "venv" / "bin" / "python").exists()
+    executable(tmp_path / "bin" / "uv", "#!/bin/sh\necho no network\nexit 2\n")
+    result = machine("create_venv")
+    assert result.returncode == 1
+    assert result.stdout == f"no network\nerror: uv could not create {tmp_path}/venv, see above\n"

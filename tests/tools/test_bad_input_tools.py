@@ -1,0 +1,178 @@
+"""Bad input to the scripts of training: a table, a row a kind.
+
+Before, most ended in a traceback, some in a wrong result, or in an error after all the work was done.
+"""
+
+import gzip
+import math
+
+import pytest
+import torch
+from bad_checkpoints import CUT, NO_CHECKPOINT, NO_MODEL, Runs, checkpoint_bytes, weights
+from bad_input import assert_refused, call
+
+pytest.importorskip("fairseq")
+
+AVERAGE = "rdrop_tools/training/average_checkpoints.py"
+PLOT = "rdrop_tools/training/plot_training.py"
+
+
+# ---- average_checkpoints.py
+
+
+CHECKPOINTS = {  # content of checkpoint1.pt: message
+    "cut": (CUT, NO_CHECKPOINT),
+    "cut at its beginning": (CUT[:3], NO_CHECKPOINT),
+    "text": (b"not a checkpoint\n", NO_CHECKPOINT),
+    "empty": (b"", NO_CHECKPOINT),
+    "a page": (b"<html>404</html>", NO_CHECKPOINT),
+    "code": (checkpoint_bytes({"model": Runs()}), "it holds posix.system, which could run code"),
+    "list": (checkpoint_bytes([1, 2]), NO_MODEL),
+    "tensor": (checkpoint_bytes(torch.ones(2)), NO_MODEL),
+    "no model": (checkpoint_bytes({"args": None}), NO_MODEL),
+    "model a list": (checkpoint_bytes({"model": [torch.ones(2)]}), NO_MODEL),
+    "model of text": (checkpoint_bytes({"model": {"w": "1, 2"}}), NO_MODEL),
+    "model empty": (checkpoint_bytes({"model": {}}), NO_MODEL),
+    "shape": (
+        checkpoint_bytes({"model": {"w": torch.ones(3)}}),
+        "w is float32 [3] there, and float32 [2] here",
+    ),
+    "dtype": (
+        checkpoint_bytes({"model": {"w": torch.ones(2).half()}}),
+        "w is float16 [2] there, and float32 [2]",
+    ),
+    "one more": (checkpoint_bytes(weights(v=torch.ones(1))), "v is float32 [1] there, and missing here"),
+    "NaN": (checkpoint_bytes(weights(math.nan)), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
+}
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """run/checkpoint1.pt and so on, of which two are to be averaged."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last.pt", "checkpoint.best_bleu_30.0000.pt"):
+        torch.save(weights(), folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_checkpoints(run_folder, kind):
+    """torch answered a damaged one with its advice to let it run code."""
+    content, message = CHECKPOINTS[kind]
+    (run_folder / "checkpoint1.pt").write_bytes(content)
+    arguments = ["run", "averaged.pt", "--count", "2"]
+    assert_refused(AVERAGE, arguments, message, run_folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("absent out.pt", "argument folder: absent is not a folder"),
+        ("run/checkpoint1.pt out.pt", "argument folder: run/checkpoint1.pt is not a folder"),
+        ("run out.pt --count 0", "argument --count: must be at least 1, got 0"),
+        ("run out.pt --count 1e1", "argument --count: must be an integer, got '1e1'"),
+        ("run out.pt --count 3", "run has fewer than 3 checkpoints to average"),
+        ("run absent/out.pt", "absent is not a folder"),
+        ("run run", "cannot write run: Is a directory"),
+        ("run run/checkpoint_last.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run ./checkpoint_best.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run checkpoint10.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run checkpoint_3_500.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run checkpoint.best_bleu_50.0.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run checkpoint_last-shard0.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run link.pt --count 2", "link.pt is a name of fairseq's own checkpoints"),
+        ("run out.pt --metric bleu", "--metric goes with --which best"),
+        ("run out.pt --which best --count 1", "was not saved as the best by bleu, but by None"),
+        ("run out.pt --which best --count 1 --metric ppl", "the best checkpoints are by bleu"),
+        ("run out.pt --which worst", "invalid choice: 'worst'"),
+        (
+            "run out.pt --count 2 --which best",
+            "fewer than 2 checkpoints to average: ask for fewer than best:2",
+        ),
+    ],
+)
+def test_averaging_arguments(run_folder, arguments, message):
+    """checkpoint_last.pt was overwritten by an average, without which no run resumes."""
+    (run_folder.parent / "link.pt").symlink_to(run_folder / "checkpoint_last.pt")
+    if "best" in arguments:
+        (run_folder / "checkpoint.best_bleu_nan0.pt").touch()
+    assert_refused(AVERAGE, arguments.split(), message, run_folder.parent)
+
+
+@pytest.mark.parametrize("name", ["checkpoint_last-shard0.pt", "checkpoint3-model_part-1.pt"])
+def test_parts_of_checkpoints(run_folder, name):
+    """The whole ones of an earlier run were averaged in their place."""
+    (run_folder / name).touch()
+    message = f"run/{name} is a part of a checkpoint"
+    assert_refused(AVERAGE, ["run", "out.pt", "--count", "2"], message, run_folder.parent)
+
+
+def test_a_folder_for_a_checkpoint_and_a_full_disk(run_folder):
+    (run_folder / "checkpoint3.pt").mkdir()
+    arguments = ["run", "out.pt", "--count", "2"]
+    message = "cannot read run/checkpoint3.pt: Is a directory"
+    assert_refused(AVERAGE, arguments, message, run_folder.parent)
+    (run_folder / "checkpoint3.pt").rmdir()
+    message = "cannot write /dev/full: No space left on device"
+    assert_refused(AVERAGE, ["run", "/dev/full", "--count", "2"], message, run_folder.parent)
+
+
+# ---- plot_training.py
+
+RECORD = b"| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n"
+NO_LOG = "has no train_inner, train or valid lines"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("absent.log", "cannot read absent.log: No such file"),
+        (".", "cannot read .: Is a directory"),
+        ("empty.log", NO_LOG),
+        ("utf16.log", NO_LOG),
+        ("bytes.log", NO_LOG),
+        ("good.log good.log", "good.log is named twice"),
+        ("good.log ./good.log", "good.log is named twice"),
+        ("good.log --x time", "no log line has what --x time needs"),
+        ("good.log --x hours", "invalid choice: 'hours'"),
+        ("good.log -o good.log", "good.log must end in .png, .pdf, .svg, .jpg"),
+        ("log.png -o log.png", "log.png would be written over log.png"),
+        ("good.log log.png -o link.png", "link.png would be written over log.png"),
+        ("good.log -o a.xyz", "a.xyz must end in .png"),
+        ("good.log -o a.pgf", "a.pgf must end in .png"),
+        ("good.log -o absent/a.png", "cannot write absent/a.png: "),
+        ("good.log -o /dev/full", "cannot write /dev/full: No space left on device"),
+        ("cut.log.gz", "cut.log.gz is damaged, or not compressed by gzip"),
+    ],
+)
+def test_logs(tmp_path, arguments, message):
+    """The log was overwritten by the picture; an unknown format was told after all logs were read."""
+    for name, content in {
+        "good.log": RECORD,
+        "log.png": RECORD,
+        "empty.log": b"",
+        "utf16.log": RECORD.decode().encode("utf-16"),
+        "bytes.log": bytes(range(256)),
+        "cut.log.gz": gzip.compress(RECORD)[:-9],
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "link.png").symlink_to("log.png")
+    assert_refused(PLOT, arguments.split(), message, tmp_path)
+
+
+# ---- as a shell calls them
+
+
+@pytest.mark.parametrize(
+    "script",
+    [AVERAGE, PLOT, "rdrop_tools/benchmarks/plot_benchmark.py", "examples/summarization/read_corpus.py"],
+)
+def test_standard_streams(tmp_path, script):
+    """In a process of its own: one line, though fairseq's import has something to say, and a C locale."""
+    result = call(script, "--nonsense", cwd=tmp_path, LC_ALL="C", PYTHONUTF8="0")
+    assert result.code == 2
+    assert result.err.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in result.err
+    assert "Traceback" not in call(script, "--help", cwd=tmp_path, redirect="| head -c 1").err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,201 @@
+"""What the fused loss costs in operations and in memory; the scripts that measure it."""
+
+import csv
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from bad_input import call_here
+from conftest import SCRIPTS, TOOLS, run
+from devices import gpu
+from fairseq import options
+from omegaconf import OmegaConf
+
+from rdrop_fairseq import linear_rdrop_loss
+from rdrop_tools.benchmarks import bench, benchmark_step, reference, rivals
+
+PAD = 1
+OPTIONS = {"alpha": 5.0, "label_smoothing": 0.1, "ignore_index": PAD}
+
+
+def make_losses(tokens, vocab, dim, pads=0, passes=2):
+    """(ours, the authors'), each a call of forward and backward with the projection"""
+    torch.manual_seed(0)
+    hidden = torch.randn(passes * tokens, dim, requires_grad=True)
+    weight = torch.randn(vocab, dim, requires_grad=True)
+    target = torch.randint(2, vocab, (tokens,))
+    target[:pads] = PAD
+
+    def ours():
+        loss = linear_rdrop_loss(hidden, weight, target, passes=passes, **OPTIONS).loss
+        return torch.autograd.grad(loss, (hidden, weight))
+
+    def authors():
+        loss = reference.authors_rdrop(F.linear(hidden, weight), target, **OPTIONS)
+        return torch.autograd.grad(loss, (hidden, weight))
+
+    return ours, authors
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+@pytest.mark.parametrize("pads", [0, 100])
+def test_three_matrix_products_and_none_for_pads(passes, pads):
+    tokens, vocab, dim = 300, 500, 64
+    ours, _ = make_losses(tokens, vocab, dim, pads, passes)
+    product = 2 * passes * (tokens - pads) * vocab * dim / 1e9
+    assert bench.gflop(ours) == pytest.approx(3 * product, rel=1e-3)
+
+
+def test_peak_memory_is_that_of_a_chunk():
+    """A fifteenth of the authors' formula, and with four times the tokens only their gradient more."""
+    vocab, dim = 16000, 32
+    ours, authors = make_losses(1024, vocab, dim)
+    peak = bench.peak_mib(ours, "cpu")
+    assert peak <= bench.peak_mib(authors, "cpu") / 15
+    of_more = bench.peak_mib(make_losses(4096, vocab, dim)[0], "cpu")
+    more_hidden = 2 * (4096 - 1024) * dim * 4 / 2**20
+    assert of_more - peak <= 1.5 * more_hidden
+
+
+@pytest.mark.cuda
+def test_peak_memory_where_the_call_resets_it():
+    """Regression: fairseq's trainer resets torch's peak when a step ends, and next to nothing was left."""
+    device = gpu()
+
+    def step():
+        torch.empty(2**22, dtype=torch.uint8, device=device)
+        torch.cuda.reset_peak_memory_stats()
+
+    assert bench.peak_mib(step, "cuda") == 4
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_benchmark_loss_and_its_plot(tmp_path):
+    table, plot = tmp_path / "loss.csv", tmp_path / "loss.png"
+    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
+    run(sys.executable, TOOLS / "benchmarks" / "benchmark_loss.py", *sizes, "--out", table)
+    names = {row["contestant"] for row in rows(table)}
+    assert {"matrix products", "authors' formula", "fairseq in-tree", "linear_rdrop_loss, chunk 7"} <= names
+    assert all(float(row["median_ms"]) > 0 and row["commit"] and row["torch"] for row in rows(table))
+    run(sys.executable, TOOLS / "benchmarks" / "plot_benchmark.py", table, "--tokens", "20", "-o", plot)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_benchmark_loss_of_one_pass(tmp_path):
+    """The fused label-smoothed cross entropy, beside fairseq's."""
+    table = tmp_path / "loss.csv"
+    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 --dim 8 --passes 1 --rivals".split()
+    assert call_here("rdrop_tools/benchmarks/benchmark_loss.py", *sizes, "--out", table).code == 0
+    names = [row["contestant"] for row in rows(table)]
+    assert names == ["matrix products", "fairseq plain, one pass", "rdrop_loss", "linear_rdrop_loss"]
+
+
+def test_benchmark_step(tmp_path):
+    """K passes cost K times the operations of plain training, and nothing for pads; one round is enough."""
+    table = tmp_path / "step.csv"
+    sizes = "--settings small multi30k --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
+    flags = f"--device cpu --repeats 1 {sizes} --all --passes 3".split()
+    run(sys.executable, TOOLS / "benchmarks" / "benchmark_step.py", *flags, "--out", table)
+    assert len(rows(table)) == 2 * 9
+    for setting in ("small", "multi30k"):
+        found = {row["criterion"]: row for row in rows(table) if row["setting"] == setting}
+        assert list(found)[:5] == list(benchmark_step.CRITERIONS)
+        assert all(float(row["median_ms"]) > 0 and float(row["peak_mib"]) > 0 for row in found.values())
+        ratios = {name: float(row["gflop_over_plain"]) for name, row in found.items()}
+        assert ratios["ours, before --rdrop-start-update"] == ratios["ours, fused loss, 1 pass"] < 1
+        assert ratios["ours, plain loss"] == pytest.approx(2, abs=0.01)
+        assert ratios["fairseq in-tree R-Drop"] == pytest.approx(2, abs=0.01)
+        assert 1.5 < ratios["ours, fused loss"] == ratios["ours, fused loss, separate forwards"] < 2
+        assert ratios["ours, fused loss"] < ratios["ours, fused loss, 3 passes"] < 3
+        of_both_kinds = (ratios["ours, fused loss, 1 pass"] + ratios["ours, fused loss"]) / 2
+        assert ratios["ours, fused loss, every 2nd update"] == pytest.approx(of_both_kinds, abs=0.002)
+
+
+def test_the_multi30k_setting_is_that_of_the_recipe():
+    """An update's undisturbed time is read from it, for trainings by that recipe."""
+    config = SCRIPTS.parent / "examples" / "translation" / "config" / "multi30k.yaml"
+    recipe = OmegaConf.load(config)
+    setting = benchmark_step.SETTINGS["multi30k"]
+    trainer = benchmark_step.make_trainer(
+        benchmark_step.CRITERIONS["plain"], setting, benchmark_step.make_dictionary(60), "cpu", "fp32"
+    )
+    for name, value in recipe.model.items():
+        if name != "_name":
+            assert getattr(trainer.cfg.model, name) == value, name
+    assert trainer.cfg.dataset.max_tokens == recipe.dataset.max_tokens
+    assert trainer.cfg.criterion.label_smoothing == recipe.criterion.label_smoothing
+
+
+ARCHITECTURES = {
+    "iwslt": "transformer_iwslt_de_en",
+    "wmt-base": "transformer_wmt_en_de",
+    "wmt-big": "transformer_vaswani_wmt_en_de_big",
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_settings_of_a_gpu_are_those_of_fairseqs_architectures(name):
+    """Layers, widths and heads; the dropout of wmt-big is that of the recipe, and of the paper."""
+    parser = options.get_training_parser()
+    args = options.parse_args_and_arch(parser, ["data", "--arch", ARCHITECTURES[name]])
+    setting = benchmark_step.SETTINGS[name]
+    for side in ("encoder", "decoder"):
+        assert getattr(args, f"{side}_layers") == setting.layers
+        assert getattr(args, f"{side}_embed_dim") == setting.dim
+        assert getattr(args, f"{side}_ffn_embed_dim") == setting.ffn
+        assert getattr(args, f"{side}_attention_heads") == setting.heads
+        assert getattr(args, f"{side}_normalize_before") == bool(setting.pre_norm)
+
+
+def test_benchmark_step_in_bf16_and_compiled(tmp_path):
+    """By fairseq's own trainer. Counting operations under torch.compile ended the benchmark."""
+    table = tmp_path / "step.csv"
+    sizes = "--settings iwslt --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
+    flags = f"--device cpu --repeats 1 {sizes} --dtype fp32 bf16 --compile".split()
+    assert call_here("rdrop_tools/benchmarks/benchmark_step.py", *flags, "--out", table).code == 0
+    names = [*benchmark_step.CRITERIONS, *benchmark_step.COMPILED]
+    found = [(row["dtype"], row["criterion"]) for row in rows(table)]
+    assert found == [(dtype, name) for dtype in ("fp32", "bf16") for name in names]
+    flop = {row["criterion"]: row["gflop"] for row in rows(table)}
+    assert flop["ours, fused loss, compiled"] == flop["ours, fused loss"]
+
+
+def test_rivals_take_part_where_they_are_installed():
+    """A rival that is not there, or refuses, is left out; torch's own has our loss."""
+    torch.manual_seed(0)
+    hidden, weight = (torch.randn(*shape, requires_grad=True) for shape in ((20, 8), (50, 8)))
+    target = torch.randint(2, 50, (20,))
+    target[3] = PAD
+    found = rivals.rivals(hidden, weight, target, 0.0, PAD)
+    assert set(found) <= set(rivals.RIVALS)
+    assert ("torch linear_cross_entropy" in found) == hasattr(F, "linear_cross_entropy")
+    expected = linear_rdrop_loss(hidden, weight, target, passes=1, ignore_index=PAD).loss
+    for name, loss in found.items():
+        torch.testing.assert_close(loss(hidden, weight, target), expected, msg=name)
+    assert "torch linear_cross_entropy" not in rivals.rivals(hidden, weight, target, 0.1, PAD)
+
+
+def test_the_batch_of_a_setting_is_one_of_fairseqs():
+    """Of Multi30k's 537 batches an epoch, the mean has 54 sentences and 882 target tokens."""
+    setting = benchmark_step.SETTINGS["multi30k"]
+    dictionary = benchmark_step.make_dictionary(setting.vocab)
+    assert len(dictionary) == 6044 + 4
+    batch = benchmark_step.make_batch(setting, dictionary)
+    assert batch["nsentences"] == pytest.approx(54, abs=4)
+    assert batch["ntokens"] == pytest.approx(882, abs=40)
+    source, target = batch["net_input"]["src_tokens"], batch["target"]
+    assert max(source.numel(), target.numel()) <= setting.max_tokens
+    assert 0 < target.eq(dictionary.pad()).sum() == target.numel() - batch["ntokens"]
+
+
+def test_a_machine_without_git_or_with_one_round(monkeypatch):
+    """The rows were lost at the end, in a traceback."""
+    monkeypatch.setenv("PATH", "")
+    assert bench.provenance("cpu")["commit"] == "unknown"
+    assert bench.summary([3.0]) == {"median_ms": 3.0, "p20_ms": 3.0, "p80_ms": 3.0}
+    assert bench.summary([1.0, 2.0, 4.0]) == {"median_ms": 2.0, "p20_ms": 1.4, "p80_ms": 3.2}

@@ -1,0 +1,147 @@
+"""rdrop_tools/lines.py: which lines a file has, and what writing leaves behind."""
+
+import gzip
+import os
+import stat
+
+import pytest
+from bad_input import contents
+
+from rdrop_tools.cli import InputError
+from rdrop_tools.lines import check_outputs, read_columns, read_lines, read_pairs, replacing, write_columns
+
+LINES = {
+    b"": [],
+    b"\n": [""],
+    b"a": ["a"],
+    b"a\n": ["a"],
+    b"a\nb": ["a", "b"],
+    b"a\n\n\n": ["a", "", ""],
+    b"a\r\nb\r\n": ["a", "b"],
+    b"a\rb\n": ["a\rb"],
+    b"a\r\r\nb\r": ["a", "b"],
+    b"a\r": ["a"],
+    b"a\x0bb\x0cc\x1cd\n": ["a\x0bb\x0cc\x1cd"],
+    "a\x85b\u2028c\u2029d\n".encode(): ["a\x85b\u2028c\u2029d"],
+    b"a\x00b\n\x00\n": ["a\x00b", "\x00"],
+    b"\xef\xbb\xbfa\nb\n": ["a", "b"],
+    b"\xef\xbb\xbf": [],
+    b"\xef\xbb\xbf\n": [""],
+    b"a\n\xef\xbb\xbfb\n": ["a", "\ufeffb"],
+    b" a \t\n\xc2\xa0\n": [" a \t", "\xa0"],
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), LINES.items())
+def test_the_lines_of_a_file(tmp_path, content, expected):
+    """Universal newlines broke ``a\\rb`` in two, splitlines U+2028; a last line without LF was lost."""
+    path = tmp_path / "text"
+    path.write_bytes(content)
+    assert read_lines(path) == expected
+    (tmp_path / "text.gz").write_bytes(gzip.compress(content))
+    assert read_lines(tmp_path / "text.gz") == expected
+    assert write_columns([(line,) for line in expected], [path]) == len(expected)
+    assert read_lines(path) == expected or expected[0].startswith("\ufeff")
+
+
+@pytest.mark.parametrize("content", LINES)
+def test_as_many_lines_as_sacrebleu_reads(tmp_path, content):
+    """And the same text, but for the byte order mark, which it keeps, and white space at a line's end."""
+    from sacrebleu.utils import smart_open
+
+    (tmp_path / "text").write_bytes(content)
+    theirs = [line.rstrip().removeprefix("\ufeff") for line in smart_open(str(tmp_path / "text"))]
+    ours = [line.rstrip().removeprefix("\ufeff") for line in read_lines(tmp_path / "text")]
+    assert theirs == ours or (content, theirs, ours) == (b"\xef\xbb\xbf", [""], [])
+
+
+def test_where_a_text_is_not_utf_8(tmp_path):
+    for content, message in {
+        b"one\ntwo\nthr\xe9e\n": "at byte 11, line 3",
+        b"\xef\xbb\xbfone\n\xff\n": "at byte 7, line 2",
+        b"\xef\xbb\xbfon\xe9\n": "at byte 5, line 1",
+        "one".encode("utf-16"): "at byte 0, line 1",
+        b"\xed\xa0\x80": "at byte 0, line 1",  # a lone surrogate
+    }.items():
+        (tmp_path / "text").write_bytes(content)
+        with pytest.raises(InputError, match=f"text is not UTF-8 {message}"):
+            read_lines(tmp_path / "text")
+
+
+def test_files_of_unequal_length(tmp_path):
+    """The last line without LF, and a CR on one side, counted as a difference where there is none."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_bytes(b"one\r\ntwo\r2\nthree")
+    b.write_bytes(b"1\n2\n3\n")
+    assert (
+        list(read_pairs(a, b))
+        == list(zip(*read_columns(a, b), strict=True))
+        == [
+            ("one", "1"),
+            ("two\r2", "2"),
+            ("three", "3"),
+        ]
+    )
+    b.write_bytes(b"1\n" * 6)
+    for first, second, counts in ((a, b, "3 and 6"), (b, a, "6 and 3")):
+        message = f"{first} and {second} do not have the same number of lines: {counts}$"
+        with pytest.raises(InputError, match=message):
+            list(read_pairs(first, second))
+        with pytest.raises(InputError, match=message):
+            read_columns(first, second)
+
+
+def test_replacing_leaves_all_or_nothing(tmp_path):
+    """Half a file stayed after an error, under its own name; the user's own x.part was written over."""
+    for name in ("x", "y", "x.part"):
+        (tmp_path / name).write_text("the user's\n")
+    (tmp_path / "x").chmod(0o640)
+    (tmp_path / "link").symlink_to("x")
+    before = contents(tmp_path)
+    for error in (InputError("bad"), KeyboardInterrupt(), OSError("disk")):
+
+        def rows(error=error):
+            yield "a", "b"
+            raise error
+
+        with pytest.raises((InputError, KeyboardInterrupt)):
+            write_columns(rows(), [tmp_path / "x", tmp_path / "y"])
+        assert contents(tmp_path) == before
+    write_columns([("a", "b")], [tmp_path / "link", tmp_path / "new"])
+    assert (tmp_path / "x").read_bytes() == b"a\n"
+    assert (tmp_path / "link").is_symlink()
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
+    (tmp_path / "as_usual").touch()
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "as_usual").stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"x", "y", "x.part", "link", "new", "as_usual"}
+
+
+def test_a_device_stays_a_device(tmp_path):
+    """As root, --json /dev/null put a file in the place of the device, for everybody."""
+    reader, writer = os.pipe()
+    for path in ("/dev/null", f"/dev/fd/{writer}"):
+        with replacing(tmp_path / path) as file:
+            file.write("text\n")
+    os.close(writer)
+    with open(reader) as pipe:
+        assert pipe.read() == "text\n"
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    with pytest.raises(InputError, match="cannot write /dev/full: No space left on device"):
+        write_columns([("text",)], [tmp_path / "/dev/full"])
+
+
+def test_outputs_that_are_inputs_or_each_other(tmp_path):
+    path, link, other = (tmp_path / name for name in ("a", "link", "b"))
+    path.touch()
+    link.symlink_to("a")
+    for outputs, inputs in (
+        ([path], [path]),
+        ([link], [path]),
+        ([path], [link]),
+        ([other, other], []),
+        ([other, tmp_path / "." / "b"], [path]),
+    ):
+        with pytest.raises(InputError, match=r"would be written over .*: choose another output"):
+            check_outputs(outputs, inputs)
+    null = tmp_path / "/dev/null"
+    check_outputs([null, null, other], [null, path])

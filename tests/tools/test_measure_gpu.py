@@ -1,0 +1,143 @@
+"""scripts/measure_gpu.sh in miniature on a CPU, and the tables that are made of what it leaves."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import sys
+import tarfile
+
+import pytest
+from bad_input import assert_refused
+from conftest import ROOT, SCRIPTS, run
+from translation_data import MULTI30K_SETTINGS, TINY, write_multi30k
+
+from gpu_table import NOTHING, gpu_headline, gpu_table, read_measurements
+from rdrop_tools.benchmarks import measure_gpu
+from rdrop_tools.cli import InputError
+from runs import COLUMNS
+
+pytest.importorskip("fairseq")
+
+MEASURE = "rdrop_tools/benchmarks/measure_gpu.py"
+COMPILER = shutil.which(os.environ.get("CXX", "g++"))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """(folder, output) of a dry run with everything, a training too."""
+    folder = tmp_path_factory.mktemp("gpu")
+    row = f"plain,1,plain,,100,4,1000,,no,{' '.join(TINY)}"
+    (folder / "runs.csv").write_text(f"{','.join(COLUMNS)}\n{row}\n")
+    local = write_multi30k(folder / "local")
+    env = {
+        **MULTI30K_SETTINGS,
+        "LOCAL_FILES": str(local),
+        "RUNS": str(folder / "runs.csv"),
+        "PYTHON": sys.executable,
+    }
+    output = run(SCRIPTS / "measure_gpu.sh", folder / "out", "600", "--dry-run", **env).stdout
+    return folder / "out", output
+
+
+@pytest.mark.skipif(COMPILER is None, reason="torch.compile needs a C++ compiler")
+def test_every_part_leaves_its_result(measured):
+    out, output = measured
+    parts = [line.rsplit(": ", 1) for line in output.splitlines() if " s" in line and ": " in line]
+    assert [end.split(",")[0] for _, end in parts] == ["exit 0"] * 10, output
+    names = "installed.json loss.csv measure.log profile.txt runs.tar.gz step.csv tests.txt trace.json.gz"
+    assert sorted(path.name for path in out.iterdir()) == names.split()
+    installed = json.loads((out / "installed.json").read_bytes())
+    assert installed["dry_run"]
+    assert installed["versions"]["torch"]
+    assert "skipped" in (out / "tests.txt").read_text()
+    assert "Self CPU" in (out / "profile.txt").read_text()
+    with tarfile.open(out / "runs.tar.gz") as archive:
+        assert {"results/plain-1.json", "runs/plain-1/train.log"} <= set(archive.getnames())
+    with pytest.raises(InputError, match="is of a dry run"):
+        read_measurements(out.parent)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="torch.compile needs a C++ compiler")
+def test_the_tables_of_a_measurement(measured, tmp_path):
+    """A copy of the dry run that calls itself one on a GPU."""
+    folder = tmp_path / "a-gpu"
+    shutil.copytree(measured[0], folder)
+    path = folder / "installed.json"
+    installed = json.loads(path.read_bytes()) | {"dry_run": False, "hardware": "A GPU"}
+    path.write_text(json.dumps(installed))
+    text = gpu_table(read_measurements(tmp_path))
+    assert text.startswith(f"A GPU, torch {installed['versions']['torch']}, {installed['date']}:\n\n| loss |")
+    for name in ("loss.csv", "step.csv"):
+        with (folder / name).open() as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            assert (
+                f"| {row.get('contestant') or row.get('criterion')} | {float(row['median_ms']):,.2f} ("
+                in text
+            )
+    assert "1 x 200 tokens, vocabulary 300, 16 wide, bfloat16, no smoothing" in text
+    assert gpu_headline(read_measurements(tmp_path)).startswith(
+        "On a GPU (A GPU, iwslt, 75 tokens, fp32) an update "
+    )
+    step = folder / "step.csv"
+    with step.open("w") as file:  # a measurement without peaks
+        writer = csv.DictWriter(file, fieldnames=rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"peak_mib": "", "peak_over_plain": ""} for row in rows)
+    assert " | - | - |" in gpu_table(read_measurements(tmp_path))
+    step.unlink()  # cut off
+    assert gpu_headline(read_measurements(tmp_path)) == NOTHING
+
+
+def test_every_file_with_tests_of_a_gpu_is_run():
+    marked = re.compile(r"mark\.cuda|^ *(def test_.*[( ])?(model_)?device, ", re.M)
+    found = {path for path in (ROOT / "tests").rglob("test_*.py") if marked.search(path.read_text())}
+    others = {path for path in found if path.parent.name != "package"} - {
+        ROOT / "tests" / "tools" / "test_measure_gpu.py"
+    }
+    assert {ROOT / name for name in measure_gpu.TESTS} == {ROOT / "tests" / "package", *others}
+
+
+def test_no_measurement_is_no_figure(tmp_path):
+    assert gpu_table(read_measurements(tmp_path)) == NOTHING
+    assert gpu_headline([]) == NOTHING
+    assert "scripts/measure_gpu.sh OUT" in NOTHING
+
+
+def test_a_part_that_fails_or_hangs_is_one_part(tmp_path, capsys):
+    """It is stopped with what it has started, and named; its rows are not there, those of others stay."""
+    (tmp_path / "loss.csv").write_text("a,b\n1,2\n")
+    sleep = ["-c", "import subprocess, time; print('begun', flush=True); subprocess.run(['sleep', '987'])"]
+    fail = ["-c", "raise SystemExit(3)"]
+    write = ["-c", "import sys; open(sys.argv[2], 'w').write('a,b\\n3,4\\n')"]
+    with (tmp_path / "log").open("w") as log:
+        for command, seconds in ((sleep, 2), (fail, 60), (write, 60)):
+            measure_gpu.run(measure_gpu.Part("part", command, seconds, "loss.csv"), seconds, tmp_path, log)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in said] == [
+        "part: stopped after 2 s",
+        "part: exit 3",
+        "part: exit 0",
+    ]
+    assert "begun" in (tmp_path / "log").read_text()
+    assert (tmp_path / "loss.csv").read_text() == "a,b\n1,2\n3,4\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "loss.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("new", "torch finds no GPU; --dry-run goes through every part in miniature on a CPU"),
+        ("full --dry-run", "full is not empty: choose another folder"),
+        ("new 5 --dry-run", "argument seconds: must be at least 60, got 5"),
+        ("new soon --dry-run", "argument seconds: must be an integer, got 'soon'"),
+        ("full/file --dry-run", "argument out: cannot write in full/file"),
+    ],
+)
+def test_what_is_refused(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    assert_refused(MEASURE, arguments.split(), message, tmp_path)

@@ -1,0 +1,147 @@
+"""rdrop_tools/text/own_corpus.py: a corpus in every form that is taken, what is held out, what is refused."""
+
+import random
+
+import pytest
+from bad_input import assert_refused, call_here
+from own_corpora import german_english, write_csv, write_jsonl, write_lines
+
+OWN = "rdrop_tools/text/own_corpus.py"
+LANGS = ("de", "en")
+PAIRS = list(dict.fromkeys(german_english(60, seed=1)))
+
+
+def call(*arguments):
+    result = call_here(OWN, *arguments, "--langs", *LANGS)
+    assert result.code == 0, result.err
+    return result.out
+
+
+def read(folder, split):
+    sides = [(folder / f"{split}.{lang}").read_text(encoding="utf-8").split("\n")[:-1] for lang in LANGS]
+    return list(zip(*sides, strict=True))
+
+
+def lines(folder):
+    return write_lines(folder, "train", LANGS, PAIRS)
+
+
+def compressed(folder):
+    return write_lines(folder, "train", LANGS, PAIRS, compressed=True)
+
+
+def tsv(folder):
+    (folder / "mine.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS), encoding="utf-8")
+    return folder / "mine.tsv"
+
+
+def table_of_tatoeba(folder):
+    (folder / "mine.tsv").write_text("".join(f"1\t{a}\t2\t{b}\n" for a, b in PAIRS), encoding="utf-8")
+    return folder / "mine.tsv", "--columns", "2", "4"
+
+
+def table_of_names(folder):
+    return write_csv(folder / "train.csv", LANGS, PAIRS).parent
+
+
+def table_of_other_names(folder):
+    return write_csv(folder / "train.csv", ("German", "English"), PAIRS), "--columns", "German", "English"
+
+
+def jsonl(folder):
+    return write_jsonl(folder / "train.jsonl", LANGS, PAIRS)
+
+
+def jsonl_of_datasets(folder):
+    return write_jsonl(folder / "train.jsonl", LANGS, PAIRS, wrapped=True)
+
+
+FORMS = (compressed, tsv, table_of_tatoeba, table_of_names, table_of_other_names, jsonl, jsonl_of_datasets)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+def test_every_form_is_the_same_corpus(form, tmp_path):
+    for name in ("lines", "form"):
+        (tmp_path / name).mkdir()
+    expected = call(lines(tmp_path / "lines"), "--out", tmp_path / "a")
+    found = form(tmp_path / "form")
+    arguments = found if isinstance(found, tuple) else (found,)
+    assert call(*arguments, "--out", tmp_path / "b") == expected
+    for split in ("train", "valid"):
+        assert read(tmp_path / "a", split) == read(tmp_path / "b", split)
+    assert call(*arguments) == call(tmp_path / "lines")
+
+
+def test_held_out_pairs_are_in_no_other_split(tmp_path):
+    """A pair is taken out of train for its source alone, or its target alone, too."""
+    pairs = PAIRS * 2 + [(source, f"{target} !") for source, target in PAIRS]
+    random.Random(1).shuffle(pairs)
+    write_lines(tmp_path, "train", LANGS, [("", "empty"), *pairs, ("leer", " ")])
+    out = call(tmp_path, "--out", tmp_path / "out", "--heldout", "5")
+    train, valid = (read(tmp_path / "out", split) for split in ("train", "valid"))
+    assert len(valid) == 5
+    assert set(valid) < set(pairs)
+    for side in (0, 1):
+        assert not {pair[side] for pair in train} & {pair[side] for pair in valid}
+    left = [p for p in pairs if all(p[i] not in {v[i] for v in valid} for i in (0, 1))]
+    assert train == left
+    repeated = len(pairs) - len(train) - 5
+    assert out == (
+        f"valid: 5 pairs, train: {len(train)} pairs; "
+        f"left out of train: 2 with an empty side, and {repeated} that repeat a side of valid\n"
+    )
+    assert not (tmp_path / "out" / "test.de").exists()
+
+
+def test_splits_that_are_there_are_kept(tmp_path):
+    """A test set keeps every line, as its translations have to."""
+    write_lines(tmp_path, "train", LANGS, PAIRS)
+    write_lines(tmp_path, "val", LANGS, [PAIRS[0], ("", "x")])
+    write_jsonl(tmp_path / "test.jsonl", LANGS, [PAIRS[0], ("", "x"), ("a\u2028b", " c \t d")])
+    out = call(tmp_path, "--out", tmp_path / "out")
+    assert out.endswith("left out of train: 0 with an empty side\n")
+    assert read(tmp_path / "out", "train") == PAIRS
+    assert read(tmp_path / "out", "valid") == PAIRS[:1]
+    assert read(tmp_path / "out", "test") == [PAIRS[0], ("", "x"), ("a b", "c d")]
+    call(tmp_path, "--out", tmp_path / "out", "--splits", "train", "val", "test", "--no-empty")
+    assert read(tmp_path / "out", "val") == PAIRS[:1]
+    assert read(tmp_path / "out", "test") == [PAIRS[0], ("a b", "c d")]
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ({}, "in", "in has no train.de and train.en, and no table train"),
+        ({}, "absent", "cannot read absent: No such file"),
+        ({"train.de": "a\n"}, "in", "in/train.de is there, but no train.en with its other side"),
+        ({"train.en.gz": "a\n"}, "in", "in/train.en.gz is there, but no train.de with its other side"),
+        ({"train.de": "a\nb\n", "train.en": "x\n"}, "in", "do not have the same number of lines: 2 and 1"),
+        ({"train.de": "", "train.en": ""}, "in", "in/train.de and in/train.en have no text"),
+        ({"train.de": "a\n", "train.en": "a\n"}, "in", "have the same text on both sides"),
+        ({"train.de": b"caf\xe9\n", "train.en": "x\n"}, "in", "in/train.de is not UTF-8 at byte 3, line 1"),
+        ({"train.de.gz": "a\n", "train.en": "x\n"}, "in", "train.de.gz is damaged, or not compressed"),
+        ({"train.de": "", "train.de.gz": ""}, "in", "in/train.de and in/train.de.gz are both there"),
+        ({"train.tsv": "a\tb\n", "train.csv": "a,b\n"}, "in", "are both there: leave one form of train"),
+        ({"train.de": "a\n", "train.en": "b\n", "train.csv": ""}, "in", "leave one form of train"),
+        ({"train.txt": "a\n"}, "in/train.txt", "in/train.txt must be a folder, or a table that ends in .tsv"),
+        ({"train.tsv": "a\tb\tc\n"}, "in", "in/train.tsv has no columns de and en in its first line, which"),
+        ({"train.tsv": "a\tb\nc\n"}, "in", "in/train.tsv, line 2 has 1 columns, 2 are needed"),
+        ({"train.tsv": "a\tb\n"}, "in --columns 1 3", "line 1 has 2 columns, 3 are needed"),
+        ({"train.tsv": "a\tb\n"}, "in --columns de fr", "has no columns de and fr in its first line"),
+        ({"train.csv": 'a,"b\n'}, "in", "in/train.csv, line 1: no CSV: unexpected end of data"),
+        ({"train.jsonl": "{\n"}, "in", "in/train.jsonl, line 1: no JSON: "),
+        ({"train.jsonl": '{"de": "a"}\n'}, "in", "line 1: no texts with the keys de and en"),
+        ({"train.jsonl": '["a", "b"]\n'}, "in", "line 1: no texts with the keys de and en"),
+        ({"train.jsonl": '{"de": "a", "en": 5}\n'}, "in", "line 1: no texts with the keys de and en"),
+        ({"train.jsonl": '{"de": "a", "en": "\\ud800"}\n'}, "in", "train.jsonl, line 1 is no text"),
+        ({"train.de": "a\nb\n", "train.en": "x\ny\n"}, "in", "in has 2 pairs with text, more than 2 are"),
+        ({"train.de": "a\n", "train.en": "x\n"}, "in --columns 1 2", "is no table: it has no columns to"),
+        ({"train.de": "a\nb\nc\n", "train.en": "x\nx\nx\n"}, "in --out out", "no pairs are left for train"),
+        ({"train.de": "a\nb\nc\n", "train.en": "x\ny\nz\n"}, "in --out in", "would be written over"),
+    ],
+)
+def test_refused(tmp_path, files, arguments, message):
+    (tmp_path / "in").mkdir()
+    for name, content in files.items():
+        (tmp_path / "in" / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert_refused(OWN, [*arguments.split(), "--langs", *LANGS], message, tmp_path)

@@ -1,0 +1,217 @@
+"""scripts/training: what is read from a log of fairseq-train, and plotted."""
+
+import sys
+
+import pytest
+from conftest import TOOLS, run
+
+from rdrop_tools.training.plot_training import names, plot, x_axis
+from rdrop_tools.training.training_log import read_log
+
+
+def script(*arguments, check=True):
+    return run(sys.executable, TOOLS / "training" / "plot_training.py", *arguments, check=check)
+
+
+TRAIN_LOGS = {
+    "simple": """\
+2026-01-01 | INFO | train_inner | epoch 001:     25 / 397 loss=11.8, rdrop_kl_loss=0.1, num_updates=25
+2026-01-01 | INFO | train_inner | epoch 001:     50 / 397 loss=9.9, rdrop_kl_loss=0.03, num_updates=50
+2026-01-01 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.7 | bleu 0.5 | num_updates 50
+2026-01-01 | INFO | train_inner | epoch 001:     50 / 397 loss=9.8, rdrop_kl_loss=3e-02, num_updates=50
+""",
+    "json": """\
+2026-01-01 | INFO | train_inner | {"loss": "11.8", "rdrop_kl_loss": "0.1", "num_updates": "25"}
+2026-01-01 | INFO | train_inner | {"loss": "9.8", "rdrop_kl_loss": "0.03", "num_updates": "50"}
+2026-01-01 | INFO | valid | {"epoch": 1, "valid_loss": "9.7", "valid_bleu": "0.5", "valid_num_updates": "50"}
+""",
+}
+
+
+@pytest.mark.parametrize("log_format", TRAIN_LOGS)
+def test_plot_training_reads_both_formats(tmp_path, log_format):
+    log = tmp_path / "train.log"
+    log.write_text(TRAIN_LOGS[log_format])
+    curves = read_log(log)
+    assert curves["train_inner"]["loss"] == {25: 11.8, 50: 9.8}
+    assert curves["train_inner"]["rdrop_kl_loss"] == {25: 0.1, 50: 0.03}
+    assert curves["valid"]["bleu"] == {50: 0.5}
+    script(log, "-o", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_training_x_axis(tmp_path):
+    """A validation between two lines of training is placed between them, by epoch and by wall-clock."""
+    log = tmp_path / "train.log"
+    simple = "2026-01-01 | INFO | train_inner | epoch 002:     {0} / 100 loss=9, num_updates={1}, wall={2}\n"
+    valid = "2026-01-01 | INFO | valid | epoch 002 | valid on 'valid' subset | loss 9.7 | num_updates 125\n"
+    as_json = '| INFO | train_inner | {{"epoch": 2, "update": {0}, "num_updates": "{1}", "wall": "{2}"}}\n'
+    hydra = simple.replace("2026-01-01 | INFO | train_inner | ", "[2026-01-01][train_inner][INFO] - ")
+    for text in (
+        simple.format(20, 120, 3600) + valid + simple.format(30, 130, 7200),
+        as_json.format(1.2, 120, 3600) + as_json.format(1.3, 130, 7200),
+        hydra.format(20, 120, 3600) + hydra.format(30, 130, 7200),
+    ):
+        log.write_text(text)
+        curves = read_log(log)
+        assert [x_axis(curves["train_inner"], x)(120) for x in ("update", "epoch", "time")] == [120, 1.2, 1]
+        assert [x_axis(curves["train_inner"], x)(125) for x in ("update", "epoch", "time")] == [
+            125,
+            1.25,
+            1.5,
+        ]
+        assert x_axis(curves["train_inner"], "epoch")(140) == 1.3
+
+
+def test_plot_training_adds_the_wall_clock_of_a_resumed_run(tmp_path):
+    log = tmp_path / "train.log"
+    line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
+    log.write_text("".join(line.format(*pair) for pair in ((10, 50), (20, 100), (20, 7), (30, 60))))
+    assert read_log(log)["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
+
+
+def test_plot_training_of_several_runs(tmp_path):
+    logs = [tmp_path / name / "train.log" for name in TRAIN_LOGS]
+    for log, text in zip(logs, TRAIN_LOGS.values(), strict=True):
+        log.parent.mkdir()
+        log.write_text(text)
+    script(*logs, "-o", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    result = script(*logs, "--x", "time", check=False)
+    assert result.returncode == 1
+    assert "no log line has what --x time needs" in result.stdout
+
+
+def test_plot_training_names_a_log_that_is_none(tmp_path):
+    (tmp_path / "empty.log").write_text("nothing\n")
+    for name, message in (
+        ("empty.log", "has no train_inner, train or valid lines"),
+        ("absent.log", "cannot read"),
+    ):
+        result = script(tmp_path / name, check=False)
+        assert result.returncode in (1, 2)
+        assert message in result.stdout
+
+
+INNER = "2026-01-01 | INFO | train_inner | epoch 001: 1 / 9 loss={1}, num_updates={0}, wall={0}\n"
+RESUMED = (
+    "2026-01-01 | INFO | fairseq.trainer | Loaded checkpoint a/checkpoint_last.pt (epoch 1 @ {} updates)\n"
+)
+
+
+def inner(*points):
+    return "".join(INNER.format(update, loss) for update, loss in points)
+
+
+def read(path, content):
+    """(curves, warnings)"""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    warnings = []
+    return read_log(path, warnings.append), warnings
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        inner((20, 8))[:-5].encode(),  # "num_updates=20, w"
+        inner((200, 8)).partition(", wall")[0][:-1].encode(),  # "num_updates=20" of 200
+        b'2026-01-01 | INFO | train_inner | {"loss": "8", "num_upda',
+        b'2026-01-01 | INFO | train_inner | {"loss": "8", "num_updates": "2',
+        inner((20, 8)).encode().replace(b"8", b"\xff8"),
+        b'| INFO | train_inner | {"loss": "8", "num_updates": null}\n',
+        b'| INFO | train_inner | {"loss": "8", "num_updates": "many"}\n',
+        b'| INFO | train_inner | {"loss": "8", "num_updates": "nan"}\n',
+        b'| INFO | train_inner | {"loss": "8", "num_updates": 1e400}\n',
+        b'| INFO | train_inner | {"loss": "8", "num_updates": -2}\n',
+        b'| INFO | train_inner | {"loss": ' + b"[" * 100000 + b"\n",
+        b"| INFO | train_inner | epoch 001: 1 / 0 loss=8, num_updates=20\n",
+        b"| INFO | train_inner | epoch 001: 1 / 9 loss=8, num_updates=20\0\0\n",
+    ],
+)
+def test_what_is_not_whole_is_left_out(tmp_path, damage):
+    """A killed run's last line, bytes that are no UTF-8, null or text for a number: a traceback each.
+
+    "num_updates=20" cut from 200 was taken for update 20.
+    """
+    log = tmp_path / "train.log"
+    curves, warnings = read(log, inner((10, 9)).encode() + damage)
+    assert curves["train_inner"]["loss"] == {10: 9}
+    assert warnings == [f"{log}: left out 1 records that are not whole, first line 2"]
+
+
+def test_null_or_text_for_a_figure_leaves_out_the_figure(tmp_path):
+    line = '| INFO | train_inner | {"loss": null, "wps": "fast", "bleu": NaN, "gnorm": 1, "num_updates": 5}'
+    curves, warnings = read(tmp_path / "train.log", f"{line}\n")
+    assert curves["train_inner"] == {"gnorm": {5: 1}, "num_updates": {5: 5}}
+    assert not warnings
+
+
+def test_a_run_that_went_on_after_a_kill_in_the_middle_of_a_line(tmp_path):
+    """The next run's first line follows the cut one without an end: the cut one must not take its numbers."""
+    cut = inner((20, 8)).partition(", wall")[0]
+    curves, warnings = read(
+        tmp_path / "train.log", inner((10, 9)) + cut + RESUMED.format(10) + inner((20, 7))
+    )
+    assert curves["train_inner"]["loss"] == {10: 9, 20: 7}
+    assert len(warnings) == 1
+
+
+def test_what_a_run_did_after_its_last_checkpoint_is_left_out(tmp_path):
+    """Updates 15 to 30 of the first run stood between those of the second, and beyond its end."""
+    valid = "| INFO | valid | epoch 001 | valid on 'valid' subset | loss {1} | num_updates {0}\n"
+    first = inner((5, 9), (15, 8), (25, 7)) + valid.format(30, 6)
+    curves, warnings = read(tmp_path / "a.log", first + RESUMED.format(10) + inner((12, 8.5), (20, 8.2)))
+    assert curves["train_inner"]["loss"] == {5: 9, 12: 8.5, 20: 8.2}
+    assert curves["train_inner"]["wall"] == {5: 5, 12: 37, 20: 45}
+    assert curves["valid"]["loss"] == {}
+    assert warnings == [
+        f"{tmp_path / 'a.log'}: left out 3 records after the update from which a later run went on"
+    ]
+    anew = "2026-01-01 | INFO | fairseq.trainer | No existing checkpoint found a/checkpoint_last.pt\n"
+    for start in (anew, ""):  # "": its beginning is not in the log
+        curves, _ = read(tmp_path / "b.log", first + start + inner((4, 9.5), (8, 9.1)))
+        assert list(curves["train_inner"]["loss"]) == [4, 8]
+
+
+def test_several_runs_have_several_names(tmp_path):
+    """Two logs of one folder were both called by the folder."""
+    assert names([tmp_path / "a" / "train.log", tmp_path / "b" / "train.log"]) == ["a", "b"]
+    assert names([tmp_path / "plain.log", tmp_path / "rdrop.log"]) == ["plain", "rdrop"]
+    logs = [tmp_path / name / f"{run}.log" for name in "ab" for run in "cd"]
+    assert names(logs) == list(map(str, logs))
+
+
+def test_a_log_without_training_or_of_one_record_is_plotted(tmp_path):
+    log = tmp_path / "train.log"
+    for text in (
+        inner((10, 9)),
+        "| INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.7 | num_updates 50\n",
+    ):
+        log.write_text(text)
+        axes = plot([log], "update").axes
+        assert len(axes[0].lines) == 1
+        assert axes[0].lines[0].get_marker() == "o"
+
+
+@pytest.mark.parametrize(
+    ("name", "magic"), [("a.pdf", b"%PDF"), ("a.JPG", b"\xff\xd8"), ("a.svg", b"<?xml"), ("a", b"\x89PNG")]
+)
+def test_the_picture_has_the_format_of_its_name(tmp_path, name, magic):
+    """And its name: matplotlib adds .png to one without an ending."""
+    log = tmp_path / "train.log"
+    log.write_text(inner((10, 9)))
+    script(log, "-o", tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(magic)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "train.log"])
+
+
+def test_a_run_resumed_with_other_batches_does_not_go_back(tmp_path):
+    """Regression: after update 20, at 1.75 epochs, smaller batches had it at 1.2: the curve ran backwards."""
+    log = tmp_path / "train.log"
+    line = "2026-01-01 | INFO | train_inner | epoch 002: {1} / {2} loss=9, num_updates={0}\n"
+    old = "".join(line.format(*record) for record in ((10, 1, 4), (20, 3, 4)))
+    new = "".join(line.format(*record) for record in ((30, 4, 20), (40, 10, 20), (50, 18, 20)))
+    curves, _ = read(log, old + RESUMED.format(20) + new)
+    place = x_axis(curves["train_inner"], "epoch")
+    assert [round(place(update), 4) for update in (10, 20, 30, 40, 50)] == [1.25, 1.75, 1.8, 1.85, 1.9]
+    assert list(curves["train_inner"]["loss"]) == [10, 20, 30, 40, 50]  # nothing was left out

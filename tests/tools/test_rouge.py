@@ -1,0 +1,211 @@
+"""rdrop_tools/scoring/score_rouge.py against the rouge-score library."""
+
+import json
+
+import numpy as np
+import pytest
+from bad_input import call_here
+from test_tools import script
+
+pytest.importorskip("rouge_score")
+from rouge_score import rouge_scorer
+
+from rdrop_tools.scoring.score_rouge import METRICS, bootstrap
+
+REFERENCES = [
+    "Anna walks the dog. Bob stays at home.",
+    "The meeting was moved to Friday! Nobody objected.",
+    "Zoë bakes cakes for 12 children.",
+    "They agree.",
+]
+SYSTEM = [
+    "Bob stays home. Anna is walking her dogs.",
+    "",
+    "Zoë baked a cake for the children.",
+    "They agree.",
+]
+BASELINE = ["Bob.", "Friday.", "A cake. For children.", "They disagree, or agree?"]
+
+
+def write(path, lines):
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def call(*arguments):
+    """The script in this process; the message that it exits with, or None."""
+    result = call_here("rdrop_tools/scoring/score_rouge.py", *arguments)
+    return result.err.removesuffix("\n") if result.code else None
+
+
+def score(folder, *options, reference=REFERENCES, system=SYSTEM):
+    files = write(folder / "reference", reference), write(folder / "system", system)
+    assert call(*files, "--json", folder / "rouge.json", *options) is None
+    return json.loads((folder / "rouge.json").read_text())
+
+
+@pytest.mark.parametrize("stemmer", [True, False])
+@pytest.mark.parametrize("sentences", ["punctuation", "none"])
+def test_equals_rouge_score(tmp_path, stemmer, sentences):
+    options = ["--sentences", sentences, *([] if stemmer else ["--no-stemmer"])]
+    ours = score(tmp_path, *options)["system"]
+    theirs = rouge_scorer.RougeScorer(list(METRICS), use_stemmer=stemmer)
+    if sentences == "punctuation":  # what the caller of rouge-score has to do for ROUGE-Lsum
+        lines = [[t.replace(". ", ".\n").replace("! ", "!\n") for t in x] for x in (REFERENCES, SYSTEM)]
+    else:
+        lines = [REFERENCES, SYSTEM]
+    scores = [theirs.score(reference, system) for reference, system in zip(*lines, strict=True)]
+    for metric in METRICS:
+        for name, key in (("precision", "precision"), ("recall", "recall"), ("f", "fmeasure")):
+            expected = 100 * np.mean([getattr(s[metric], key) for s in scores])
+            assert ours[metric][name] == pytest.approx(expected, abs=0.0051), (metric, name)
+
+
+def test_equals_rouge_scores_own_command(tmp_path):
+    """The F of ``python -m rouge_score.rouge``, whose files have one text per line too."""
+    from rouge_score import io, scoring
+
+    ours = score(tmp_path, "--sentences", "none")["system"]
+    io.compute_scores_and_write_to_csv(
+        str(tmp_path / "reference"),
+        str(tmp_path / "system"),
+        str(tmp_path / "out.csv"),
+        rouge_scorer.RougeScorer(list(METRICS), use_stemmer=True),
+        scoring.BootstrapAggregator(),
+    )
+    rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    theirs = {name: float(mid) for name, _, mid, _ in rows}  # the bootstrap's median, not the mean
+    for metric in METRICS:
+        low, high = ours[metric]["f_95"]
+        assert low <= 100 * theirs[f"{metric}-F"] <= high
+
+
+def test_intervals_and_comparison(tmp_path):
+    result = score(tmp_path, "--baseline", write(tmp_path / "baseline", BASELINE), "--seed", "3")
+    assert result["signature"].startswith("rouge-score 0.1")
+    assert result["signature"].endswith("|stem:yes|sentences:punctuation|n:4|bootstrap:1000|seed:3")
+    for metric in METRICS:
+        system, baseline, difference = (result[name][metric] for name in ("system", "baseline", "difference"))
+        assert system["f_95"][0] <= system["f"] <= system["f_95"][1]
+        assert difference["f"] == pytest.approx(system["f"] - baseline["f"], abs=0.011)
+        assert difference["f_95"][0] <= difference["f"] <= difference["f_95"][1]
+        assert 0 < difference["p"] <= 1
+    again = score(tmp_path, "--baseline", tmp_path / "baseline", "--seed", "3")
+    assert again == result
+    same = score(tmp_path, "--baseline", tmp_path / "system")["difference"]["rouge1"]
+    assert same == {"f": 0.0, "f_95": [0.0, 0.0], "p": 1.0}
+
+
+def test_the_interval_is_as_wide_as_the_standard_error_says():
+    values = np.random.default_rng(0).normal(30, 10, size=(400, 1))
+    means = bootstrap(values, 2000, seed=1)
+    assert means.std() == pytest.approx(values.std() / 20, rel=0.1)
+    assert means.mean() == pytest.approx(values.mean(), abs=0.1)
+
+
+def test_an_empty_hypothesis_scores_0(tmp_path):
+    result = score(tmp_path, reference=["A dog.", "A cat."], system=["A dog.", ""])["system"]
+    assert result["empty"] == 1
+    assert [result[metric]["f"] for metric in METRICS] == [50.0] * 4
+    assert score(tmp_path, reference=["A dog."], system=[""])["system"]["rougeLsum"]["f"] == 0
+
+
+def test_the_table_has_a_row_for_each_system_and_the_signature(tmp_path):
+    files = [write(tmp_path / name, REFERENCES) for name in ("reference", "ours")]
+    result = script("scoring/score_rouge.py", *files, "--baseline", write(tmp_path / "theirs", BASELINE))
+    rows = [line.split()[:2] for line in result.stdout.splitlines()]
+    assert rows[0] == ["ROUGE-1", "ROUGE-2"]
+    files = [f"{tmp_path.name}/{name}" for name in ("ours", "theirs")]
+    assert rows[1:4] == [["system:", files[0]], ["baseline:", files[1]], ["difference", rows[3][1]]]
+    assert result.stdout.splitlines()[-1].startswith("F, 95% intervals; rouge-score 0.1")
+
+
+def test_bad_files_end_with_one_line(tmp_path):
+    def fails_with(message, reference, system, *options):
+        paths = []
+        for name, content in (("reference", reference), ("system", system)):
+            paths.append(tmp_path / name)
+            paths[-1].write_bytes(content)
+        error = call(*paths, *options)
+        assert error.startswith("error: ")
+        assert message in error
+        assert "\n" not in error
+
+    fails_with("reference has an empty reference in line 2", b"one\n \nthree\n", b"one\ntwo\nthree\n")
+    fails_with("system do not have the same number of lines: 2 and 1", b"one\ntwo\n", b"one\n")
+    fails_with("reference is empty", b"", b"")
+    fails_with("reference is not UTF-8 at byte 11, line 3", b"one\ntwo\nthr\xe9e\n", b"one\ntwo\nthree\n")
+    fails_with("system is not UTF-8 at byte 0, line 1", b"one\n", b"\xff\xfe")
+    fails_with("--resamples: must be at least 1, got 0", b"one\n", b"one\n", "--resamples", "0")
+    missing = tmp_path / "none"
+    expected = f"error: argument reference: cannot read {missing}: No such file or directory"
+    assert call(missing, missing).startswith(expected)
+    result = script("scoring/score_rouge.py", missing, missing, check=False)
+    assert (result.returncode, result.stdout.count("\n")) == (2, 1)
+
+
+OTHER_SCRIPTS = {
+    "Russian": "Собака спит. Кошка сидит дома.",
+    "German": "Für Übung. Ärger über Größe und Maß.",
+    "Greek": "Ο σκύλος κοιμάται. Η γάτα είναι σπίτι.",  # noqa: RUF001
+    "Arabic": "الكلب نائم. القطة في البيت؟",
+    "Hindi": "कुत्ता सो रहा है। बिल्ली घर पर है।",
+    "Korean": "개가 잔다. 고양이는 집에 있다.",
+    "Chinese": "狗在睡觉。猫在家里！",  # noqa: RUF001
+    "Japanese": "犬は寝ています。猫は家にいます。",
+    "Thai": "หมานอนหลับอยู่ แมวอยู่ที่บ้าน",
+}
+
+
+def one_line(message, folder, *options, reference, system):
+    files = write(folder / "reference", reference), write(folder / "system", system)
+    assert message in call(*files, *options)
+
+
+@pytest.mark.parametrize("language", OTHER_SCRIPTS)
+def test_identical_texts_score_100_in_any_script(tmp_path, language):
+    """rouge-score's tokeniser keeps a-z and 0-9: identical Russian texts scored 0.00, without a word."""
+    text = OTHER_SCRIPTS[language]
+    one_line("choose --tokenizer unicode", tmp_path, reference=[text], system=[text])
+    result = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[text])
+    assert [result["system"][metric]["f"] for metric in METRICS] == [100] * 4
+    assert "|tok:unicode|stem:no|" in result["signature"]
+    words = text.split()
+    changed = " ".join([*words[:-1], "other"]) if len(words) > 2 else text[:-2] + "other"
+    part = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[changed])["system"]
+    assert all(0 < part[metric]["f"] < 100 for metric in METRICS)
+    half = text[: len(text) // 2]
+    cut = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[half])["system"]["rouge1"]
+    assert 20 < cut["recall"] < 80 < cut["precision"] + 30
+
+
+def test_words_of_any_script():
+    from rdrop_tools.scoring.rouge_words import UnicodeTokenizer
+
+    tokenize = UnicodeTokenizer().tokenize
+    assert tokenize("Für die 2. Größe: it's x_y!") == ["für", "die", "2", "grösse", "it", "s", "x", "y"]
+    assert tokenize("cafe\u0301 CAFÉ") == ["café", "café"]
+    assert tokenize("हिन्दी में") == ["हिन्दी", "में"]
+    assert tokenize("GPT模型2個です。ไทย") == ["gpt", "模", "型", "2", "個", "で", "す", "ไ", "ท", "ย"]
+    assert tokenize("ที่ นั่น") == ["ที่", "นั่", "น"]
+
+
+def test_sentences_of_other_scripts():
+    """ROUGE-Lsum took a text without Latin full stops for one sentence."""
+    from rdrop_tools.scoring.score_rouge import split_sentences
+
+    for text, count in (("狗在睡觉。猫在家里！", 3), ("कुत्ता सो है। बिल्ली है।", 2), ("A 3.5 b. C? D!", 3)):  # noqa: RUF001
+        assert len(split_sentences(text, "unicode").split("\n")) == count
+    assert split_sentences("狗。猫。") == "狗。猫。"
+
+
+def test_the_default_is_kept_for_english_and_where_it_is_asked_for(tmp_path):
+    """A trace of other letters, as in names, is nothing to stop for."""
+    english = score(tmp_path)
+    assert score(tmp_path, "--tokenizer", "rouge-score") == english
+    assert "|tok:rouge-score|stem:yes|" in english["signature"]
+    german = ["Für den Hund."]
+    asked = score(tmp_path, "--tokenizer", "rouge-score", reference=german, system=["Fur den Hund."])
+    assert asked["system"]["rouge1"]["f"] < 100
+    message = "reference: 10.0% of the letters are none of a-z"
+    one_line(message, tmp_path, reference=german, system=german)

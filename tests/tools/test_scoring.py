@@ -1,0 +1,242 @@
+"""Scores against the sacreBLEU command line and a multi-bleu of our own."""
+
+import json
+import math
+import re
+from collections import Counter
+
+import pytest
+from bad_input import call_here
+from conftest import run, sentences
+
+
+def multi_bleu(hypotheses, references):
+    """BLEU as multi-bleu.perl defines it, from its formula: no smoothing, tokens as they are."""
+    matches, totals = [0] * 4, [0] * 4
+    for hypothesis, reference in zip(hypotheses, references, strict=True):
+        hyp, ref = hypothesis.split(), reference.split()
+        for n in range(4):
+            found = Counter(zip(*(hyp[i:] for i in range(n + 1)), strict=False))
+            known = Counter(zip(*(ref[i:] for i in range(n + 1)), strict=False))
+            matches[n] += (found & known).total()
+            totals[n] += found.total()
+    lengths = [sum(len(line.split()) for line in lines) for lines in (hypotheses, references)]
+    if not all(matches):
+        return 0.0
+    brevity = min(1.0, math.exp(1 - lengths[1] / lengths[0]))
+    return 100 * brevity * math.exp(sum(math.log(m / t) for m, t in zip(matches, totals, strict=True)) / 4)
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """{hyp,base,ref}.{txt,tok}: other sentences of the language, half of them right."""
+    folder = tmp_path_factory.mktemp("scoring")
+    reference = [pair[1] for pair in sentences(60, seed=1)]
+    reference[3] = "A well-known, rich-text Format is on the hill."
+    others = [pair[1] for pair in sentences(60, seed=2)]
+    texts = {
+        "ref": reference,
+        "hyp": [r if n % 2 else o for n, (r, o) in enumerate(zip(reference, others, strict=True))],
+        "base": [r if n % 3 == 0 else o for n, (r, o) in enumerate(zip(reference, others, strict=True))],
+    }
+    texts["hyp"][3] = "A well-known, plain-text format is on the hill."
+    for name, lines in texts.items():
+        (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+        tokens = [line.replace(",", " ,").replace("hill.", "hill .") for line in lines]
+        (folder / f"{name}.tok").write_text("".join(f"{line}\n" for line in tokens))
+    return folder
+
+
+def score(folder, *arguments, baseline=False, check=True):
+    pair = ["--baseline", folder / "base.txt", folder / "base.tok"] if baseline else []
+    files = [
+        a for n in ("hyp", "ref") for a in (f"--{n}", folder / f"{n}.txt", f"--{n}-tok", folder / f"{n}.tok")
+    ]
+    out = folder / "scores.json"
+    script = "rdrop_tools/scoring/score_translation.py"
+    result = call_here(script, *files, *pair, *arguments, "--json", out)
+    assert not check or result.code == 0, result.err
+    return result.out + result.err, json.loads(out.read_text())["scores"] if check else None
+
+
+def lines(path):
+    return path.read_text().splitlines()
+
+
+@pytest.mark.parametrize("case", [[], ["--lowercase"]])
+def test_scores_are_those_of_the_command_line(texts, case):
+    table, scores = score(texts, *case)
+    lower = {"bleu": ["-lc"], "chrf": ["--chrf-lowercase"], "ter": []} if case else {}
+    by_name = {s["name"]: s for s in scores}
+    for name, metric, extra in (
+        ("BLEU, tokenised", "bleu", ["-tok", "none", "--smooth-method", "none", "--force"]),
+        ("BLEU, sacreBLEU", "bleu", []),
+        ("chrF2, sacreBLEU", "chrf", []),
+        ("TER, sacreBLEU", "ter", []),
+    ):
+        kind = "tok" if "tokenised" in name else "txt"
+        command = ["sacrebleu", texts / f"ref.{kind}", "-i", texts / f"hyp.{kind}", "-m", metric, "-w", "15"]
+        expected = json.loads(run(*command, *extra, *lower.get(metric, []), stderr=None).stdout)
+        assert by_name[name]["signature"] == expected["signature"]
+        assert round(by_name[name]["score"], 15) == expected["score"]
+        assert f"{expected['score']:6.2f}" in next(line for line in table.splitlines() if name in line)
+        assert expected["signature"] in table
+
+
+def test_tokenised_bleu_is_multi_bleu(texts):
+    expected = multi_bleu(lines(texts / "hyp.tok"), lines(texts / "ref.tok"))
+    assert 20 < expected < 90
+    assert score(texts)[1][0]["score"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_tokenised_bleu_has_no_smoothing(tmp_path):
+    for name, text in (("hyp", "a b c x y z"), ("ref", "a b c d e f")):
+        for kind in ("txt", "tok"):
+            (tmp_path / f"{name}.{kind}").write_text(f"{text}\n")
+    scores = score(tmp_path)[1]
+    assert multi_bleu(["a b c x y z"], ["a b c d e f"]) == scores[0]["score"] == 0
+    assert scores[1]["score"] > 0
+
+
+def test_compound_splitting(texts, tmp_path):
+    """As s{(\\S)-(\\S)}{$1 ##AT##-##AT## $2}g does it; dashes that Moses' tokeniser split count the same."""
+    from rdrop_tools.scoring.score_translation import split_compounds
+
+    assert split_compounds("a well-known rich-text-format , - 5") == (
+        "a well ##AT##-##AT## known rich ##AT##-##AT## text ##AT##-##AT## format , - 5"
+    )
+    assert split_compounds("a well @-@ known thing - so") == "a well ##AT##-##AT## known thing - so"
+    name = "BLEU, tokenised, compounds split"
+    table, scores = score(texts, "--split-compounds")
+    assert name in table
+    split = [[split_compounds(line) for line in lines(texts / f"{n}.tok")] for n in ("hyp", "ref")]
+    assert scores[0]["name"] == name
+    assert scores[0]["score"] == pytest.approx(multi_bleu(*split), abs=1e-9)
+    assert scores[0]["score"] > score(texts)[1][0]["score"]
+    for file in texts.iterdir():
+        text = file.read_text()
+        (tmp_path / file.name).write_text(text.replace("-", " @-@ ") if file.suffix == ".tok" else text)
+    assert score(tmp_path, "--split-compounds")[1][0]["score"] == scores[0]["score"]
+
+
+def test_tokenised_rows_are_those_of_fairseq(texts, tmp_path):
+    """fairseq-score on the tokens, and after compound_split_bleu.sh, which the authors' 37.25 comes from.
+
+    The README said that the row without the split counts as the papers do.
+    """
+    split = r"s{(\S)-(\S)}{$1 ##AT##-##AT## $2}g"  # of that script
+    for name in ("hyp", "ref"):
+        (tmp_path / name).write_text(run("perl", "-ple", split, texts / f"{name}.tok").stdout)
+    table, scores = score(texts, "--split-compounds", "both")
+    for row, folder, suffix, title in (
+        (0, texts, ".tok", "BLEU, tokenised"),
+        (1, tmp_path, "", "BLEU, tokenised, compounds split"),
+    ):
+        out = run("fairseq-score", "--sys", folder / f"hyp{suffix}", "--ref", folder / f"ref{suffix}").stdout
+        assert scores[row]["name"] == title
+        assert float(re.search(r"BLEU4 = ([\d.]+)", out)[1]) == round(scores[row]["score"], 2)
+        assert f"{title}  " in table.splitlines()[row + 1]
+    assert scores[0]["score"] != scores[1]["score"]
+    for choice, row in (("no", 0), ("yes", 1)):
+        chosen = score(texts, "--split-compounds", choice)[1]
+        assert [chosen[0], *chosen[1:]] == [scores[row], *scores[2:]]
+
+
+def test_significance_is_that_of_the_command_line(texts):
+    table, scores = score(texts, "--samples", "200", baseline=True)
+    assert "baseline" in table.splitlines()[0]
+    systems = [texts / "base.txt", texts / "hyp.txt"]
+    options = ["-m", "bleu", "chrf", "ter", "--paired-bs", "--paired-bs-n", "200", "-w", "4", "-f", "text"]
+    result = run("sacrebleu", texts / "ref.txt", "-i", *systems, *options)
+    figures = [float(figure) for figure in re.findall(r"(\d+\.\d+) \(\d", result.stdout)]
+    assert figures == [round(s["baseline"], 4) for s in scores[1:]] + [
+        round(s["score"], 4) for s in scores[1:]
+    ]
+    p_values = [float(value) for value in re.findall(r"\(p = (\d\.\d+)\)", result.stdout)]
+    assert p_values == [round(s["p_value"], 4) for s in scores[1:]]
+    assert 0 < scores[0]["p_value"] < 0.05
+
+
+def test_sides_of_different_length_are_refused(texts, tmp_path):
+    for file in texts.iterdir():
+        (tmp_path / file.name).write_text(file.read_text())
+    (tmp_path / "hyp.tok").write_text("one line\n")
+    output, _ = score(tmp_path, check=False)
+    files = f"{tmp_path / 'ref.txt'} and {tmp_path / 'hyp.tok'}"
+    assert output.strip() == f"error: {files} do not have the same number of lines: 60 and 1"
+    (tmp_path / "ref.txt").unlink()
+    assert "cannot read" in score(tmp_path, check=False)[0]
+
+
+def test_a_system_does_not_differ_from_itself():
+    """sacreBLEU's own p-value for two identical outputs is 1 / (samples + 1): "significant"."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    from rdrop_tools.scoring.score_translation import compute
+
+    lines = [english for _, english in sentences(20, seed=3)]
+    (score,) = compute([("system", lines), ("baseline", list(lines))], [lines], {"BLEU": BLEU()}, 100)
+    assert score.p_value == 1.0
+    assert score.score == score.baseline
+
+
+def test_several_references_score_as_on_the_command_line(texts):
+    """Regression: of --ref A --ref B the second alone was scored against."""
+    files = ["--hyp", texts / "hyp.txt", "--hyp-tok", texts / "hyp.tok"]
+    ways = [
+        ["--ref", texts / "ref.txt", texts / "base.txt", "--ref-tok", texts / "ref.tok", texts / "base.tok"],
+        [a for n in ("ref", "base") for a in ("--ref", texts / f"{n}.txt", "--ref-tok", texts / f"{n}.tok")],
+    ]
+    options = ["--split-compounds", "both", "--json", texts / "scores.json"]
+    tables = [call_here("rdrop_tools/scoring/score_translation.py", *files, *way, *options) for way in ways]
+    assert tables[0] == tables[1]
+    scores = json.loads((texts / "scores.json").read_text())["scores"]
+    assert all("nrefs:2" in score["signature"] for score in scores)
+    command = ["sacrebleu", texts / "ref.txt", texts / "base.txt", "-i", texts / "hyp.txt", "-w", "15"]
+    expected = json.loads(run(*command, "-m", "bleu", "chrf", "ter", stderr=None).stdout)
+    assert [round(score["score"], 15) for score in scores[2:]] == [e["score"] for e in expected]
+    assert all(
+        score["score"] > one["score"] for score, one in zip(scores[:4], score_both(texts), strict=True)
+    )
+
+
+def score_both(folder):
+    """The first four scores against ref alone."""
+    return score(folder, "--split-compounds", "both")[1][:4]
+
+
+CHINESE = ["我喜欢吃苹果。", "他昨天去了北京。", "天气很好。", "这是一本书。"]
+
+
+def test_scripts_without_spaces_need_a_tokeniser(tmp_path):
+    """Regression: by the default tokeniser a sentence is a word: BLEU 0.00 for three right lines of four."""
+    for kind in ("txt", "tok"):
+        (tmp_path / f"ref.{kind}").write_text("".join(f"{line}\n" for line in CHINESE))
+        (tmp_path / f"hyp.{kind}").write_text("".join(f"{line}\n" for line in [*CHINESE[:3], "那是两本书。"]))
+    message, _ = score(tmp_path, check=False)
+    assert message.startswith(f"error: {tmp_path / 'ref.txt'} has hardly a space, and the default tokeniser")
+    assert message.count("\n") == 1
+    rows = {row["name"]: row for row in score(tmp_path, "--tokenize", "zh", "--asian-support")[1]}
+    assert rows["BLEU, sacreBLEU"]["score"] > 80
+    assert "norm:yes|punct:yes|asian:yes" in rows["TER, sacreBLEU"]["signature"]
+    assert score(tmp_path, "--tokenize", "13a")[1][1]["score"] == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked"),
+    [
+        (CHINESE, True),
+        (["今日は天気がいいです。"] * 4, True),
+        (["วันนี้อากาศดีมาก"] * 4, True),
+        (CHINESE[:3], False),
+        ([" ".join(line) for line in CHINESE], False),
+        (["오늘은 날씨가 좋습니다."] * 4, False),
+        (["haus", "hund", "katze", "ball"], False),
+        (["He said 你好 and left."] * 4, False),
+        ([""] * 4, False),
+    ],
+)
+def test_what_has_hardly_a_space(lines, asked):
+    from rdrop_tools.scoring.unspaced import is_unspaced
+
+    assert is_unspaced(lines) == asked

@@ -1,0 +1,90 @@
+"""The Python scripts on their own."""
+
+import json
+import os
+import sys
+
+import torch
+from conftest import ROOT, SCRIPTS, TOOLS, run
+
+
+def script(name, *arguments, check=True):
+    return run(sys.executable, TOOLS / name, *arguments, check=check)
+
+
+def page(folder, lang, body):
+    path = folder / lang / "text" / "page.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"<html><body>{body}</body></html>", encoding="utf-8")
+
+
+def test_libreoffice_corpus_joins_filters_and_deduplicates(tmp_path):
+    from rdrop_tools.text.libreoffice_corpus import read_pairs
+
+    long = "wort " * 101
+    source = {
+        "par_id1": "Das <b>ist</b> gut.",
+        "hd_id2": "Ein neuer Absatz.",
+        "par_id3": "Nur auf Deutsch da.",
+        "par_id4": "Gleich in beiden.",
+        "par_id5": "Zu kurz",
+        "par_id6": "Dieser Satz ist sehr viel zu lang für das dort.",
+        "par_id7": "Das ist doppelt.",
+        "par_id8": long,
+    }
+    target = {
+        "par_id1": "This  is\n<i>good</i>.",
+        "hd_id2": "A new paragraph.",
+        "par_id4": "Gleich in beiden.",
+        "par_id5": "Too short",
+        "par_id6": "Too long.",
+        "par_id7": "This is good.",
+        "par_id8": long.replace("wort", "word"),
+    }
+    for lang, texts in (("de", source), ("en-US", target)):
+        page(tmp_path, lang, "".join(f'<p id="{key}">{text}</p>' for key, text in texts.items()))
+    pairs = read_pairs(tmp_path / "de", tmp_path / "en-US")
+    assert pairs == [("Das ist gut.", "This is good."), ("Ein neuer Absatz.", "A new paragraph.")]
+
+
+def test_libreoffice_corpus_names_what_is_missing(tmp_path):
+    result = script("text/libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith("error: ")
+    assert "de is not a folder of help pages" in result.stdout
+    for lang in ("de", "en-US"):
+        page(tmp_path, lang, f'<p id="par_id1">Only one pair, in {lang}.</p>')
+    result = script("text/libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
+    assert result.returncode == 1
+    assert "has 1 pairs, more than 2000 are needed" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
+    """Killed while fairseq copied checkpoint_last.pt, no later run could resume from it."""
+    for age, name in enumerate(
+        ("checkpoint_best.pt", "checkpoint2.pt", "checkpoint_2_30.pt", "checkpoint1.pt")
+    ):
+        torch.save({"name": name}, tmp_path / name)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    last = tmp_path / "checkpoint_last.pt"
+    command = 'source "$1/common/lib.sh"; check_last_checkpoint "$2"'
+    for content, expected in ((None, "whole"), (slice(200), "checkpoint2.pt")):
+        torch.save({"name": "whole"}, last)
+        if content:
+            last.write_bytes(last.read_bytes()[content])
+        run("bash", "-euc", command, "-", SCRIPTS, tmp_path)
+        assert torch.load(last) == {"name": expected}
+
+
+def test_classification_example(tmp_path):
+    """Three systems, two seeds; training helps, and a rerun gives the same numbers."""
+    example = ROOT / "examples" / "classification" / "train_digits.py"
+    for name in ("a.json", "b.json"):
+        options = ["--seeds", "2", "--epochs", "20", "--out", tmp_path / name]
+        table = run(sys.executable, example, *options).stdout
+    assert "R-Drop, alpha 3 " in table
+    first, second = (json.loads((tmp_path / name).read_text())["systems"] for name in ("a.json", "b.json"))
+    assert [len(system["test"]) for system in first] == [2, 2, 2]
+    assert all(accuracy > 70 for system in first for accuracy in system["test"])
+    assert [system["test"] for system in first] == [system["test"] for system in second]
