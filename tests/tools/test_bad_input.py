@@ -1,4 +1,4 @@
-"""Bad input to the scripts of scripts/text and scripts/scoring: a table, each row refused in one line.
+"""Bad input to rdrop_tools/text and rdrop_tools/scoring: a table, each row refused in one line.
 
 A row is the script, its arguments in the folder of write_files, and a part of the message. Before there was
 one way in, a quarter of such calls ended in a traceback, and some emptied the user's files.

@@ -1,4 +1,4 @@
-"""Streams, signals, locales and names that the scripts of scripts/text and scripts/scoring meet."""
+"""Streams, signals, locales and names that rdrop_tools/text and rdrop_tools/scoring meet."""
 
 import importlib.util
 import json

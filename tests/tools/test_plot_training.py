@@ -1,4 +1,4 @@
-"""scripts/training: what is read from a log of fairseq-train, and plotted."""
+"""rdrop_tools/training: what is read from a log of fairseq-train, and plotted."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The scripts of scripts/text on text as it comes: what a line is; no character is changed or lost."""
+"""rdrop_tools/text on text as it comes: what a line is; no character is changed or lost."""
 
 import re
 
