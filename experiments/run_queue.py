@@ -11,21 +11,15 @@ command goes on from the last checkpoints. LOCAL_FILES, DOWNLOADER, VENV: as for
 """
 
 import csv
-import fcntl
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from experiment import Experiment
 from rdrop_tools import cli
-from rdrop_tools.benchmarks.bench import device
 from rdrop_tools.lines import read_lines
 from runs import Run, curve, read_runs
-from workspace import ROOT, Place, Workspace
+from scheduler import add_places, places_of, work_off
+from workspace import ROOT, Workspace
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 
@@ -42,55 +36,6 @@ def core_hours(runs: list[Run], workspace: Workspace) -> float:
     return hours
 
 
-@contextmanager
-def held(lock: Path) -> Iterator[bool]:
-    """False where another queue holds it. The lock goes with the process that holds it."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        except OSError as error:
-            raise cli.InputError(f"cannot lock {lock}: {error.strerror}") from None
-        else:
-            yield True
-
-
-def work(place: Place, waiting: list[Run], experiment: Experiment, failures: list[str]) -> None:
-    """Takes runs off the list until it is empty, or one has failed."""
-    while waiting and not failures:
-        run = waiting.pop(0)
-        with held(experiment.workspace.folder / f"{run.name}.lock") as is_ours:
-            if not is_ours:
-                print(f"{run.name}: another queue is at it", flush=True)
-                continue
-            try:
-                experiment.run(run, place)
-            except cli.InputError as error:
-                failures.append(f"{run.name}: {error}")
-
-
-def places_of(device: str, cores: list[int] | None, jobs: int | None) -> list[Place]:
-    """One for each run at a time. Raises InputError for what the device has not."""
-    if device == "cpu":
-        if jobs is not None:
-            raise cli.InputError(
-                "--jobs is for --device cuda: on a CPU a run has a core to itself, see --cores"
-            )
-        own = sorted(os.sched_getaffinity(0))
-        for core in cores or own:
-            if core not in own:
-                raise cli.InputError(f"--cores: {core} is not one of {', '.join(map(str, own))}")
-        return [Place("cpu", str(core)) for core in cores or own]
-    if cores is not None:
-        raise cli.InputError("--cores is for --device cpu: on a GPU --jobs says how many runs go at a time")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
-    jobs = jobs or 1
-    shared = -(-jobs // len(gpus))
-    return [Place("cuda", gpus[job % len(gpus)], shared) for job in range(jobs)]
-
-
 def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("runs", type=cli.input_file, help="the list, such as results/multi30k/runs.csv")
@@ -98,9 +43,7 @@ def main() -> None:
     parser.add_argument(
         "--results", type=cli.input_folder, help="for the JSON files (the folder of the list)"
     )
-    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (cpu)")
-    parser.add_argument("--cores", type=cli.integer(0), nargs="+", help="of the CPU (all)")
-    parser.add_argument("--jobs", type=cli.integer(1), help="runs at a time on the GPUs (1)")
+    add_places(parser)
     parser.add_argument("--pair", choices=["en-de", "en-fr"], default="en-de")
     parser.add_argument("--dry-run", action="store_true", help="only say what is to be done")
     args = parser.parse_args()
@@ -119,15 +62,8 @@ def main() -> None:
     workspace.folder.mkdir(parents=True, exist_ok=True)
     for run in {run.pairs: run for run in waiting}.values():
         workspace.prepare(run)
-    failures: list[str] = []
-    workers = [
-        threading.Thread(target=work, args=(place, waiting, experiment, failures), daemon=True)
-        for place in places
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    tasks = {run.name: partial(experiment.run, run) for run in waiting}
+    failures = work_off(tasks, places, workspace.folder)
     done = {run.name: run for run in runs if experiment.is_done(run)}
     for run in done.values():
         baseline = done.get(f"{run.baseline}-{run.seed}")

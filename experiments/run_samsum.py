@@ -8,10 +8,8 @@ LOCAL_FILES, DOWNLOADER, VENV: as for prepare-samsum.sh.
 """
 
 import json
-import os
-import queue
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from rdrop_tools import cli
 from rdrop_tools.benchmarks.bench import provenance
 from rdrop_tools.lines import read_lines, replacing, write_json
 from rdrop_tools.training.training_log import read_log
+from scheduler import add_places, places_of, work_off
 from workspace import ROOT, Place, call
 
 EXAMPLES = ROOT / "examples" / "summarization"
@@ -54,14 +53,13 @@ class System:
         model = {"CORPUS": "samsum", "MODEL": "transformer", "VOCAB": str(self.vocab)}
         return model | criterion | updates | {"SEED": str(self.seed)}
 
-    def call(self, script: str, core: int, **settings: str) -> None:
+    def call(self, script: str, place: Place, **settings: str) -> None:
         """Raises InputError, naming the log, when it fails."""
         folders = {"DATA": str(self.folder / "data"), "OUT": str(self.out)}
-        place = Place("cpu", str(core))
         command = [*place.start, EXAMPLES / script]
         call(
             command,
-            self.settings | folders | settings | place.environment,
+            self.settings | place.settings | folders | settings | place.environment,
             self.folder / f"{self.out.name}.log",
         )
 
@@ -70,13 +68,13 @@ class System:
         scores: dict[str, Any] = json.loads((self.out / f"{result}.json").read_bytes())
         return scores
 
-    def describe(self, rouge: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def describe(self, rouge: dict[str, dict[str, Any]], place: Place) -> dict[str, Any]:
         """The JSON of the run; rouge: {split: what evaluate.sh has left}. nll in bits per token."""
         log = self.out / "train.log"
         records = read_log(log)
         valid, train = records["valid"], records["train"]["nll_loss"]
         curve = [{"update": u, "loss": valid["loss"][u], "nll": valid["nll_loss"][u]} for u in valid["loss"]]
-        settings = " ".join(f"{key}={value}" for key, value in self.settings.items())
+        settings = " ".join(f"{key}={value}" for key, value in (self.settings | place.settings).items())
         return {
             "system": self.name,
             "seed": self.seed,
@@ -87,7 +85,7 @@ class System:
                 *(f"{settings} examples/summarization/{script}.sh" for script in ("train", "evaluate")),
             ],
             "commit": read_lines(self.folder / "commit")[0],
-            **origin(PACKAGES, Place("cpu", "any")),
+            **origin(PACKAGES, place),
             "best_update": min(reversed(curve), key=lambda point: point["loss"])["update"],
             "train_nll": train[max(train)],  # of the last epoch, dropout on
             "curve": curve,
@@ -95,26 +93,11 @@ class System:
         }
 
 
-def train(systems: list[System], cores: list[int]) -> None:
-    """All of them, and their scores on valid; a system has a core to itself."""
-    idle: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for core in cores:
-        idle.put(core)
-
-    def run(system: System) -> None:
-        core = idle.get()
-        try:
-            print(f"{system.name}: training on core {core}", flush=True)
-            system.call("train.sh", core)
-            system.call("evaluate.sh", core, SPLIT="val")
-        finally:
-            idle.put(core)
-
-    pool = ThreadPoolExecutor(len(cores))
-    try:
-        list(pool.map(run, systems))
-    finally:
-        pool.shutdown(cancel_futures=True)
+def train(system: System, place: Place) -> None:
+    """Train a system, and score it on valid."""
+    print(f"{system.name}: training on {place.name}", flush=True)
+    system.call("train.sh", place)
+    system.call("evaluate.sh", place, SPLIT="val")
 
 
 def main() -> None:
@@ -125,9 +108,9 @@ def main() -> None:
     parser.add_argument("--seed", type=cli.integer(0), default=1)
     parser.add_argument("--max-update", type=cli.integer(1), default=1500)
     parser.add_argument("--vocab", type=cli.integer(1), default=4000)
-    cores = sorted(os.sched_getaffinity(0))
-    parser.add_argument("--cores", type=cli.integer(0), nargs="+", choices=cores, default=cores, help="(all)")
+    add_places(parser)
     args = parser.parse_args()
+    places = places_of(args.device, args.cores, args.jobs)
 
     folder = args.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,18 +121,20 @@ def main() -> None:
     call([EXAMPLES / "prepare-samsum.sh"], data, folder / "data.log")
 
     systems = [System(a, args.seed, args.max_update, args.vocab, folder) for a in (None, *args.alphas)]
-    train(systems, args.cores)
+    failures = work_off({system.out.name: partial(train, system) for system in systems}, places, folder)
+    if failures:
+        raise cli.InputError("; ".join(failures))
     rouge = {system: {"val": system.rouge("rouge-val")} for system in systems}
     plain, *rdrop = systems
     best = max(rdrop, key=lambda system: rouge[system]["val"]["system"]["rouge1"]["f"])
     print(f"{best.name} has the highest ROUGE-1 on valid", flush=True)
-    plain.call("evaluate.sh", args.cores[0])
-    best.call("evaluate.sh", args.cores[0], BASELINE=str(plain.out))
+    plain.call("evaluate.sh", places[0])
+    best.call("evaluate.sh", places[0], BASELINE=str(plain.out))
     rouge[plain]["test"] = plain.rouge("rouge")
     rouge[best]["test"] = best.rouge(f"rouge-against-{plain.out.name}")
     for system in systems:
         name = f"{system.name}-{system.max_update}-{system.seed}.json"
-        write_json(args.results / name, system.describe(rouge[system]))
+        write_json(args.results / name, system.describe(rouge[system], places[0]))
     print(f"done: {args.results}")
 
 

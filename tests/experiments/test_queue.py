@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from conftest import ROOT, a_core, kill_when, run
 from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
 
-import run_queue
+import scheduler
 from experiment import Experiment
 from rdrop_tools.cli import InputError
 from runs import COLUMNS, best_point, curve, read_runs
@@ -151,10 +152,9 @@ def test_a_run_on_a_gpu_is_the_same_run(queue, finished, tmp_path, monkeypatch):
     (listed,) = read_runs(arguments[2])
     workspace = Workspace(tmp_path, "en-de")
     workspace.prepare(listed)
-    failures = []
     experiment = Experiment(workspace, tmp_path / "results")
-    run_queue.work(Place("cuda", "0", 2), [listed], experiment, failures)
-    assert not failures
+    tasks = {listed.name: partial(experiment.run, listed)}
+    assert scheduler.work_off(tasks, [Place("cuda", "0", 2)], tmp_path) == []
     result = json.loads((tmp_path / "results" / "rdrop-1.json").read_text())
     assert result["hardware"] == "A GPU, shared by 2 runs"
     assert "MAX_UPDATE=24 ALPHA=1 PRECISION=fp32 examples/" in result["command"][1]
@@ -165,22 +165,22 @@ def test_a_run_on_a_gpu_is_the_same_run(queue, finished, tmp_path, monkeypatch):
 def test_places(monkeypatch):
     """A core to each run, or the GPUs in turn; a CPU's run does not see a GPU."""
     core = int(a_core())
-    (place,) = run_queue.places_of("cpu", [core], None)
+    (place,) = scheduler.places_of("cpu", [core], None)
     assert place.start == ["taskset", "-c", a_core(), "nice", "-n", "19"]
     assert (place.settings, place.environment) == ({}, {"CUDA_VISIBLE_DEVICES": ""})
-    assert len(run_queue.places_of("cpu", None, None)) == len(os.sched_getaffinity(0))
+    assert len(scheduler.places_of("cpu", None, None)) == len(os.sched_getaffinity(0))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert run_queue.places_of("cuda", None, 3) == [Place("cuda", n, 2) for n in ("0", "1", "0")]
+    assert scheduler.places_of("cuda", None, 3) == [Place("cuda", n, 2) for n in ("0", "1", "0")]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
-    (place,) = run_queue.places_of("cuda", None, None)
+    (place,) = scheduler.places_of("cuda", None, None)
     assert (place.start, place.environment) == (["nice", "-n", "19"], {"CUDA_VISIBLE_DEVICES": "5"})
     with pytest.raises(InputError, match="--jobs is for --device cuda"):
-        run_queue.places_of("cpu", None, 2)
+        scheduler.places_of("cpu", None, 2)
     with pytest.raises(InputError, match="--cores is for --device cpu"):
-        run_queue.places_of("cuda", [core], None)
+        scheduler.places_of("cuda", [core], None)
     with pytest.raises(InputError, match="--cores: 9999 is not one of"):
-        run_queue.places_of("cpu", [9999], None)
+        scheduler.places_of("cpu", [9999], None)
 
 
 def test_curve_ends_where_patience_does(tmp_path):
@@ -226,14 +226,13 @@ def test_a_list_that_is_none(tmp_path, row, message):
 
 def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
     """Regression: "standard input or output: No locks available", on a file system without locks."""
-    import run_queue
 
     def fail(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(run_queue.fcntl, "flock", fail)
+    monkeypatch.setattr(scheduler.fcntl, "flock", fail)
     with pytest.raises(InputError, match=f"cannot lock {tmp_path}/a.lock: No locks available"):
-        run_queue.held(tmp_path / "a.lock").__enter__()
+        scheduler.held(tmp_path / "a.lock").__enter__()
 
 
 def test_the_curve_of_a_run_with_a_later_start(tmp_path):
@@ -248,3 +247,11 @@ def test_the_curve_of_a_run_with_a_later_start(tmp_path):
     (tmp_path / "train.log").write_text(log)
     points, _ = curve(tmp_path / "train.log", patience=100)
     assert [(point["update"], point.get("train_kl")) for point in points] == [(4, None), (8, 0.5)]
+
+
+def test_a_failure_of_any_kind_ends_the_list(tmp_path):
+    """Regression: a fault of our own ended one thread in silence, and the others went on."""
+    done = []
+    tasks = {"good": done.append, "bad": lambda _: {}["update"], "next": done.append}
+    assert scheduler.work_off(tasks, [Place("cpu", "0")], tmp_path) == ["bad: KeyError('update')"]
+    assert done == [Place("cpu", "0")]

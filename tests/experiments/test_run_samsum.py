@@ -86,7 +86,7 @@ def test_gains(finished):
     plain, rouge = named["plain-1"], rdrop["rouge"]["test"]["difference"]["rouge1"]
     (nll,) = (point["nll"] for point in plain["curve"] if point["update"] == plain["best_update"])
     assert samsum_gains(results) == (
-        f"R-Drop minus plain training, ROUGE-1 on the test set, was {rouge['f']:+.2f} (p = {rouge['p']:.3f}) "
+        f"R-Drop minus plain training was {rouge['f']:+.2f} ROUGE-1 on the test set (p = {rouge['p']:.3f}) "
         f"after 4 updates, where plain training's nll was {plain['train_nll']:.2f} on train, "
         f"{nll:.2f} on valid."
     )
@@ -106,7 +106,6 @@ def test_bad_arguments(tmp_path):
     for arguments, message in (
         (["--alphas", "x"], "argument --alphas: must be a number of at least 0, got 'x'"),
         (["--alphas", "1", "1.0"], "argument --alphas: 1.0 is named twice"),
-        (["--cores", "4096"], "argument --cores: invalid choice: 4096"),
         (["--results", "/nowhere"], "argument --results: /nowhere"),
     ):
         result = run(*RUN, tmp_path / "out", *arguments, check=False)

@@ -1,0 +1,85 @@
+"""Where trainings run, one a CPU core or several on a GPU, and how a list of them is worked off."""
+
+import argparse
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from rdrop_tools import cli
+from rdrop_tools.benchmarks.bench import device
+from workspace import Place
+
+Task = Callable[[Place], None]
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (cpu)")
+    parser.add_argument("--cores", type=cli.integer(0), nargs="+", help="of the CPU (all)")
+    parser.add_argument("--jobs", type=cli.integer(1), help="runs at a time on the GPUs (1)")
+
+
+def places_of(device: str, cores: list[int] | None, jobs: int | None) -> list[Place]:
+    """One for each run at a time. Raises InputError for what the device has not."""
+    if device == "cpu":
+        if jobs is not None:
+            raise cli.InputError(
+                "--jobs is for --device cuda: on a CPU a run has a core to itself, see --cores"
+            )
+        own = sorted(os.sched_getaffinity(0))
+        for core in cores or own:
+            if core not in own:
+                raise cli.InputError(f"--cores: {core} is not one of {', '.join(map(str, own))}")
+        return [Place("cpu", str(core)) for core in cores or own]
+    if cores is not None:
+        raise cli.InputError("--cores is for --device cpu: on a GPU --jobs says how many runs go at a time")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    jobs = jobs or 1
+    shared = -(-jobs // len(gpus))
+    return [Place("cuda", gpus[job % len(gpus)], shared) for job in range(jobs)]
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[bool]:
+    """False where another process holds it. The lock goes with the process that holds it."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        except OSError as error:
+            raise cli.InputError(f"cannot lock {lock}: {error.strerror}") from None
+        else:
+            yield True
+
+
+def work_off(tasks: Mapping[str, Task], places: list[Place], folder: Path) -> list[str]:
+    """Runs the tasks in their order, as many at a time as there are places, and returns what failed.
+
+    After a failure no other task begins. One whose lock in ``folder`` another process holds is left out.
+    """
+    waiting, failures = list(tasks.items()), list[str]()
+
+    def work(place: Place) -> None:
+        while waiting and not failures:
+            name, task = waiting.pop(0)
+            try:
+                with held(folder / f"{name}.lock") as is_ours:
+                    if is_ours:
+                        task(place)
+                    else:
+                        print(f"{name}: another process is at it", flush=True)
+            except Exception as error:  # of a thread it would be lost
+                failures.append(f"{name}: {error if isinstance(error, cli.InputError) else repr(error)}")
+
+    workers = [threading.Thread(target=work, args=(place,), daemon=True) for place in places]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return failures
