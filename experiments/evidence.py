@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rdrop_fairseq.schedule import ordinal
 from rdrop_tools.lines import read_lines
 from runs import AVERAGES, best_point
 
@@ -68,8 +69,13 @@ def all_tested(systems: Systems) -> list[Pair]:
     return pairs
 
 
+def tested_schedules(systems: Systems) -> dict[str, Pair]:
+    """{schedule in words: the last of all_tested with it}; in runs.csv a longer training comes later."""
+    return {Kinds.of(rdrop[0]).words: (rdrop, plain) for rdrop, plain in all_tested(systems)}
+
+
 def tested(systems: Systems) -> Pair | None:
-    """The last of all_tested: a longer training comes after the shorter one in runs.csv."""
+    """The last of all_tested."""
     pairs = all_tested(systems)
     return pairs[-1] if pairs else None
 
@@ -185,6 +191,12 @@ class Kinds(NamedTuple):
         if result["criterion"] == "plain":  # with fairseq's criterion, or with ours and one pass
             return cls(float("inf"), 1, PLAIN_FUSED if flags.criterion else PLAIN)
         return cls(flags.rdrop_start_update, flags.rdrop_interval, PLAIN_FUSED)
+
+    @property
+    def words(self) -> str:
+        """The schedule, such as "R-Drop in every 2nd update"."""
+        interval = f" in every {ordinal(self.interval)} update" if self.interval > 1 else ""
+        return f"R-Drop{interval}" + (f" from update {self.start:,} on" if self.start else "")
 
     def seconds(self, updates: int, seconds: Seconds) -> float:
         """The time of the first so many updates, each by the benchmark of its kind."""

@@ -16,7 +16,7 @@ from evidence import (
     Systems,
     at,
     best_so_far,
-    tested,
+    tested_schedules,
 )
 
 
@@ -26,12 +26,15 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     The PNG's Description has a digest of the lines.
     """
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    pair = tested(systems)
-    chosen = {"plain": pair[1], "R-Drop": pair[0]} if pair else systems
+    schedules = tested_schedules(systems)
+    chosen = systems
+    if schedules:  # plain training as long as it went on
+        *_, (_, plain) = schedules.values()
+        chosen = {"plain": plain} | {name: rdrop for name, (rdrop, _) in schedules.items()}
     for number, (name, results) in enumerate(chosen.items()):
         variants = {name: (seconds, "-")}
-        if pair:  # dotted: at another price of an update
-            kind, other = (PLAIN, PLAIN_FUSED) if results[0]["criterion"] == "plain" else (RDROP, IN_TREE)
+        kind, other = {"plain": (PLAIN, PLAIN_FUSED), "R-Drop": (RDROP, IN_TREE)}.get(name, ("", ""))
+        if schedules and kind:  # dotted: at another price of an update
             variants[f"{name}, {other}"] = (seconds | {kind: seconds[other]}, ":")
         for label, (price, style) in variants.items():
             points = [best_so_far(result, price) for result in results]

@@ -10,6 +10,7 @@ from evidence import (
     PLAIN,
     RDROP,
     SACREBLEU,
+    Kinds,
     Result,
     Seconds,
     Spread,
@@ -27,6 +28,7 @@ from evidence import (
     size,
     test_scores,
     tested,
+    tested_schedules,
     valid_scores,
 )
 from runs import AVERAGES, best_point
@@ -55,36 +57,45 @@ def _of_tested(block: Callable[[list[Result], list[Result], Seconds], str]) -> B
 def headline(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     """What R-Drop brings and what it costs, in a sentence."""
     *gains, last = (f"{gain(rdrop, plain, test, SACREBLEU).mean:+.1f} on {test}" for test in PUBLISHED)
+    minutes = sum(length(result, seconds) for result in rdrop) / sum(_updates([result]) for result in rdrop)
     return (
-        f"On Multi30k en-de R-Drop adds, in BLEU, {', '.join(gains)} and {last} to the best plain system "
-        f"(sacreBLEU, mean of seeds {seeds(rdrop)}). An update takes {seconds[RDROP] / seconds[PLAIN]:.2f} "
-        f"times as long as a plain one. R-Drop was given {_length(rdrop, seconds)} of one CPU core; "
-        f"plain training {_length(plain, seconds)}."
+        f"On Multi30k en-de {Kinds.of(rdrop[0]).words} adds, in BLEU, {', '.join(gains)} and {last} to the "
+        f"best plain system (sacreBLEU, mean of seeds {seeds(rdrop)}). An update takes "
+        f"{minutes / seconds[PLAIN]:.2f} times as long as a plain one. R-Drop was given "
+        f"{_length(rdrop, seconds)} of one CPU core; plain training {_length(plain, seconds)}."
     )
 
 
-@_of_tested
-def ahead(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
-    """The time from which R-Drop is ahead at equal time, at our price of an update and at fairseq's own.
+def ahead(systems: Systems, seconds: Seconds) -> str:
+    """The time from which each schedule of R-Drop is ahead at equal time, R-Drop also at fairseq's price.
 
     And by how much when each of the two trainings ends, the longest of its seeds.
     """
-    ours, in_tree = (ahead_for_good(rdrop, plain, seconds | {RDROP: seconds[n]}) for n in (RDROP, IN_TREE))
-    if ours is None or in_tree is None:
-        return "In the end R-Drop is not ahead."
+    schedules = tested_schedules(systems)
+    return "\n\n".join(_ahead(name, *pair, seconds) for name, pair in schedules.items()) or NOTHING
+
+
+def _ahead(name: str, rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
+    ours = ahead_for_good(rdrop, plain, seconds)
+    if ours is None:
+        return f"In the end {name} is not ahead."
     ends = {
-        name: max(length(result, seconds) for result in results)
-        for name, results in (("plain training", plain), ("R-Drop", rdrop))
+        each: max(length(result, seconds) for result in results)
+        for each, results in (("plain training", plain), (name, rdrop))
     }
     at_ends = ", and ".join(
         f"{mean_at(rdrop, seconds, end) - mean_at(plain, seconds, end):+.2f} BLEU "
-        f"where {name} ends, after {end / 60:.0f} minutes"
-        for name, end in ends.items()
+        f"where {each} ends, after {end / 60:.0f} minutes"
+        for each, end in ends.items()
     )
-    return (
-        f"R-Drop is ahead for good after {ours / 60:.0f} minutes. R-Drop minus plain training is {at_ends}. "
-        f"In the time of fairseq's own R-Drop it would be ahead for good after {in_tree / 60:.0f} minutes."
+    text = (
+        f"{name} is ahead for good after {ours / 60:.0f} minutes. Its lead over plain training is {at_ends}."
     )
+    in_tree = ahead_for_good(rdrop, plain, seconds | {RDROP: seconds[IN_TREE]})
+    if name == "R-Drop" and in_tree is not None:
+        minutes = f"{in_tree / 60:.0f} minutes"
+        text += f" In the time of fairseq's own R-Drop it would be ahead for good after {minutes}."
+    return text
 
 
 @_of_tested

@@ -86,7 +86,7 @@ class Schedule:
             return "1 pass"
         words = f"{self.passes} passes"
         if self.interval > 1:
-            words += f" in every {_ordinal(self.interval)} update"
+            words += f" in every {ordinal(self.interval)} update"
         if self.start_update:
             words += f" from update {self.start_update:,} on"
         words += f", alpha {self.alpha:g}"
@@ -95,7 +95,7 @@ class Schedule:
         return words + (f", reached after {self.warmup_updates:,} updates" if self.warmup_updates else "")
 
 
-def _ordinal(number: int) -> str:
+def ordinal(number: int) -> str:
     """2nd, 3rd, 4th, 11th, 22nd."""
     endings = {1: "st", 2: "nd", 3: "rd"}
     return f"{number:,}" + ("th" if number % 100 in (11, 12, 13) else endings.get(number % 10, "th"))

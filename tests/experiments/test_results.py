@@ -17,7 +17,7 @@ from figure import draw
 from runs import AVERAGES, read_runs
 from screening_table import screening_table
 
-BUILD = ROOT / "scripts" / "experiments" / "build_results.py"
+BUILD = ROOT / "experiments" / "build_results.py"
 SECONDS = {evidence.PLAIN: 1.0, evidence.RDROP: 2.0, evidence.IN_TREE: 3.0, evidence.PLAIN_FUSED: 0.9}
 
 
@@ -116,7 +116,7 @@ def test_tables(systems):
     assert "R-Drop was given 240 updates, 8 minutes of one CPU core; plain training 240" in text
     assert text.endswith("plain training 240 updates, 4 minutes.")
     assert tables.ahead(systems, SECONDS) == (
-        "R-Drop is ahead for good after 6 minutes. R-Drop minus plain training is "
+        "R-Drop is ahead for good after 6 minutes. Its lead over plain training is "
         "-2.00 BLEU where plain training ends, after 4 minutes, "
         "and +2.50 BLEU where R-Drop ends, after 8 minutes. "
         "In the time of fairseq's own R-Drop it would be ahead for good after 9 minutes."
@@ -210,6 +210,29 @@ def test_screening_is_compared_at_equal_time(monkeypatch):
     assert "| interval-2 | 6 | 33.00, 2.17 | 36.00, 2.14 | 37.00 | 37.10 | 37.20 |" in text
     lazy["interval-2"][0]["scores"]["valid"].clear()  # not scored
     assert "| 36.00, 2.14 | - | - | - |" in screening_table(lazy, plain, SECONDS)
+
+
+def test_schedules_have_names_prices_and_curves_of_their_own(systems, tmp_path):
+    draw(systems, SECONDS, tmp_path / "one.png")
+    lazy = systems["interval-2"] = [
+        result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-d0.3") for seed in (1, 2)
+    ]
+    for each in lazy:
+        each["flags"] = ["--rdrop-interval", "2"]
+    text = tables.headline(systems, SECONDS)
+    assert text.startswith(
+        "On Multi30k en-de R-Drop in every 2nd update adds, in BLEU, +2.0 on Flickr 2016, "
+    )
+    assert "takes 1.45 times as long as a plain one. R-Drop was given 240 updates, 6 minutes" in text
+    text = tables.ahead(systems, SECONDS)
+    assert text.startswith("R-Drop is ahead for good after 6 minutes.")
+    assert (
+        "\n\nR-Drop in every 2nd update is ahead for good after 4 minutes. Its lead over plain training is "
+        in text
+    )
+    assert text.endswith("where R-Drop in every 2nd update ends, after 6 minutes.")
+    draw(systems, SECONDS, tmp_path / "two.png")
+    assert not is_same_figure(tmp_path / "one.png", tmp_path / "two.png")
 
 
 def test_figure(systems, tmp_path):
