@@ -1,4 +1,4 @@
-"""Bad input to the scripts of training: a table, a row a kind. Types of arguments are in test_arguments.py."""
+"""Bad input to the scripts of training: a table, a row a kind. Types are in test_arguments.py."""
 
 import gzip
 import math
