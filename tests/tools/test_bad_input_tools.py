@@ -35,6 +35,10 @@ CHECKPOINTS = {  # content of checkpoint1.pt: message
         "w is float16 [2] there, and float32 [2]",
     ),
     "one more": (checkpoint_bytes(weights(v=torch.ones(1))), "v is float32 [1] there, and missing here"),
+    "one less": (
+        checkpoint_bytes({"model": {"v": torch.ones(1)}}),
+        "w is missing there, and float32 [2] here",
+    ),
     "NaN": (checkpoint_bytes(weights(math.nan)), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
 }
 

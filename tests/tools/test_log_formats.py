@@ -17,18 +17,17 @@ pytest.importorskip("fairseq")
 
 
 def train(data_bin, log_format, log, terminal=False, more=""):
-    """The log of two epochs of seven updates; ``terminal``: as one sees it, which tqdm needs for its bar."""
-    flags = (
-        "--criterion label_smoothed_cross_entropy_rdrop --optimizer adam --lr 0.01 --max-tokens 200 --no-save"
+    """Writes the log of two epochs of seven updates, with ``terminal`` as one sees it, with tqdm's bar."""
+    flags = "--criterion label_smoothed_cross_entropy_rdrop --optimizer adam --lr 0.01 --max-tokens 200"
+    flags += (
+        f" --no-save --num-workers 0 --max-epoch 2 --log-interval 2 --log-format {log_format} --seed 1 {more}"
     )
-    flags += f" --num-workers 0 --max-epoch 2 --log-interval 2 --log-format {log_format} --seed 1 {more}"
     command = ["fairseq-train", str(data_bin), "--user-dir", USER_DIR, *TRANSFORMER, *flags.split()]
     if not terminal:
         log.write_text(run(*command).stdout)
         return
     ours, theirs = pty.openpty()
-    bin_folder = os.path.dirname(sys.executable)
-    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
     with (
         subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process,
         log.open("wb") as file,
@@ -44,7 +43,7 @@ def train(data_bin, log_format, log, terminal=False, more=""):
 
 
 def test_the_four_log_formats_of_fairseq_train(data_bin, tmp_path):
-    """Only "simple" and "json" were read; "tqdm" in a terminal logs epochs only, "none" nothing."""
+    """All four are read: "tqdm" in a terminal logs epochs only, "none" nothing."""
     logs = {name: tmp_path / f"{name}.log" for name in ("json", "simple", "tqdm", "none")}
     for name, log in logs.items():
         train(data_bin, name, log, terminal=name == "tqdm")
@@ -52,12 +51,8 @@ def test_the_four_log_formats_of_fairseq_train(data_bin, tmp_path):
     for name in ("json", "simple"):
         assert list(records[name]["train_inner"]["loss"]) == [2, 4, 6, 8, 10, 12, 14]
         assert records[name]["train_inner"]["position"][10] == pytest.approx(1 + 3 / 7, abs=1e-3)
-    for kind, name in (
-        ("train", "loss"),
-        ("train", "rdrop_kl_loss"),
-        ("valid", "loss"),
-        ("train", "position"),
-    ):
+    for name in ("train loss", "train rdrop_kl_loss", "valid loss", "train position"):
+        kind, name = name.split()
         curve = records["json"][kind][name]
         assert list(curve) == [7, 14]
         assert records["simple"][kind][name] == curve == records["tqdm"][kind][name]
@@ -81,9 +76,8 @@ def test_every_validation_subset_has_its_curve(data_bin, tmp_path, log_format):
     records = read_log(log)
     assert list(records["test"]["loss"]) == list(records["valid"]["loss"]) == [7, 14]
     for subset in ("test", "valid"):
-        written = re.findall(
-            rf"(?:\| valid on '{subset}' subset \| loss |\"{subset}_loss\": \")([\d.]+)", text
-        )
+        before = rf"(?:\| valid on '{subset}' subset \| loss |\"{subset}_loss\": \")"
+        written = re.findall(rf"{before}([\d.]+)", text)
         assert [float(loss) for loss in written] == list(records[subset]["loss"].values())
     labels = [line.get_label() for line in plot([log], "update").axes[0].lines]
     assert sorted(labels) == ["test", "train", "valid"]
