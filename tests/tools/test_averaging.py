@@ -59,14 +59,6 @@ def test_average_of_the_last_is_the_mean(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_average_of_the_best(tmp_path):
-    for seed, figure in enumerate(("9.5000", "31.2000", "30.1000")):
-        save_checkpoint(tmp_path, f"checkpoint.best_bleu_{figure}.pt", seed)
-    save_checkpoint(tmp_path, "checkpoint3.pt", 4)
-    names, _ = average(tmp_path, "best", 2)
-    assert names == ["checkpoint.best_bleu_31.2000.pt", "checkpoint.best_bleu_30.1000.pt"]
-
-
 def test_average_by_updates_and_of_one(tmp_path):
     for update in (90, 100, 110):
         save_checkpoint(tmp_path, f"checkpoint_1_{update}.pt", update)

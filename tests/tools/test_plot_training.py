@@ -58,19 +58,8 @@ def test_plot_training_adds_the_wall_clock_of_a_resumed_run(tmp_path):
     assert read_log(log)["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
 
 
-def test_plot_training_of_several_runs(tmp_path):
-    logs = [tmp_path / name / "train.log" for name in TRAIN_LOGS]
-    for log, text in zip(logs, TRAIN_LOGS.values(), strict=True):
-        log.parent.mkdir()
-        log.write_text(text)
-    assert call_here("plot_training", *logs, "-o", tmp_path / "plot.png").code == 0
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-
-
 INNER = "2026-01-01 | INFO | train_inner | epoch 001: 1 / 9 loss={1}, num_updates={0}, wall={0}\n"
-RESUMED = (
-    "2026-01-01 | INFO | fairseq.trainer | Loaded checkpoint a/checkpoint_last.pt (epoch 1 @ {} updates)\n"
-)
+RESUMED = "2026-01-01 | INFO | fairseq.trainer | Loaded checkpoint a/b.pt (epoch 1 @ {} updates)\n"
 
 
 def inner(*points):
@@ -152,10 +141,8 @@ def test_several_runs_have_several_names(tmp_path):
 
 def test_a_log_without_training_or_of_one_record_is_plotted(tmp_path):
     log = tmp_path / "train.log"
-    for text in (
-        inner((10, 9)),
-        "| INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.7 | num_updates 50\n",
-    ):
+    valid = "| INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.7 | num_updates 50\n"
+    for text in (inner((10, 9)), valid):
         log.write_text(text)
         axes = plot([log], "update").axes
         assert len(axes[0].lines) == 1

@@ -1,4 +1,4 @@
-"""The Python scripts on their own."""
+"""The corpus of the LibreOffice help, a damaged last checkpoint, and the classification example."""
 
 import json
 import os
