@@ -34,17 +34,9 @@ def test_what_a_script_did_not_make_survives_it(script, venv, tmp_path):
         assert "OUT: " in message or script.endswith("evaluate")
 
 
-def test_evaluation_leaves_every_checkpoint_where_it_was(venv, tmp_path):
-    """Regression: with OUT still exported from the training, evaluate.sh deleted all of it."""
-    for out in ("trained/", "data"):
-        message = refused("translation/evaluate", tmp_path, **venv, OUT=f"{tmp_path}/{out}")
-        assert "not translation-evaluation: choose another folder with OUT" in message
-    assert (tmp_path / "trained" / "checkpoint_last.pt").read_text() == "kept\n"
-
-
 @pytest.mark.parametrize("script", sorted(WRITERS))
 def test_one_scripts_folder_is_not_anothers(script, venv, tmp_path):
-    """OUT is a folder of data, of checkpoints or of an evaluation: an exported one may be of another kind."""
+    """Regression: with OUT still exported from the training, evaluate.sh deleted all of its checkpoints."""
     kind = "quickstart" if script != "quickstart" else "translation-data"
     run(*own(tmp_path / "out", "A=1", kind=kind))
     message = refused(script, tmp_path, **venv, OUT=str(tmp_path / "out"))
@@ -89,14 +81,11 @@ def test_settings_can_be_corrected_until_there_is_a_result(tmp_path):
 def test_two_runs_at_once_and_a_killed_one(tmp_path):
     """Regression: both wrote to the same .part. The lock of a killed run does not outlive it."""
     out = tmp_path / "out"
-    first = subprocess.Popen(
-        own(out, "A=1", then="echo ready; read"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    line = own(out, "A=1", then="echo ready; read")
+    first = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert first.stdout.readline() == b"ready\n"
-    other = run(*own(out, "A=1"), check=False)
-    assert other.stdout == (
-        f"error: OUT: another run is at work in {out}: wait for its end, or choose another folder with OUT\n"
-    )
+    message = f"error: OUT: another run is at work in {out}: wait for its end, or choose another folder with"
+    assert run(*own(out, "A=1"), check=False).stdout == f"{message} OUT\n"
     run(*own(out, "A=1", first="LOCK=.machine1"))  # another process of one training
     first.kill()
     first.communicate()
@@ -134,17 +123,14 @@ def test_a_lock_that_fails_is_not_another_run(tmp_path):
     """Regression: on a file system without locks, "another run is at work", for ever."""
     flock = tmp_path / "bin" / "flock"
     flock.parent.mkdir()
-    flock.write_text(
-        "#!/bin/sh\n[ $1 != --version ] || exit 0\necho 'flock: 10: No locks available' >&2\nexit 71\n"
-    )
+    failing = "echo 'flock: 10: No locks available' >&2\nexit 71\n"
+    flock.write_text(f"#!/bin/sh\n[ $1 != --version ] || exit 0\n{failing}")
     flock.chmod(0o755)
     path = f"{flock.parent}:{os.environ['PATH']}"
     result = run(*own(tmp_path / "out"), check=False, PATH=path)
     assert result.returncode == 1
-    assert result.stdout == (
-        f"error: OUT: cannot lock {tmp_path / 'out'} (flock: 10: No locks available): "
-        "choose a folder on another file system with OUT\n"
-    )
+    assert result.stdout.startswith(f"error: OUT: cannot lock {tmp_path / 'out'} (flock: 10: No locks avail")
+    assert result.stdout.endswith("): choose a folder on another file system with OUT\n")
     flock.write_text("#!/bin/sh\n[ $1 = --version ] || exit 127\n")
     assert "(flock ended with 127)" in run(*own(tmp_path / "out"), check=False, PATH=path).stdout
 

@@ -21,7 +21,7 @@ HOSTS = {
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from a copy, as a build leaves folders behind, and offline, with the setuptools at hand."""
+    """A wheel built from a copy, as a build leaves folders behind, with the setuptools at hand."""
     source = tmp_path_factory.mktemp("source")
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, source)
@@ -50,7 +50,7 @@ def test_wheel_holds_the_package_alone(wheel):
 
 
 def test_installed_wheel_prints_its_own_user_dir(wheel, tmp_path):
-    """The tests run on an editable installation, whose path is that of the clone."""
+    """An installed wheel names its own path; the editable installation of the tests has the clone's."""
     site = tmp_path / "site"
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel)
     out = run("env", "-C", tmp_path, sys.executable, "-m", "rdrop_fairseq", PYTHONPATH=str(site)).stdout
@@ -112,7 +112,7 @@ def executable(path, text):
 
 
 def python(path, version, lacks=""):
-    """At ``path`` the running Python, taking itself for another version; ``lacks`` "venv" or "headers"."""
+    """The running Python at ``path``, which takes itself for another version and lacks what ``lacks`` says."""
     site = path.parent / f"{path.name}-site"
     (site / "include").mkdir(parents=True)
     if "headers" not in lacks:

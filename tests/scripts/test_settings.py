@@ -8,7 +8,7 @@ LIB = SCRIPTS / "common" / "lib.sh"
 
 
 def refused_at_once(script, folder, **change):
-    """Before the script has looked for the virtual environment, which is not there."""
+    """The script's line, before it has looked for the virtual environment, which is not there."""
     defaults = {"OUT": str(folder / "out"), "VENV": str(folder / "no venv"), "PYTHON": "false"}
     return refused(script, folder, **{**defaults, **change})
 
