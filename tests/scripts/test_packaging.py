@@ -112,7 +112,7 @@ def executable(path, text):
 
 
 def python(path, version, lacks=""):
-    """The running Python at ``path``, which takes itself for another version; ``lacks`` says what it lacks."""
+    """At ``path``, the running Python that takes itself for another version, without what it ``lacks``."""
     site = path.parent / f"{path.name}-site"
     (site / "include").mkdir(parents=True)
     if "headers" not in lacks:

@@ -5,7 +5,7 @@ import os
 import stat
 
 import pytest
-from any_text import for_any
+from any_text import for_any_text
 from bad_input import contents
 from sacrebleu.utils import smart_open
 
@@ -35,7 +35,7 @@ def test_what_a_line_is():
     assert {text: lines_of(text) for text in LINES} == LINES
 
 
-@for_any()
+@for_any_text
 def test_the_lines_of_any_text(tmp_path, text):
     """Regression: a line ended at a carriage return or U+2028, and a last one without a line feed was lost.
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import sentencepiece
-from any_text import for_any
+from any_text import for_any_text
 from bad_input import call_here
 from conftest import files, sentences
 from fairseq.tokenizer import tokenize_line
@@ -83,7 +83,7 @@ def model(tmp_path_factory):
     return sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_encode.learn([path], 60, False))
 
 
-@for_any()
+@for_any_text
 def test_pieces_of_any_line_are_the_line(model, text):
     """Regression: SentencePiece's NFKC rewrote 83 of the 1,000 test lines of the quickstart."""
     line = text.replace("\n", "")
@@ -92,7 +92,7 @@ def test_pieces_of_any_line_are_the_line(model, text):
     assert tokenize_line(" ".join(pieces)) == pieces
 
 
-@for_any()
+@for_any_text
 def test_bpe_of_any_line_is_the_line(text):
     """Regression: a carriage return or U+2028 went into the pieces, where fairseq ended a line at it."""
     line = text.replace("\n", "")
