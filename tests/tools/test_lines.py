@@ -55,9 +55,9 @@ def test_the_lines_of_any_text(tmp_path, text):
 
 
 def test_a_damaged_file(tmp_path):
-    content = gzip.compress(b"A dog sees it.\nThe well-known cat is here.\n")
-    changed = content[:15] + bytes([content[15] ^ 0xFF]) + content[16:]
-    for damaged in (b"A dog.\n", content[:-12], changed):
+    whole = gzip.compress(b"A dog sees it.\nThe well-known cat is here.\n")
+    changed = [whole[:n] + bytes([whole[n] ^ 0xFF]) + whole[n + 1 :] for n in (10, 15)]  # a block, a byte
+    for damaged in (b"A dog.\n", whole[:-12], *changed):
         (tmp_path / "text.gz").write_bytes(damaged)
         with pytest.raises(InputError, match=r"text\.gz is damaged, or not compressed by gzip"):
             read_lines(tmp_path / "text.gz")
