@@ -10,7 +10,7 @@ NO_MODEL = "is not a checkpoint of fairseq: it has no model"
 
 
 class Runs:
-    """Unpickled without care, it runs a command."""
+    """An object that runs a command when it is unpickled without care."""
 
     def __reduce__(self):
         return os.system, ("echo this was run",)

@@ -37,7 +37,7 @@ def last_line(result):
 
 
 def test_libreoffice_interrupted_resumed_and_done(env, help_dir, tmp_path):
-    """Killed in the middle of training, it goes on from the checkpoint; when done, it does nothing."""
+    """A training killed in the middle goes on from the checkpoint; when done, the script does nothing."""
     out = tmp_path / "out"
     env = {**env, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(out), "MAX_UPDATE": "60"}
     trained = out / "rdrop"
@@ -48,9 +48,8 @@ def test_libreoffice_interrupted_resumed_and_done(env, help_dir, tmp_path):
     result = run(SCRIPT, **env)
     assert "training: libreoffice.de-en" in result.stdout
     assert "Loaded checkpoint" in (trained / "train.log").read_text()
-    assert {path: time for path, time in files(out / "data").items() if "lock" not in path.name} == {
-        path: time for path, time in finished.items() if "lock" not in path.name
-    }
+    changed = files(out / "data").items() ^ finished.items()
+    assert not [path for path, _ in changed if "lock" not in path.name]
     scores = json.loads((trained / "evaluation.test" / "scores.json").read_text())["scores"]
     assert [score["name"] for score in scores] == ["BLEU, sacreBLEU", "chrF2, sacreBLEU", "TER, sacreBLEU"]
     assert len((trained / "evaluation.test" / "system" / "hyp.txt").read_text().splitlines()) == 10
@@ -93,11 +92,10 @@ def test_multi30k_and_its_results_are_not_taken_for_those_of_other_settings(env,
 
 
 def test_no_apt_get_no_download(env, tmp_path):
-    """The other way to the pages is named."""
-    for (
-        tool
-    ) in "bash cat cut date df awk dirname env flock mkdir realpath rm sed sha256sum mv find nproc".split():
-        (tmp_path / "bin").mkdir(exist_ok=True)
+    """Without apt-get, the other way to the pages is named."""
+    tools = "bash cat cut date df awk dirname env flock mkdir realpath rm sed sha256sum mv find nproc"
+    (tmp_path / "bin").mkdir()
+    for tool in tools.split():
         (tmp_path / "bin" / tool).symlink_to(run("which", tool).stdout.strip())
     env = {**env, "VENV": "none", "OUT": str(tmp_path / "out"), "PATH": f"{tmp_path / 'bin'}"}
     (tmp_path / "bin" / "python").symlink_to("/bin/true")
@@ -108,12 +106,8 @@ def test_no_apt_get_no_download(env, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"CORPUS": "wmt"}, "CORPUS must be libreoffice or multi30k, got wmt"),
-        ({"CRITERION": "kl"}, "CRITERION must be rdrop or plain, got kl"),
-        ({"OUT": "/dev/null/out"}, "/dev/null/out"),
         ({"MIN_FREE_MB": "999999999"}, "MB free, 999999999 MB are needed"),
         ({"LIBREOFFICE_HELP_DIR": "/not/there"}, "/not/there/de is not a folder of help pages"),
-        ({"VENV": "/dev/shm/no-such-venv", "PYTHON": "false"}, "PYTHON: false does not start"),
     ],
 )
 def test_bad_settings_end_with_one_line_and_keep_results(env, tmp_path, change, message):

@@ -1,7 +1,4 @@
-"""Bad input to the scripts of training: a table, a row a kind.
-
-Before, most ended in a traceback, some in a wrong result, or in an error after all the work was done.
-"""
+"""Bad input to the scripts of training: a table, a row a kind. Types are in test_arguments.py."""
 
 import gzip
 import math
@@ -12,10 +9,6 @@ from bad_checkpoints import CUT, NO_CHECKPOINT, NO_MODEL, Runs, checkpoint_bytes
 from bad_input import assert_refused, call
 
 pytest.importorskip("fairseq")
-
-AVERAGE = "rdrop_tools/training/average_checkpoints.py"
-PLOT = "rdrop_tools/training/plot_training.py"
-
 
 # ---- average_checkpoints.py
 
@@ -42,6 +35,10 @@ CHECKPOINTS = {  # content of checkpoint1.pt: message
         "w is float16 [2] there, and float32 [2]",
     ),
     "one more": (checkpoint_bytes(weights(v=torch.ones(1))), "v is float32 [1] there, and missing here"),
+    "one less": (
+        checkpoint_bytes({"model": {"v": torch.ones(1)}}),
+        "w is missing there, and float32 [2] here",
+    ),
     "NaN": (checkpoint_bytes(weights(math.nan)), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
 }
 
@@ -58,64 +55,54 @@ def run_folder(tmp_path):
 
 @pytest.mark.parametrize("kind", CHECKPOINTS)
 def test_checkpoints(run_folder, kind):
-    """torch answered a damaged one with its advice to let it run code."""
+    """Regression: torch answered a damaged one with its advice to let it run code."""
     content, message = CHECKPOINTS[kind]
     (run_folder / "checkpoint1.pt").write_bytes(content)
     arguments = ["run", "averaged.pt", "--count", "2"]
-    assert_refused(AVERAGE, arguments, message, run_folder.parent)
+    assert_refused("average_checkpoints", arguments, message, run_folder.parent)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("absent out.pt", "argument folder: absent is not a folder"),
-        ("run/checkpoint1.pt out.pt", "argument folder: run/checkpoint1.pt is not a folder"),
-        ("run out.pt --count 0", "argument --count: must be at least 1, got 0"),
-        ("run out.pt --count 1e1", "argument --count: must be an integer, got '1e1'"),
         ("run out.pt --count 3", "run has fewer than 3 checkpoints to average"),
-        ("run absent/out.pt", "absent is not a folder"),
-        ("run run", "cannot write run: Is a directory"),
         ("run run/checkpoint_last.pt --count 2", "is a name of fairseq's own checkpoints"),
         ("run ./checkpoint_best.pt --count 2", "is a name of fairseq's own checkpoints"),
-        ("run checkpoint10.pt --count 2", "is a name of fairseq's own checkpoints"),
         ("run checkpoint_3_500.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run checkpoint10.pt --count 2", "is a name of fairseq's own checkpoints"),
         ("run checkpoint.best_bleu_50.0.pt --count 2", "is a name of fairseq's own checkpoints"),
         ("run checkpoint_last-shard0.pt --count 2", "is a name of fairseq's own checkpoints"),
         ("run link.pt --count 2", "link.pt is a name of fairseq's own checkpoints"),
         ("run out.pt --metric bleu", "--metric goes with --which best"),
         ("run out.pt --which best --count 1", "was not saved as the best by bleu, but by None"),
         ("run out.pt --which best --count 1 --metric ppl", "the best checkpoints are by bleu"),
-        ("run out.pt --which worst", "invalid choice: 'worst'"),
-        (
-            "run out.pt --count 2 --which best",
-            "fewer than 2 checkpoints to average: ask for fewer than best:2",
-        ),
+        ("run out.pt --count 2 --which best", "to average: ask for fewer than best:2"),
     ],
 )
 def test_averaging_arguments(run_folder, arguments, message):
-    """checkpoint_last.pt was overwritten by an average, without which no run resumes."""
+    """Regression: checkpoint_last.pt was overwritten by an average, without which no run resumes."""
     (run_folder.parent / "link.pt").symlink_to(run_folder / "checkpoint_last.pt")
     if "best" in arguments:
         (run_folder / "checkpoint.best_bleu_nan0.pt").touch()
-    assert_refused(AVERAGE, arguments.split(), message, run_folder.parent)
+    assert_refused("average_checkpoints", arguments.split(), message, run_folder.parent)
 
 
 @pytest.mark.parametrize("name", ["checkpoint_last-shard0.pt", "checkpoint3-model_part-1.pt"])
 def test_parts_of_checkpoints(run_folder, name):
-    """The whole ones of an earlier run were averaged in their place."""
+    """Regression: the whole checkpoints of an earlier run were averaged in the place of parts."""
     (run_folder / name).touch()
     message = f"run/{name} is a part of a checkpoint"
-    assert_refused(AVERAGE, ["run", "out.pt", "--count", "2"], message, run_folder.parent)
+    assert_refused("average_checkpoints", ["run", "out.pt", "--count", "2"], message, run_folder.parent)
 
 
 def test_a_folder_for_a_checkpoint_and_a_full_disk(run_folder):
     (run_folder / "checkpoint3.pt").mkdir()
     arguments = ["run", "out.pt", "--count", "2"]
     message = "cannot read run/checkpoint3.pt: Is a directory"
-    assert_refused(AVERAGE, arguments, message, run_folder.parent)
+    assert_refused("average_checkpoints", arguments, message, run_folder.parent)
     (run_folder / "checkpoint3.pt").rmdir()
     message = "cannot write /dev/full: No space left on device"
-    assert_refused(AVERAGE, ["run", "/dev/full", "--count", "2"], message, run_folder.parent)
+    assert_refused("average_checkpoints", ["run", "/dev/full", "--count", "2"], message, run_folder.parent)
 
 
 # ---- plot_training.py
@@ -127,27 +114,19 @@ NO_LOG = "has no train_inner, train or valid lines"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("absent.log", "cannot read absent.log: No such file"),
-        (".", "cannot read .: Is a directory"),
         ("empty.log", NO_LOG),
         ("utf16.log", NO_LOG),
         ("bytes.log", NO_LOG),
-        ("good.log good.log", "good.log is named twice"),
         ("good.log ./good.log", "good.log is named twice"),
         ("good.log --x time", "no log line has what --x time needs"),
-        ("good.log --x hours", "invalid choice: 'hours'"),
-        ("good.log -o good.log", "good.log must end in .png, .pdf, .svg, .jpg"),
         ("log.png -o log.png", "log.png would be written over log.png"),
         ("good.log log.png -o link.png", "link.png would be written over log.png"),
-        ("good.log -o a.xyz", "a.xyz must end in .png"),
-        ("good.log -o a.pgf", "a.pgf must end in .png"),
-        ("good.log -o absent/a.png", "cannot write absent/a.png: "),
         ("good.log -o /dev/full", "cannot write /dev/full: No space left on device"),
         ("cut.log.gz", "cut.log.gz is damaged, or not compressed by gzip"),
     ],
 )
 def test_logs(tmp_path, arguments, message):
-    """The log was overwritten by the picture; an unknown format was told after all logs were read."""
+    """Regression: the log was overwritten by the picture."""
     for name, content in {
         "good.log": RECORD,
         "log.png": RECORD,
@@ -158,21 +137,19 @@ def test_logs(tmp_path, arguments, message):
     }.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "link.png").symlink_to("log.png")
-    assert_refused(PLOT, arguments.split(), message, tmp_path)
+    assert_refused("plot_training", arguments.split(), message, tmp_path)
 
 
 # ---- as a shell calls them
 
 
 @pytest.mark.parametrize(
-    "script",
-    [AVERAGE, PLOT, "rdrop_tools/benchmarks/plot_benchmark.py", "examples/summarization/read_corpus.py"],
+    "script", ["average_checkpoints", "plot_training", "examples/summarization/read_corpus.py"]
 )
-def test_standard_streams(tmp_path, script):
-    """In a process of its own: one line, though fairseq's import has something to say, and a C locale."""
+def test_a_bad_argument_in_a_shell(tmp_path, script):
+    """In a process of its own, a script's error is one line, though fairseq's import has something to say."""
     result = call(script, "--nonsense", cwd=tmp_path, LC_ALL="C", PYTHONUTF8="0")
     assert result.code == 2
     assert result.err.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in result.err
-    assert "Traceback" not in call(script, "--help", cwd=tmp_path, redirect="| head -c 1").err
     assert not list(tmp_path.iterdir())

@@ -1,13 +1,12 @@
 """What the fused loss costs in operations and in memory; the scripts that measure it."""
 
 import csv
-import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
 from bad_input import call_here
-from conftest import SCRIPTS, TOOLS, run
+from conftest import ROOT
 from devices import gpu
 from fairseq import options
 from omegaconf import OmegaConf
@@ -48,7 +47,7 @@ def test_three_matrix_products_and_none_for_pads(passes, pads):
 
 
 def test_peak_memory_is_that_of_a_chunk():
-    """A fifteenth of the authors' formula, and with four times the tokens only their gradient more."""
+    """The peak is a fifteenth of the authors'; four times the tokens add no more than their gradient."""
     vocab, dim = 16000, 32
     ours, authors = make_losses(1024, vocab, dim)
     peak = bench.peak_mib(ours, "cpu")
@@ -78,19 +77,19 @@ def rows(path):
 def test_benchmark_loss_and_its_plot(tmp_path):
     table, plot = tmp_path / "loss.csv", tmp_path / "loss.png"
     sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
-    run(sys.executable, TOOLS / "benchmarks" / "benchmark_loss.py", *sizes, "--out", table)
+    assert call_here("benchmark_loss", *sizes, "--out", table).code == 0
     names = {row["contestant"] for row in rows(table)}
     assert {"matrix products", "authors' formula", "fairseq in-tree", "linear_rdrop_loss, chunk 7"} <= names
     assert all(float(row["median_ms"]) > 0 and row["commit"] and row["torch"] for row in rows(table))
-    run(sys.executable, TOOLS / "benchmarks" / "plot_benchmark.py", table, "--tokens", "20", "-o", plot)
+    assert call_here("plot_benchmark", table, "--tokens", "20", "-o", plot).code == 0
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_benchmark_loss_of_one_pass(tmp_path):
-    """The fused label-smoothed cross entropy, beside fairseq's."""
+    """With one pass, the fused label-smoothed cross entropy stands beside fairseq's."""
     table = tmp_path / "loss.csv"
     sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 --dim 8 --passes 1 --rivals".split()
-    assert call_here("rdrop_tools/benchmarks/benchmark_loss.py", *sizes, "--out", table).code == 0
+    assert call_here("benchmark_loss", *sizes, "--out", table).code == 0
     names = [row["contestant"] for row in rows(table)]
     assert names == ["matrix products", "fairseq plain, one pass", "rdrop_loss", "linear_rdrop_loss"]
 
@@ -100,7 +99,7 @@ def test_benchmark_step(tmp_path):
     table = tmp_path / "step.csv"
     sizes = "--settings small multi30k --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
     flags = f"--device cpu --repeats 1 {sizes} --all --passes 3".split()
-    run(sys.executable, TOOLS / "benchmarks" / "benchmark_step.py", *flags, "--out", table)
+    assert call_here("benchmark_step", *flags, "--out", table).code == 0
     assert len(rows(table)) == 2 * 9
     for setting in ("small", "multi30k"):
         found = {row["criterion"]: row for row in rows(table) if row["setting"] == setting}
@@ -117,13 +116,12 @@ def test_benchmark_step(tmp_path):
 
 
 def test_the_multi30k_setting_is_that_of_the_recipe():
-    """An update's undisturbed time is read from it, for trainings by that recipe."""
-    config = SCRIPTS.parent / "examples" / "translation" / "config" / "multi30k.yaml"
+    """The setting from which an update's undisturbed time is read has the sizes of the recipe."""
+    config = ROOT / "examples" / "translation" / "config" / "multi30k.yaml"
     recipe = OmegaConf.load(config)
     setting = benchmark_step.SETTINGS["multi30k"]
-    trainer = benchmark_step.make_trainer(
-        benchmark_step.CRITERIONS["plain"], setting, benchmark_step.make_dictionary(60), "cpu", "fp32"
-    )
+    flags, dictionary = benchmark_step.CRITERIONS["plain"], benchmark_step.make_dictionary(60)
+    trainer = benchmark_step.make_trainer(flags, setting, dictionary, "cpu", "fp32")
     for name, value in recipe.model.items():
         if name != "_name":
             assert getattr(trainer.cfg.model, name) == value, name
@@ -153,11 +151,11 @@ def test_the_settings_of_a_gpu_are_those_of_fairseqs_architectures(name):
 
 
 def test_benchmark_step_in_bf16_and_compiled(tmp_path):
-    """By fairseq's own trainer. Counting operations under torch.compile ended the benchmark."""
+    """Regression: counting operations under torch.compile ended the benchmark."""
     table = tmp_path / "step.csv"
     sizes = "--settings iwslt --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
     flags = f"--device cpu --repeats 1 {sizes} --dtype fp32 bf16 --compile".split()
-    assert call_here("rdrop_tools/benchmarks/benchmark_step.py", *flags, "--out", table).code == 0
+    assert call_here("benchmark_step", *flags, "--out", table).code == 0
     names = [*benchmark_step.CRITERIONS, *benchmark_step.COMPILED]
     found = [(row["dtype"], row["criterion"]) for row in rows(table)]
     assert found == [(dtype, name) for dtype in ("fp32", "bf16") for name in names]
@@ -181,7 +179,7 @@ def test_rivals_take_part_where_they_are_installed():
 
 
 def test_the_batch_of_a_setting_is_one_of_fairseqs():
-    """Of Multi30k's 537 batches an epoch, the mean has 54 sentences and 882 target tokens."""
+    """A batch is as Multi30k's mean of 537 an epoch: 54 sentences and 882 target tokens."""
     setting = benchmark_step.SETTINGS["multi30k"]
     dictionary = benchmark_step.make_dictionary(setting.vocab)
     assert len(dictionary) == 6044 + 4
@@ -194,7 +192,7 @@ def test_the_batch_of_a_setting_is_one_of_fairseqs():
 
 
 def test_a_machine_without_git_or_with_one_round(monkeypatch):
-    """The rows were lost at the end, in a traceback."""
+    """Regression: the rows were lost at the end, in a traceback."""
     monkeypatch.setenv("PATH", "")
     assert bench.provenance("cpu")["commit"] == "unknown"
     assert bench.summary([3.0]) == {"median_ms": 3.0, "p20_ms": 3.0, "p80_ms": 3.0}

@@ -16,19 +16,19 @@ from rdrop_tools.training.training_log import read_log
 pytest.importorskip("fairseq")
 
 
-def train(data_bin, log_format, log, terminal=False, more=""):
-    """The log of two epochs of seven updates; ``terminal``: as one sees it, which tqdm needs for its bar."""
+def train(data_bin, log_format, log):
+    """Writes the log of two epochs of seven updates; tqdm's as one sees it in a terminal, with its bar."""
     flags = (
         "--criterion label_smoothed_cross_entropy_rdrop --optimizer adam --lr 0.01 --max-tokens 200 --no-save"
     )
-    flags += f" --num-workers 0 --max-epoch 2 --log-interval 2 --log-format {log_format} --seed 1 {more}"
+    flags += " --valid-subset test,valid --num-workers 0 --max-epoch 2 --log-interval 2 --seed 1"
     command = ["fairseq-train", str(data_bin), "--user-dir", USER_DIR, *TRANSFORMER, *flags.split()]
-    if not terminal:
+    command += ["--log-format", log_format]
+    if log_format != "tqdm":
         log.write_text(run(*command).stdout)
         return
     ours, theirs = pty.openpty()
-    bin_folder = os.path.dirname(sys.executable)
-    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
     with (
         subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process,
         log.open("wb") as file,
@@ -43,21 +43,25 @@ def train(data_bin, log_format, log, terminal=False, more=""):
     assert process.returncode == 0
 
 
-def test_the_four_log_formats_of_fairseq_train(data_bin, tmp_path):
-    """Only "simple" and "json" were read; "tqdm" in a terminal logs epochs only, "none" nothing."""
-    logs = {name: tmp_path / f"{name}.log" for name in ("json", "simple", "tqdm", "none")}
+@pytest.fixture(scope="module")
+def logs(data_bin, tmp_path_factory):
+    """{format: log of a training}"""
+    folder = tmp_path_factory.mktemp("logs")
+    logs = {name: folder / f"{name}.log" for name in ("json", "simple", "tqdm", "none")}
     for name, log in logs.items():
-        train(data_bin, name, log, terminal=name == "tqdm")
+        train(data_bin, name, log)
+    return logs
+
+
+@pytest.mark.slow
+def test_the_four_log_formats_of_fairseq_train(logs):
+    """All four are read: "tqdm" in a terminal logs epochs only, "none" nothing."""
     records = {name: read_log(log) for name, log in logs.items()}
     for name in ("json", "simple"):
         assert list(records[name]["train_inner"]["loss"]) == [2, 4, 6, 8, 10, 12, 14]
         assert records[name]["train_inner"]["position"][10] == pytest.approx(1 + 3 / 7, abs=1e-3)
-    for kind, name in (
-        ("train", "loss"),
-        ("train", "rdrop_kl_loss"),
-        ("valid", "loss"),
-        ("train", "position"),
-    ):
+    for name in ("train loss", "train rdrop_kl_loss", "valid loss", "train position"):
+        kind, name = name.split()
         curve = records["json"][kind][name]
         assert list(curve) == [7, 14]
         assert records["simple"][kind][name] == curve == records["tqdm"][kind][name]
@@ -66,24 +70,20 @@ def test_the_four_log_formats_of_fairseq_train(data_bin, tmp_path):
     assert read_curves(logs["tqdm"])["train"] == records["tqdm"]["train"]
     for x in ("update", "epoch", "time"):
         axes = plot(list(logs.values())[:3], x).axes
-        assert [len(axis.lines) for axis in axes] == [6, 3, 0, 3]
+        assert [len(axis.lines) for axis in axes] == [9, 3, 0, 3]
     assert records["none"] == {"train_inner": {}, "train": {}, "valid": {}}
     with pytest.raises(InputError, match=r"none.log has no train_inner, train or valid lines: .* than none"):
         read_curves(logs["none"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_format", ["simple", "json"])
-def test_every_validation_subset_has_its_curve(data_bin, tmp_path, log_format):
+def test_every_validation_subset_has_its_curve(logs, log_format):
     """Regression: a subset of another name than valid was not read, and nothing said so."""
-    log = tmp_path / "train.log"
-    train(data_bin, log_format, log, more="--valid-subset test,valid")
-    text = log.read_text()
-    records = read_log(log)
-    assert list(records["test"]["loss"]) == list(records["valid"]["loss"]) == [7, 14]
+    text, records = logs[log_format].read_text(), read_log(logs[log_format])
     for subset in ("test", "valid"):
-        written = re.findall(
-            rf"(?:\| valid on '{subset}' subset \| loss |\"{subset}_loss\": \")([\d.]+)", text
-        )
-        assert [float(loss) for loss in written] == list(records[subset]["loss"].values())
-    labels = [line.get_label() for line in plot([log], "update").axes[0].lines]
+        before = rf"(?:\| valid on '{subset}' subset \| loss |\"{subset}_loss\": \")"
+        losses = [float(loss) for loss in re.findall(rf"{before}([\d.]+)", text)]
+        assert records[subset]["loss"] == dict(zip((7, 14), losses, strict=True))
+    labels = [line.get_label() for line in plot([logs[log_format]], "update").axes[0].lines]
     assert sorted(labels) == ["test", "train", "valid"]

@@ -22,19 +22,19 @@ SENTENCES = [
 
 
 def marked_up(kind, *paths):
-    result = call_here("rdrop_tools/text/marked_up_text.py", kind, *paths)
+    result = call_here("marked_up_text", kind, *paths)
     assert result.code == 0, result.err
     return result.out.split("\n")[:-1]
 
 
 def test_segments_wherever_they_stand(tmp_path):
-    """&amp; stayed in the text; the second segment of a line, and one over two lines, were lost silently."""
+    """Regression: &amp; stayed; the second segment of a line, and one over two lines, were lost silently."""
     (tmp_path / "test.sgm").write_text(SGML, encoding="utf-8", newline="\n")
     assert marked_up("segments", tmp_path / "test.sgm", tmp_path / "test.sgm") == SENTENCES * 2
 
 
 def test_training_text_and_test_sets_agree(tmp_path):
-    """Whether a file escapes its & or not, the text is the same; &amp; would be Moses' tokens &amp; amp ;"""
+    """The text is the same whether a file escapes its & or not."""
     raw = ['R&D is <i>it</i> & "more"', "3 < 4"]
     escaped = ["R&amp;D is <i>it</i> &amp; &quot;more&quot;", "3 &lt; 4"]
     for name, lines in (("raw", raw), ("escaped", escaped)):

@@ -3,25 +3,27 @@
 import re
 
 import pytest
+import sentencepiece
+from any_text import for_any_text
 from bad_input import call_here
 from conftest import files, sentences
+from fairseq.tokenizer import tokenize_line
 
 from rdrop_tools.lines import read_lines
+from rdrop_tools.text import sentencepiece_encode
+from rdrop_tools.text.apply_bpe import splitter
 
 # A line is one line with no other characters at its ends; all but white space has to come through.
 TRICKY = [
-    "ﬁne ½ ① ⅷ ｶﾅ Ａ ℌ … ™ e\u0301 é Å ª º ﷺ",  # noqa: RUF001
+    "ﬁne ½ ① ⅷ ｶﾅ Ａ ℌ … ™ e\u0301 é Å ª º ﷺ UPPER Straße STRASSE ẞ İ ı ς Σ ǅ",  # noqa: RUF001
     "soft\u00adhyphen zero\u200bwidth \u200efrom\u200fthe\u2066side\u2069 bom\ufeffin",
     "👩\u200d👩\u200d👧 emoji\ufe0f نمی\u200cخواهم हिन्दी ไทย 日本語 한국어 ⁇ ▅ <s> </s> <unk> <pad>",  # noqa: RUF001
     "AT&T &amp; <b> | [x] \\ / ' \" ` ´ “ ” ‚ „ ‘ ’",  # noqa: RUF001
-    "UPPER Straße STRASSE ẞ İ ı ς Σ ǅ",  # noqa: RUF001
 ]
 SPACED = [  # for fairseq each of these separates tokens, and some of them lines
     "non\u00a0breaking narrow\u202fand\u3000wide\u2003em\u1680ogham",
     "tab\there lone\rcr vt\x0bff\x0cnel\x85ls\u2028ps\u2029fs\x1cgs\x1d",
-    "nul\x00bel\x07esc\x1b[0m del\x7fc1\x9f",
-    "  two  spaces   between  ",
-    "\u00a0 at the ends \u2028",
+    "\u00a0 at the ends \u2028nul\x00bel\x07esc\x1b[0m del\x7fc1\x9f",
     "",
 ]
 
@@ -31,14 +33,12 @@ def spaced(line):
 
 
 def put_together(line):
-    """As fairseq does for --remove-bpe sentencepiece."""
+    """The text, as fairseq's --remove-bpe sentencepiece makes it."""
     return line.replace(" ", "").replace("\u2581", " ").strip()
 
 
 def as_fairseq_reads(path):
-    """Its binariser's lines, of universal newlines, and their tokens."""
-    from fairseq.tokenizer import tokenize_line
-
+    """The lines of its binariser, of universal newlines, and their tokens."""
     with path.open(encoding="utf-8") as file:
         return [tokenize_line(line) for line in file]
 
@@ -61,28 +61,58 @@ def append(folder, split, line):
         path.write_bytes(path.read_bytes().removesuffix(b"\n") + f"\n{line}\n".encode())
 
 
+LANGS = ("--langs", "de", "en")
+CODES = "#version: 0.2\nd e\nde r</w>\nm a\n"
+
+
 def encode(folder, *arguments):
-    command = [folder / "in", folder / "out", "--langs", "de", "en", "--splits", "train", "test", *arguments]
-    return call_here("rdrop_tools/text/sentencepiece_encode.py", *command)
+    command = [folder / "in", folder / "out", *LANGS, "--splits", "train", "test", "--vocab-size", "400"]
+    return call_here("sentencepiece_encode", *command, *arguments)
+
+
+def apply_bpe(folder, *arguments):
+    (folder / "codes").write_text(CODES)
+    command = [folder / "codes", folder / "in", folder / "out", *LANGS, "--splits", "train", "test"]
+    return call_here("apply_bpe", *command, *arguments)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "train.de"
+    path.write_text("".join(f"{german}\n" for german, _ in sentences(60, seed=4)), encoding="utf-8")
+    return sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_encode.learn([path], 60, False))
+
+
+@for_any_text
+def test_pieces_of_any_line_are_the_line(model, text):
+    """Regression: SentencePiece's NFKC rewrote 83 of the 1,000 test lines of the quickstart."""
+    line = text.replace("\n", "")
+    pieces = model.encode(sentencepiece_encode.clean(line), out_type=str)
+    assert put_together(" ".join(pieces)) == spaced(line.replace("\u2581", " "))
+    assert tokenize_line(" ".join(pieces)) == pieces
+
+
+@for_any_text
+def test_bpe_of_any_line_is_the_line(text):
+    """Regression: a carriage return or U+2028 went into the pieces, where fairseq ended a line at it."""
+    line = text.replace("\n", "")
+    pieces = splitter(CODES)(line)
+    assert pieces.replace("@@ ", "") == " ".join(line.split())
+    assert tokenize_line(pieces) == pieces.split(" ") or not pieces
 
 
 def test_pieces_are_the_line_itself(tricky):
-    """NFKC rewrote 83 of the 1,000 test lines of the quickstart; a last line without LF was lost."""
-    assert encode(tricky, "--vocab-size", "400") == (0, "", "")
+    """Regression: a last line without a line feed was lost."""
+    assert encode(tricky) == (0, "", "")
     for path in sorted((tricky / "in").iterdir()):
         text, pieces = read_lines(path), read_lines(tricky / "out" / path.name)
         assert [put_together(line) for line in pieces] == [spaced(line) for line in text]
-        assert {line for line in TRICKY if line not in map(put_together, pieces)} == set()
-        # a \r in a piece made a line more, U+00A0 a token less
-        assert as_fairseq_reads(tricky / "out" / path.name) == [
-            line.split(" ") if line else [] for line in pieces
-        ]
+        assert set(TRICKY) <= set(map(put_together, pieces))
+        assert as_fairseq_reads(tricky / "out" / path.name) == [line.split() for line in pieces]
 
 
 def test_no_piece_is_learnt_of_control_characters(tricky):
-    import sentencepiece
-
-    assert encode(tricky, "--vocab-size", "400").code == 0
+    assert encode(tricky).code == 0
     model = sentencepiece.SentencePieceProcessor(model_file=str(tricky / "out/sentencepiece.model"))
     pieces = [model.id_to_piece(n) for n in range(model.get_piece_size())]
     assert len(pieces) == 400
@@ -90,63 +120,29 @@ def test_no_piece_is_learnt_of_control_characters(tricky):
 
 
 def test_the_sign_for_a_space_is_counted(tricky):
-    """U+2581 cannot be told from a space afterwards."""
+    """Lines with U+2581, which cannot be told from a space afterwards, are counted."""
     append(tricky, "test", "a\u2581b")
-    result = encode(tricky, "--vocab-size", "400")
-    assert result == (0, "", "2 lines have the character U+2581: a space there now\n")
+    assert encode(tricky) == (0, "", "2 lines have the character U+2581: a space there now\n")
     assert put_together(read_lines(tricky / "out/test.de")[-1]) == "a b"
 
 
 def test_long_lines_are_learnt_too(tricky):
-    """Lines of more than 4,192 bytes were left out without a word: their characters became unknown."""
-    import sentencepiece
-
+    """Regression: lines of more than 4,192 bytes were left out, and their characters became unknown."""
     append(tricky, "train", "ŋ wort " * 2000)
-    assert encode(tricky, "--vocab-size", "400").code == 0
+    assert encode(tricky).code == 0
     model = sentencepiece.SentencePieceProcessor(model_file=str(tricky / "out/sentencepiece.model"))
     assert model.unk_id() not in model.encode("ŋ")
 
 
 def test_train_is_learnt_from_without_being_a_split(tricky):
-    assert (
-        call_here(
-            "rdrop_tools/text/sentencepiece_encode.py",
-            *(
-                tricky / "in",
-                tricky / "out",
-                "--langs",
-                "de",
-                "en",
-                "--splits",
-                "test",
-                "--vocab-size",
-                "400",
-            ),
-        ).code
-        == 0
-    )
+    command = [tricky / "in", tricky / "out", *LANGS, "--splits", "test", "--vocab-size", "400"]
+    assert call_here("sentencepiece_encode", *command).code == 0
     assert {path.name for path in (tricky / "out").iterdir()} == {"sentencepiece.model", "test.de", "test.en"}
-
-
-def apply_bpe(folder, *arguments):
-    (folder / "codes").write_text("#version: 0.2\nd e\nde r</w>\nm a\n")
-    command = [
-        folder / "codes",
-        folder / "in",
-        folder / "out",
-        "--langs",
-        "de",
-        "en",
-        "--splits",
-        "train",
-        "test",
-    ]
-    return call_here("rdrop_tools/text/apply_bpe.py", *command, *arguments)
 
 
 @pytest.mark.parametrize("workers", ["1", "100000"])
 def test_bpe_of_any_text(tricky, workers):
-    """A \\r or U+2028 in a word went into the pieces, where fairseq ended a line or token at it."""
+    """As many lines and tokens as fairseq reads, by one worker process or one a core."""
     assert apply_bpe(tricky, "--workers", workers) == (0, "", "")
     for path in (tricky / "out").iterdir():
         pieces, text = read_lines(path), read_lines(tricky / "in" / path.name)
@@ -156,32 +152,29 @@ def test_bpe_of_any_text(tricky, workers):
 
 
 def test_words_that_end_in_the_sign_of_bpe_are_counted(tricky):
-    """``a@@ b`` is joined to ``ab`` afterwards."""
+    """Pairs with words like ``a@@``, which may be joined to the next afterwards, are counted."""
     append(tricky, "train", "a@@ b @@")
-    assert apply_bpe(tricky) == (
-        0,
-        "",
-        "1 pairs have words that end in @@: joined to the next when BPE is undone\n",
-    )
+    message = "1 pairs have words that end in @@: joined to the next when BPE is undone\n"
+    assert apply_bpe(tricky) == (0, "", message)
 
 
 def test_tokens_of_any_text(tricky):
-    """As many lines in as out, the text of a pair unchanged beside its tokens."""
+    """The tokenisers write as many lines as they read, and a pair's text unchanged beside its tokens."""
     pair = [tricky / "in" / f"train.{lang}" for lang in ("de", "en")]
-    arguments = [tricky / "out", "train", "--langs", "de", "en", "--keep-raw", "--pair", *pair]
-    result = call_here("rdrop_tools/text/tokenize_corpus.py", *arguments)
-    assert (result.out, result.err) == ("train: 71 of 71 pairs kept\n", "")
+    count = len(read_lines(pair[0]))
+    arguments = [tricky / "out", "train", *LANGS, "--keep-raw", "--pair", *pair]
+    result = call_here("tokenize_corpus", *arguments)
+    assert (result.out, result.err) == (f"train: {count} of {count} pairs kept\n", "")
     for path in pair:
         assert read_lines(tricky / "out/raw" / path.name) == read_lines(path)
-        assert len(as_fairseq_reads(tricky / "out/tok" / path.name)) == 71
-    for action, lang in (("tokenize", "de"), ("detokenize", "de")):
-        text = pair[1].read_bytes()
-        out = call_here("rdrop_tools/text/moses.py", action, lang, stdin=text).out
-        assert out.count("\n") == 71, action
+        assert len(as_fairseq_reads(tricky / "out/tok" / path.name)) == count
+    for action in ("tokenize", "detokenize"):
+        out = call_here("moses", action, "de", stdin=pair[1].read_bytes()).out
+        assert out.count("\n") == count, action
 
 
 def test_held_out_pairs_are_in_one_split_only(tmp_path):
-    """With --heldout -1, test and train overlapped; an empty page ended in a traceback."""
+    """Regression: with --heldout -1, test and train overlapped; an empty page ended in a traceback."""
     for lang in ("de", "en-US"):
         for name in ("a", "empty"):
             path = tmp_path / "help" / lang / f"{name}.html"
@@ -190,24 +183,20 @@ def test_held_out_pairs_are_in_one_split_only(tmp_path):
             path.write_text(body if name == "a" else "", newline="")
     arguments = [tmp_path / "help", tmp_path / "out", "--heldout", "5"]
     for _ in range(2):
-        result = call_here("rdrop_tools/text/libreoffice_corpus.py", *arguments)
+        result = call_here("libreoffice_corpus", *arguments)
         assert (result.out, result.err) == ("20 pairs: 10 train, 5 valid, 5 test\n", "")
-    sides = [
-        [read_lines(tmp_path / "out" / f"{split}.{lang}") for split in ("train", "valid", "test")]
-        for lang in ("de", "en")
-    ]
-    assert sorted(line for split in sides[0] for line in split) == sorted(
-        f"Absatz {n}, auf de." for n in range(20)
-    )
-    assert [[line.replace(" en-US.", " de.") for line in split] for split in sides[1]] == sides[0]
+    splits = ("train", "valid", "test")
+    de, en = ([read_lines(tmp_path / "out" / f"{split}.{lang}") for split in splits] for lang in ("de", "en"))
+    assert {line for split in de for line in split} == {f"Absatz {n}, auf de." for n in range(20)}
+    assert [[line.replace(" en-US.", " de.") for line in split] for split in en] == de
     assert len(files(tmp_path / "out")) == 6
 
 
 def test_a_language_that_moses_does_not_know_is_warned_of(tmp_path):
-    """Regression: it was tokenised as English, silently."""
+    """Regression: a text in another language was tokenised as English, silently."""
     warning = "warning: Moses has no abbreviations of 'xx': takes those of English\n"
-    assert call_here("rdrop_tools/text/moses.py", "tokenize", "xx", stdin=b"Hi.\n") == (0, "Hi .\n", warning)
-    assert call_here("rdrop_tools/text/moses.py", "tokenize", "de", stdin=b"Hi.\n").err == ""
+    assert call_here("moses", "tokenize", "xx", stdin=b"Hi.\n") == (0, "Hi .\n", warning)
+    assert call_here("moses", "tokenize", "de", stdin=b"Hi.\n").err == ""
     (tmp_path / "a").write_text("Hi.\n")
     arguments = [tmp_path / "out", "test", "--langs", "xx", "en", "--pair", tmp_path / "a", tmp_path / "a"]
-    assert call_here("rdrop_tools/text/tokenize_corpus.py", *arguments).err == warning
+    assert call_here("tokenize_corpus", *arguments).err == warning

@@ -1,26 +1,16 @@
-"""The Python scripts on their own."""
+"""The corpus of the LibreOffice help, a damaged last checkpoint, and the classification example."""
 
 import json
 import os
-import sys
 
 import torch
-from conftest import ROOT, SCRIPTS, TOOLS, run
+from bad_input import call_here
+from conftest import SCRIPTS, run
 
-
-def script(name, *arguments, check=True):
-    return run(sys.executable, TOOLS / name, *arguments, check=check)
-
-
-def page(folder, lang, body):
-    path = folder / lang / "text" / "page.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"<html><body>{body}</body></html>", encoding="utf-8")
+from rdrop_tools.text.libreoffice_corpus import read_pairs
 
 
 def test_libreoffice_corpus_joins_filters_and_deduplicates(tmp_path):
-    from rdrop_tools.text.libreoffice_corpus import read_pairs
-
     long = "wort " * 101
     source = {
         "par_id1": "Das <b>ist</b> gut.",
@@ -42,29 +32,17 @@ def test_libreoffice_corpus_joins_filters_and_deduplicates(tmp_path):
         "par_id8": long.replace("wort", "word"),
     }
     for lang, texts in (("de", source), ("en-US", target)):
-        page(tmp_path, lang, "".join(f'<p id="{key}">{text}</p>' for key, text in texts.items()))
+        body = "".join(f'<p id="{key}">{text}</p>' for key, text in texts.items())
+        (tmp_path / lang / "text").mkdir(parents=True)
+        (tmp_path / lang / "text" / "page.html").write_text(f"<html><body>{body}</body></html>", "utf-8")
     pairs = read_pairs(tmp_path / "de", tmp_path / "en-US")
     assert pairs == [("Das ist gut.", "This is good."), ("Ein neuer Absatz.", "A new paragraph.")]
 
 
-def test_libreoffice_corpus_names_what_is_missing(tmp_path):
-    result = script("text/libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
-    assert result.returncode == 1
-    assert result.stdout.startswith("error: ")
-    assert "de is not a folder of help pages" in result.stdout
-    for lang in ("de", "en-US"):
-        page(tmp_path, lang, f'<p id="par_id1">Only one pair, in {lang}.</p>')
-    result = script("text/libreoffice_corpus.py", tmp_path, tmp_path / "out", check=False)
-    assert result.returncode == 1
-    assert "has 1 pairs, more than 2000 are needed" in result.stdout
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
-    """Killed while fairseq copied checkpoint_last.pt, no later run could resume from it."""
-    for age, name in enumerate(
-        ("checkpoint_best.pt", "checkpoint2.pt", "checkpoint_2_30.pt", "checkpoint1.pt")
-    ):
+    """Regression: after a kill while fairseq copied checkpoint_last.pt, no later run could resume from it."""
+    names = ("checkpoint_best.pt", "checkpoint2.pt", "checkpoint_2_30.pt", "checkpoint1.pt")
+    for age, name in enumerate(names):
         torch.save({"name": name}, tmp_path / name)
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     last = tmp_path / "checkpoint_last.pt"
@@ -78,11 +56,10 @@ def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
 
 
 def test_classification_example(tmp_path):
-    """Three systems, two seeds; training helps, and a rerun gives the same numbers."""
-    example = ROOT / "examples" / "classification" / "train_digits.py"
+    """Training helps each of three systems with two seeds, and a rerun gives the same numbers."""
     for name in ("a.json", "b.json"):
         options = ["--seeds", "2", "--epochs", "20", "--out", tmp_path / name]
-        table = run(sys.executable, example, *options).stdout
+        table = call_here("examples/classification/train_digits.py", *options).out
     assert "R-Drop, alpha 3 " in table
     first, second = (json.loads((tmp_path / name).read_text())["systems"] for name in ("a.json", "b.json"))
     assert [len(system["test"]) for system in first] == [2, 2, 2]

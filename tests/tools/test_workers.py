@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from bad_files import write_files
 from bad_input import Result, assert_one_line, contents
-from conftest import ROOT
-from test_bad_input import BPE, LANGS
+from conftest import TOOLS
+from test_bad_input import LANGS
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
 
 @pytest.fixture
@@ -32,17 +34,8 @@ class Waiting:
         for name in ("train.de", "train.de.part"):
             (folder / "out" / name).write_text("the user's\n")
         self.before = contents(folder / "out")
-        command = [
-            *before,
-            sys.executable,
-            ROOT / BPE,
-            "codes",
-            "in",
-            "out",
-            *LANGS.split(),
-            "--workers",
-            "100000",
-        ]
+        command = [*before, sys.executable, TOOLS / "text" / "apply_bpe.py", "codes", "in", "out"]
+        command += [*LANGS.split(), "--workers", "100000"]
         self.process = subprocess.Popen(
             command, cwd=folder, stderr=subprocess.PIPE, text=True, preexec_fn=default_signals
         )
@@ -68,13 +61,13 @@ class Waiting:
 
 
 def default_signals():
-    """In a new process: the tests may themselves run under nohup, or in the background of a shell."""
+    """Sets them for a new process: the tests may run under nohup, or in the background of a shell."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 def is_running(process):
-    """A zombie, which nobody has waited for yet, is not."""
+    """Whether it runs: a zombie, which nobody has waited for yet, does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -88,9 +81,8 @@ def parent_of(status):
         return None
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_a_killed_worker(folder):
-    """BrokenProcessPool, with a traceback."""
+    """Regression: a killed worker was a BrokenProcessPool, with a traceback."""
     waiting = Waiting(folder)
     for child in waiting.children():
         os.kill(child, signal.SIGKILL)
@@ -100,12 +92,11 @@ def test_a_killed_worker(folder):
     assert_one_line(waiting.end(), "a worker process was killed, perhaps for its memory", code=1)
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_an_interrupt_leaves_no_file_and_no_process(folder, number, code):
-    """Interrupted, every worker showed a traceback; terminated, workers and half-written files stayed."""
+    """Regression: an interrupt was a traceback of every worker; terminated, workers and files stayed."""
     waiting = Waiting(folder)
     children = waiting.children()
     assert 1 <= len(children) <= len(os.sched_getaffinity(0)) < 100000
@@ -118,19 +109,16 @@ def test_an_interrupt_leaves_no_file_and_no_process(folder, number, code):
     assert not any(map(is_running, children))
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_nohup_is_respected(folder):
     waiting = Waiting(folder, "nohup")
     os.kill(waiting.process.pid, signal.SIGHUP)
     waiting.pipe.close()
-    assert (
-        "in/train.de and in/train.en do not have the same number of lines: 3000 and 2500" in waiting.end().err
-    )
+    message = "in/train.de and in/train.en do not have the same number of lines: 3000 and 2500"
+    assert message in waiting.end().err
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_no_worker_outlives_its_script(folder):
-    """It held the other end of its own connection open, and waited there for ever."""
+    """Regression: a worker held the other end of its own connection open, and waited there for ever."""
     waiting = Waiting(folder)
     children = waiting.children()
     waiting.process.kill()
