@@ -1,7 +1,6 @@
 """Small corpora, a small GPT-2 BPE and a small BART in the form of the published ones, for the tests."""
 
 import argparse
-import gzip
 import hashlib
 import io
 import json
@@ -11,6 +10,7 @@ import tarfile
 
 import torch
 from conftest import ROOT, sentences
+from own_corpora import write_lines
 
 EXAMPLES = ROOT / "examples" / "summarization"
 SIZES = {"train": 96, "valid": 11, "test": 13}
@@ -38,20 +38,26 @@ def pairs(count, seed):
 
 def write_samsum(folder):
     for seed, (split, count) in enumerate(SIZES.items()):
-        for side, texts in zip(("dialogue", "summary"), zip(*pairs(count, seed), strict=True), strict=True):
-            text = "".join(f"{line}\n" for line in texts)
-            (folder / f"{split}.{side}.gz").write_bytes(gzip.compress(text.encode()))
+        write_lines(folder, split, ("dialogue", "summary"), pairs(count, seed), compressed=True)
     return folder
 
 
+def write_script(path, text):
+    """A program that runs these lines of the shell; returns its path as a string."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def write_tar(path, files):
-    path.write_bytes(tar_bytes(files))
+    path.write_bytes(tar_bytes(files, "w:" if path.suffix == ".tar" else "w:gz"))
 
 
-def tar_bytes(files):
+def tar_bytes(files, mode="w:gz"):
     """files: {name in the archive: text or bytes}"""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
         for name, content in files.items():
             content = content if isinstance(content, bytes) else content.encode()
             info = tarfile.TarInfo(name)

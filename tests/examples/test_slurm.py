@@ -6,41 +6,36 @@ import sys
 import pytest
 import torch
 from conftest import ROOT, run
+from small_corpora import write_script
 from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, write_multi30k
 
 pytest.importorskip("fairseq")
 
 # srun OPTION COMMAND...: on both machines, as SLURM does; fails as soon as one of them does.
-SRUN = """#!/bin/bash
-shift
+SRUN = """shift
 SLURM_NODEID=0 "$@" & SLURM_NODEID=1 "$@" &
-wait -n && wait -n
-"""
-SCONTROL = (
-    '#!/bin/bash\necho "scontrol $*" >>"$CALLS"\n[[ $1 != show ]] || printf "%s\\n" localhost elsewhere\n'
-)
+wait -n && wait -n"""
+SCONTROL = 'echo "scontrol $*" >>"$CALLS"; [[ $1 != show ]] || printf "%s\\n" localhost elsewhere'
 
 
 @pytest.fixture
 def cluster(tmp_path):
-    for name, text in {"srun": SRUN, "scontrol": SCONTROL}.items():
-        path = tmp_path / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
+    write_script(tmp_path / "bin" / "srun", SRUN)
+    write_script(tmp_path / "bin" / "scontrol", SCONTROL)
     path = f"{tmp_path / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_JOB_NUM_NODES": "2"}
     return {**environment(), **job, "VENV": "none", "CALLS": str(tmp_path / "calls"), "PATH": path}
 
 
 def submit(cluster, *arguments, check=True):
-    script = f"cd {ROOT} && exec {TRANSLATION}/slurm.sh " + " ".join(f'"{a}"' for a in arguments)
-    return run("bash", "-c", script, check=check, **cluster)
+    return run("env", "-C", ROOT, TRANSLATION / "slurm.sh", *arguments, check=check, **cluster)
 
 
 def test_two_machines_train_one_model_and_a_requeued_job_resumes(cluster, tmp_path):
-    """Regression: on torch 2.6 and newer no training of several processes could resume, as the first one
-    sent the checkpoint to the others in a form that torch.load refused."""
+    """Regression: on torch 2.6 and newer no training of several processes could resume.
+
+    The first process sent the checkpoint to the others in a form that torch.load refused.
+    """
     env = {**environment(), **MULTI30K_SETTINGS, "LOCAL_FILES": str(write_multi30k(tmp_path / "local"))}
     run(TRANSLATION / "prepare-multi30k.sh", "en-de", **env, OUT=str(tmp_path / "data"))
     out = tmp_path / "out"
@@ -56,7 +51,7 @@ def test_two_machines_train_one_model_and_a_requeued_job_resumes(cluster, tmp_pa
 
 
 def test_a_job_before_its_end_goes_back_into_the_queue(cluster, tmp_path):
-    (tmp_path / "bin" / "srun").write_text("#!/bin/bash\nkill -USR1 $PPID\nsleep 1\n")
+    write_script(tmp_path / "bin" / "srun", "kill -USR1 $PPID; sleep 1")
     submit(cluster, "multi30k.en-de", check=False)
     assert (tmp_path / "calls").read_text().endswith("scontrol requeue 7\n")
 
