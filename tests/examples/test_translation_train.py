@@ -8,19 +8,17 @@ import torch
 from conftest import files, lengthen_last_line, run
 from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, translate, write_multi30k
 
-from rdrop_tools.training.training_log import read_log
-
 pytest.importorskip("fairseq")
 
 NAME = "multi30k.en-fr"
-DECODED = {"AVERAGE": "last:2", "DECODING": "--beam 2"}
+DECODED = {"SUBSET": "test3", "AVERAGE": "last:2", "DECODING": "--beam 2"}
 
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory):
     folder = tmp_path_factory.mktemp("multi30k")
     local = write_multi30k(folder / "local")
-    lengthen_last_line(*(local / f"{text}.gz" for text in ("train.fr", "val.fr", "test_2016_flickr.en")))
+    lengthen_last_line(*(local / f"{text}.gz" for text in ("train.fr", "val.fr", "test_2018_flickr.en")))
     env = {**environment(), **MULTI30K_SETTINGS, "LOCAL_FILES": str(local)}
     run(TRANSLATION / "prepare-multi30k.sh", "en-fr", **env, OUT=str(folder / "data"))
     return {**environment(), "DATA": str(folder / "data")}
@@ -71,7 +69,7 @@ def test_a_rerun_does_nothing_and_takes_no_other_alpha(env, trained):
 @pytest.fixture(scope="module")
 def evaluated(env, trained):
     """(folder, output) of an evaluation of R-Drop against plain training, in a folder with other files."""
-    out = trained["rdrop"] / "evaluation.test"
+    out = trained["rdrop"] / "evaluation.test3"
     (out / "part" / "left over").mkdir(parents=True)
     (out / "baseline").mkdir()
     (out / "settings").write_text("KIND=translation-evaluation\n")
@@ -92,10 +90,9 @@ def test_evaluation_of_two_systems(trained, evaluated):
         assert f"{score['score']:6.2f}   {score['baseline']:8.2f}    {score['p_value']:.4f}" in said
     for name in ("system", "baseline"):
         hypotheses = (out / name / "hyp.txt").read_text().splitlines()
-        assert len(hypotheses) == 12
-        assert [number for number, line in enumerate(hypotheses) if not line] == [11]
+        assert [bool(line) for line in hypotheses] == [*[True] * 5, False]
         assert "beam=2" in (out / name / "generate.log").read_text().replace("'beam': 2", "beam=2")
-    assert said.count("1 of 12 sentences are too long for the model: their lines are empty") == 2
+    assert said.count("1 of 6 sentences are too long for the model: their lines are empty") == 2
     models = [torch.load(trained["rdrop"] / f"checkpoint{n}.pt")["model"] for n in (1, 2)]
     for name, mean in torch.load(out / "system" / "averaged.pt")["model"].items():
         torch.testing.assert_close(mean, (models[0][name] + models[1][name]) / 2)
@@ -104,57 +101,13 @@ def test_evaluation_of_two_systems(trained, evaluated):
 
 def test_text_is_translated_as_the_test_set_is(env, trained, evaluated, tmp_path):
     """translate.sh, with Moses' tokens and BPE, gives text for text; a line that is too long is empty."""
-    text = (Path(env["DATA"]) / "corpus" / "raw" / "test.en").read_text()
+    text = (Path(env["DATA"]) / "corpus" / "raw" / "test3.en").read_text()
     translated, errors = translate(tmp_path, text, trained["rdrop"], **env, **DECODED)
     assert translated == (evaluated[0] / "system" / "hyp.txt").read_text().splitlines()
     message = (
-        "1 of 12 lines are longer than the 1024 pieces that the model takes: their translations are empty"
+        "1 of 6 lines are longer than the 1024 pieces that the model takes: their translations are empty"
     )
     assert errors.splitlines()[-1] == message
-
-
-def test_a_second_test_set_and_the_best_checkpoint(env, trained):
-    result = evaluate(trained["plain"], **env, SUBSET="test3", AVERAGE="best:1", DECODING="--beam 1")
-    assert "averaged: checkpoint_best.pt" in result.stdout
-    out = trained["plain"] / "evaluation.test3"
-    assert len((out / "system" / "hyp.tok").read_text().splitlines()) == 6
-    assert json.loads((out / "scores.json").read_text())["scores"][0]["p_value"] is None
-
-
-def twenty_updates(out, env, processes, *flags, check=True):
-    # MAX_TOKENS is half an update's tokens: two batches of one process, or one of each of two. Adam moves
-    # parameters whose gradient is only noise (biases of keys) as far as others, unless its eps forbids.
-    # 15 batches make an epoch: one process of two has none in the end.
-    once = "--disable-validation --save-interval 100 --no-epoch-checkpoints --dropout 0 --adam-eps 1e-4"
-    once += " --rdrop-interval 3 --log-interval 1"
-    settings = {"OUT": str(out), "MAX_TOKENS": "512", "MAX_UPDATE": "20", "PROCESSES": processes}
-    return train(*once.split(), "--batch-size", "8", *flags, **env, **settings, check=check)
-
-
-def test_two_processes_are_one_with_two_batches(env, tmp_path):
-    """Two processes reach the parameters of one that has two batches an update; the same updates have R-Drop.
-
-    On the CPU train.sh takes legacy_ddp, the back-end that fairseq also calls no_c10d.
-    """
-    weights = []
-    for processes in "12":
-        folder = tmp_path / processes
-        twenty_updates(folder, env, processes)
-        log = (folder / "train.log").read_text()
-        assert f"'distributed_world_size': {processes}" in log
-        assert "'ddp_backend': 'legacy_ddp'" in log
-        assert list(read_log(folder / "train.log")["train_inner"]["rdrop_kl_loss"]) == list(range(1, 20, 3))
-        weights.append(torch.load(folder / "checkpoint_last.pt")["model"])
-    torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=1e-5)
-
-
-def test_pytorch_ddp_on_the_cpu_ends_with_an_error(env, tmp_path):
-    """fairseq gives pytorch_ddp a device that a CPU refuses: the training does not pass for finished."""
-    result = twenty_updates(tmp_path, env, "2", "--ddp-backend", "pytorch_ddp", check=False)
-    assert result.returncode != 0
-    assert "fairseq-train failed, see" in result.stdout
-    assert "device_ids" in (tmp_path / "train.log").read_text()
-    assert not (tmp_path / "trained-20").exists()
 
 
 @pytest.mark.parametrize("benchmark", ["iwslt14", "wmt14", "multi30k"])
