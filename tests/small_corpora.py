@@ -1,6 +1,7 @@
 """Small corpora, a small GPT-2 BPE and a small BART in the form of the published ones, for the tests."""
 
 import argparse
+import gzip
 import hashlib
 import io
 import json
@@ -51,19 +52,20 @@ def write_script(path, text):
 
 
 def write_tar(path, files):
-    path.write_bytes(tar_bytes(files, "w:" if path.suffix == ".tar" else "w:gz"))
+    path.write_bytes(tar_bytes(files, compressed=path.suffix != ".tar"))
 
 
-def tar_bytes(files, mode="w:gz"):
-    """files: {name in the archive: text or bytes}"""
+def tar_bytes(files, compressed=True):
+    """An archive, the same bytes each time; files: {name in the archive: text or bytes}"""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
             content = content if isinstance(content, bytes) else content.encode()
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    tar = buffer.getvalue()
+    return gzip.compress(tar, mtime=0) if compressed else tar
 
 
 def write_cnn_dm(folder, counts=(40, 6, 7)):

@@ -23,6 +23,7 @@ def script(name, *arguments, **options):
     return run(EXAMPLES / f"{name}.sh", *arguments, **options)
 
 
+@pytest.mark.slow
 def test_jsonl_without_a_test_set(env, tmp_path):
     """prepare-text.sh goes on after a kill; train.sh and evaluate.sh know the corpus by its name."""
     (tmp_path / "mine").mkdir()

@@ -32,6 +32,7 @@ def lines(path):
     return path.read_text(encoding="utf-8").split("\n")[:-1]
 
 
+@pytest.mark.slow
 def test_two_files_of_lines(env, tmp_path):
     """A corpus of 200 pairs goes from text to translations; each command is killed once and goes on."""
     pairs = german_english(200, seed=1)
@@ -86,6 +87,7 @@ def test_two_files_of_lines(env, tmp_path):
     assert "hydra" not in errors
 
 
+@pytest.mark.slow
 def test_japanese_from_a_table(env, tmp_path):
     """Regression: words of Japanese were whole lines, and BLEU was 0 in every validation.
 

@@ -84,6 +84,7 @@ def test_iwslt14(env, tmp_path):
     assert (out / "data-bin" / "test.de-en.en.bin").stat().st_size
 
 
+@pytest.mark.slow
 def test_iwslt14_sentencepiece_keeps_the_text_to_the_score(env, tmp_path):
     write_tar(tmp_path / "de-en.tgz", iwslt14_members())
     env = {**env, **IWSLT14, "LOCAL_FILES": str(tmp_path), "BPE": "sentencepiece", "MERGES": "90"}

@@ -51,6 +51,7 @@ def two_processes(env, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_two_batches(env, two_processes, tmp_path):
     """Two processes reach the parameters of one with two batches an update; R-Drop has the same updates.
 
@@ -67,6 +68,7 @@ def test_two_processes_are_one_with_two_batches(env, two_processes, tmp_path):
     assert "'ddp_backend': 'legacy_ddp'" in log
 
 
+@pytest.mark.slow
 def test_pytorch_ddp_on_the_cpu_ends_with_an_error(env, tmp_path):
     """fairseq gives pytorch_ddp a device that a CPU refuses: the training does not pass for finished."""
     result = train(tmp_path, env, "2", "--ddp-backend", "pytorch_ddp", check=False)
@@ -90,6 +92,7 @@ def submit(cluster, *flags, check=True):
     return run("env", "-C", ROOT, TRANSLATION / "slurm.sh", NAME, *flags, check=check, **cluster)
 
 
+@pytest.mark.slow
 def test_two_machines_train_one_model_and_a_requeued_job_resumes(cluster, two_processes, tmp_path):
     """Regression: on torch 2.6 and newer no training of several processes could resume.
 

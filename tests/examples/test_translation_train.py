@@ -42,6 +42,7 @@ def trained(env, tmp_path_factory):
     return folders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", ["plain", "rdrop"])
 def test_both_criterions_train(trained, criterion):
     """Regression: a pair too long for the model ended the training in its first validation.
@@ -56,6 +57,7 @@ def test_both_criterions_train(trained, criterion):
     assert all((trained[criterion] / f"checkpoint{n}.pt").exists() for n in (1, 2))
 
 
+@pytest.mark.slow
 def test_a_rerun_does_nothing_and_takes_no_other_alpha(env, trained):
     folder = trained["rdrop"]
     before = files(folder)
@@ -77,6 +79,7 @@ def evaluated(env, trained):
     return out, evaluate(trained["rdrop"], trained["plain"], **env, **DECODED).stdout
 
 
+@pytest.mark.slow
 def test_evaluation_of_two_systems(trained, evaluated):
     out, said = evaluated
     assert [path.name for path in out.rglob("left*")] == []
@@ -99,6 +102,7 @@ def test_evaluation_of_two_systems(trained, evaluated):
     assert not list(trained["rdrop"].glob("*.part"))
 
 
+@pytest.mark.slow
 def test_text_is_translated_as_the_test_set_is(env, trained, evaluated, tmp_path):
     """translate.sh, with Moses' tokens and BPE, gives text for text; a line that is too long is empty."""
     text = (Path(env["DATA"]) / "corpus" / "raw" / "test3.en").read_text()
@@ -159,6 +163,7 @@ def test_bad_settings(env, tmp_path, name, change, message):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_bad_evaluations(env, trained, tmp_path):
     def fails(message, *folders, **change):
         result = evaluate(*folders, **{**env, **change}, check=False)
