@@ -54,7 +54,7 @@ def make_model(name, **changes):
 
 
 def make_batch(name, sizes=((7, 5), (9, 6), (4, 8))):
-    """Sentences of these lengths, (source, target), padded; of a causal model, prompt and continuation."""
+    """A batch of these lengths, (source, target); for a causal model, of prompt and continuation."""
     generator = torch.Generator().manual_seed(1)
     rows = [[torch.randint(3, VOCAB, (n,), generator=generator) for n in size] for size in sizes]
     if name in CAUSAL:
@@ -67,7 +67,7 @@ def make_batch(name, sizes=((7, 5), (9, 6), (4, 8))):
 
 
 def make_trainer(model, folder, data=(), kind=RDropTrainer, rdrop=True, **settings):
-    """rdrop: the arguments of R-Drop, True for the usual ones, None for a plain Trainer."""
+    """A Trainer; rdrop: the arguments of R-Drop, True for the usual ones, None for a plain Trainer."""
     defaults = {"report_to": "none", "use_cpu": True, "disable_tqdm": True, "save_strategy": "no"}
     defaults |= {"optim": "sgd", "learning_rate": 0.1, "lr_scheduler_type": "constant", "max_grad_norm": 0.0}
     arguments = transformers.TrainingArguments(folder, remove_unused_columns=False, **defaults | settings)
@@ -80,14 +80,13 @@ def rows_of(batch):
 
 
 def weights_after_an_update(name, folder, size, **settings):
-    """Of the model without dropout, trained on four sentences, ``size`` at a time in each process."""
+    """A model without dropout after an update on four sentences, ``size`` at a time in each process."""
     rates = ("dropout", "attention_dropout", "dropout_rate", "resid_pdrop", "embd_pdrop", "attn_pdrop")
     model = make_model(name, **dict.fromkeys(rates, 0.0))
     before = copy.deepcopy(model.state_dict())
     batch = make_batch(name, sizes=((7, 2), (7, 9), (4, 5), (4, 7)))
-    make_trainer(
-        model, folder, rows_of(batch), per_device_train_batch_size=size, max_steps=1, **settings
-    ).train()
+    settings |= {"per_device_train_batch_size": size, "max_steps": 1}
+    make_trainer(model, folder, rows_of(batch), **settings).train()
     assert any(not torch.equal(before[key], value) for key, value in model.state_dict().items())
     return model.state_dict()
 

@@ -29,18 +29,15 @@ LANGS = ("en", "ja")
 
 
 def english_japanese(count, seed):
-    """The sentences of conftest.py; Japanese has no spaces."""
+    """Sentences like those of conftest.py, as pairs; Japanese has no spaces."""
     rng = random.Random(seed)
-    pairs = []
     for _ in range(count):
         who, does, what, where = (rng.choice(slot)[1] for slot in SLOTS)
         english = " ".join(filter(None, (who, does, what, where, ".")))
-        pairs.append((english, "".join(JAPANESE[part] for part in (who, where, what, does)) + "。"))
-    return pairs
+        yield english, "".join(JAPANESE[part] for part in (who, where, what, does)) + "。"
 
 
-def german_english(count, seed):
-    return sentences(count, seed)
+german_english = sentences
 
 
 def write_lines(folder, split, langs, pairs, compressed=False):
@@ -53,7 +50,7 @@ def write_lines(folder, split, langs, pairs, compressed=False):
 
 
 def write_csv(path, names, pairs):
-    """With a number before, and a line break in every quoted cell."""
+    """A table with a column of numbers before the texts, and a line break in every quoted cell."""
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["id", *names])

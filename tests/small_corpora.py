@@ -11,6 +11,7 @@ import tarfile
 
 import torch
 from conftest import ROOT, sentences
+from own_corpora import write_lines
 
 EXAMPLES = ROOT / "examples" / "summarization"
 SIZES = {"train": 96, "valid": 11, "test": 13}
@@ -38,26 +39,33 @@ def pairs(count, seed):
 
 def write_samsum(folder):
     for seed, (split, count) in enumerate(SIZES.items()):
-        for side, texts in zip(("dialogue", "summary"), zip(*pairs(count, seed), strict=True), strict=True):
-            text = "".join(f"{line}\n" for line in texts)
-            (folder / f"{split}.{side}.gz").write_bytes(gzip.compress(text.encode()))
+        write_lines(folder, split, ("dialogue", "summary"), pairs(count, seed), compressed=True)
     return folder
 
 
+def write_script(path, text):
+    """A program that runs these lines of the shell; returns its path as a string."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def write_tar(path, files):
-    path.write_bytes(tar_bytes(files))
+    path.write_bytes(tar_bytes(files, compressed=path.suffix != ".tar"))
 
 
-def tar_bytes(files):
-    """files: {name in the archive: text or bytes}"""
+def tar_bytes(files, compressed=True):
+    """An archive, the same bytes each time; files: {name in the archive: text or bytes}"""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
             content = content if isinstance(content, bytes) else content.encode()
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    tar = buffer.getvalue()
+    return gzip.compress(tar, mtime=0) if compressed else tar
 
 
 def write_cnn_dm(folder, counts=(40, 6, 7)):

@@ -1,11 +1,10 @@
 """Small archives with the inner structure of the real ones, for the tests of the translation scripts."""
 
 import gzip
-import io
-import tarfile
 from pathlib import Path
 
-from conftest import ROOT, scripts_environment, sentences
+from conftest import ROOT, run, scripts_environment, sentences
+from own_corpora import write_lines
 
 TRANSLATION = ROOT / "examples" / "translation"
 MULTI30K = {
@@ -36,6 +35,16 @@ def environment() -> dict[str, str]:
     return {**scripts_environment(), "OMP_NUM_THREADS": "1"}
 
 
+def translate(folder: Path, text: str, *arguments, **env) -> tuple[list[str], str]:
+    """(lines, what is said on standard error) of translate.sh with this text for its input."""
+    (folder / "text").write_text(text, encoding="utf-8")
+    shell = 'IN=$1 ERRORS=$2; shift 2; "$@" <"$IN" 2>"$ERRORS"'
+    command = ["bash", "-euc", shell, "-", folder / "text", folder / "errors", TRANSLATION / "translate.sh"]
+    out = run(*command, *arguments, stderr=None, **env).stdout
+    assert out.endswith("\n")
+    return out.split("\n")[:-1], (folder / "errors").read_text()
+
+
 def columns(count: int, seed: int) -> dict[str, list[str]]:
     """German and English sentences; "French" is the German of another alphabet, which is enough here."""
     german, english = zip(*sentences(count, seed), strict=True)
@@ -43,21 +52,10 @@ def columns(count: int, seed: int) -> dict[str, list[str]]:
 
 
 def write_multi30k(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, count) in enumerate(MULTI30K.items()):
-        for lang, lines in columns(count, seed).items():
-            text = "".join(f"{line}\n" for line in lines)
-            (folder / f"{name}.{lang}.gz").write_bytes(gzip.compress(text.encode()))
+        texts = columns(count, seed)
+        write_lines(folder, name, texts, zip(*texts.values(), strict=True), compressed=True)
     return folder
-
-
-def write_archive(path: Path, members: dict[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
 
 
 def segments(lines: list[str]) -> bytes:

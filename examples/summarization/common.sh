@@ -1,8 +1,11 @@
 # Shared by the scripts of this folder: settings, and the stages of prepare-*.sh.
 # shellcheck shell=bash
-# Source it after scripts/common/lib.sh.
+# Source it after `set -euo pipefail`.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/common/lib.sh
+source "$HERE/../../scripts/common/lib.sh"
+
 WORKERS=${WORKERS:-$(nproc)}
 NAME='[A-Za-z0-9][A-Za-z0-9_-]*' # of a corpus
 SPLITS=(train val test)
@@ -45,7 +48,7 @@ set_defaults() {
   done
 }
 
-prepare_usage() {
+prepare_usage() { # WHAT FILES
   cat <<HELP
 usage: examples/summarization/prepare-$CORPUS.sh
 
@@ -55,12 +58,18 @@ Leaves in OUT: raw/{train,val,test}.{source,target}, one untokenised text per li
 reads. Started again, it goes on where it was interrupted, and does nothing that is done.
 
 Environment:
+HELP
+  usage_of_settings "$CORPUS" "a folder with these files, in place of every download:
+                $2;
+                for BPE=gpt2 encoder.json, vocab.bpe and dict.txt"
+}
+
+usage_of_settings() { # CORPUS LOCAL_FILES
+  cat <<HELP
   BPE           gpt2 (default): the vocabulary of BART; or sentencepiece: learnt on train, to train from scratch
   VOCAB         size of the SentencePiece vocabulary (4000)
-  OUT           output folder (summarization/$CORPUS)
-  LOCAL_FILES   a folder with these files, in place of every download:
-                $2;
-                for BPE=gpt2 encoder.json, vocab.bpe and dict.txt
+  OUT           output folder (summarization/$1)
+  LOCAL_FILES   $2
   WORKERS       processes (all cores)
   MIN_FREE_MB   free space to ask for ($NEEDED_MB)
   PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)

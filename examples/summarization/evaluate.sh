@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # Summarises a split with a trained model and scores it with ROUGE; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/common/lib.sh
-source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -23,7 +21,7 @@ Environment:
   PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
 HELP
 }
-[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+[[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 CORPUS=${CORPUS:-cnn_dm}
 MODEL=${MODEL:-bart.large}

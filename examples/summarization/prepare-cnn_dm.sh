@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # CNN/DailyMail (news and their highlights) for fairseq; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/common/lib.sh
-source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -16,7 +14,7 @@ usage() {
   prepare_usage "Prepares CNN/DailyMail (Hermann et al. 2015, See et al. 2017), not anonymised, cased, for fairseq." \
     "cnn_stories.tgz, dailymail_stories.tgz, all_train.txt, all_val.txt, all_test.txt"
 }
-[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+[[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 download() { # FOLDER
   fetch "$STORIES_URL/cnn_stories.tgz" "$1/cnn_stories.tgz" \

@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # SAMSum (dialogues and their summaries) for fairseq; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/common/lib.sh
-source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -15,7 +13,7 @@ usage() {
 archive it needs one of 7z, 7zz, 7za, bsdtar, or Python's py7zr." \
     "corpus.7z, or the {train,val,test}.json in it, or {train,valid,test}.{dialogue,summary}.gz"
 }
-[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+[[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 # unpack ARCHIVE FOLDER: with whatever is there.
 unpack() {

@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # Documents and summaries of your own for fairseq; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/common/lib.sh
-source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -21,21 +19,10 @@ Environment:
   SRC_COLUMN TGT_COLUMN   keys or columns of a table, by name, or by number from 1 where it has no line of names
                 (source and target; of two columns the first and the second)
   HELDOUT       pairs for val, where there is no val (1000, or a tenth of fewer than 10,000)
-  BPE           gpt2 (default): the vocabulary of BART; or sentencepiece: learnt on train, to train from scratch
-  VOCAB         size of the SentencePiece vocabulary (4000)
-  OUT           output folder (summarization/NAME)
-  LOCAL_FILES   a folder with encoder.json, vocab.bpe and dict.txt for BPE=gpt2, in place of the download
-  WORKERS       processes (all cores)
-  MIN_FREE_MB   free space to ask for (500)
-  PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
-  DOWNLOADER    command to call as DOWNLOADER URL FILE instead of curl
 HELP
+  usage_of_settings NAME "a folder with encoder.json, vocab.bpe and dict.txt for BPE=gpt2, in place of the download"
 }
-if [[ $# -ne 2 || ${1:--} == -* ]]; then
-  usage
-  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
-  die "expected a name and a folder, got: $*"
-fi
+[[ $# -eq 2 && $1 != -* ]] || show_usage "expected a name and a folder, got: $*" "$@"
 
 CORPUS=$1 TEXT=$2
 [[ $CORPUS =~ ^$NAME$ ]] || die "the name must be of letters, digits, - and _, got $CORPUS"

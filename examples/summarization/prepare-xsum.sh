@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # XSum (BBC news and their one-sentence summaries) for fairseq; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/common/lib.sh
-source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 
@@ -15,7 +13,7 @@ usage() {
   prepare_usage "Prepares XSum (Narayan et al. 2018, arXiv 1808.08745), untokenised, cased, for fairseq." \
     "XSUM-EMNLP18-Summary-Data-Original.tar.gz, XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
 }
-[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+[[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 download() { # FOLDER
   local archive=XSUM-EMNLP18-Summary-Data-Original.tar.gz split=XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json

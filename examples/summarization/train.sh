@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # Trains a summarization model, plain or with R-Drop; see usage below.
 set -euo pipefail
-# shellcheck source=scripts/common/lib.sh
-source "$(dirname "$0")/../../scripts/common/lib.sh"
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
 

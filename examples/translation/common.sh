@@ -8,6 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common/lib.sh"
 WORKERS=${WORKERS:-$(nproc)}
 JOINT=yes        # one vocabulary for both languages; empty: one each
 SENTENCEPIECE=() # options for sentencepiece_encode.py
+APPLY_BPE=()     # options for apply_bpe.py
 
 # archive URL NAME [SHA256]: $OUT/download/NAME, tested on every run. One that was deleted after its text
 # had been taken out, to make room, is not downloaded again.
@@ -57,7 +58,47 @@ check_prepare_settings() {
   absolute LOCAL_FILES
 }
 
-# encode OUT_DIR [apply_bpe's arguments...]: the pieces of $OUT/corpus, learnt on train only.
+# usage_of_prepare OUT MEGABYTES [FILES]: what the usages of all prepare-*.sh end with. FILES: what LOCAL_FILES may hold.
+usage_of_prepare() {
+  cat <<HELP
+  OUT          output folder ($1)
+${3:+  LOCAL_FILES  a folder with $3, in place of the download
+  DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
+}  WORKERS      processes (the number of cores)
+  MIN_FREE_MB  free space to ask for ($2)
+  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
+HELP
+}
+
+check_data() { # that DATA is what the script for BENCHMARK made
+  [[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
+  check_kind DATA translation-data "$(preparer "$BENCHMARK")"
+}
+
+# read_training: BENCHMARK, SRC, TGT, DATA and BPE of the training in CHECKPOINT_DIR, and how to decode it, and the one in
+# BASELINE_DIR if that is set. A script that calls it sources recipes.sh.
+read_training() {
+  local name
+  check_folders CHECKPOINT_DIR BASELINE_DIR VENV
+  check_integer 1-999999999 MAX_TOKENS
+  check_kind CHECKPOINT_DIR translation-training train.sh
+  DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
+  check_folders DATA
+  for name in BENCHMARK SRC TGT; do printf -v "$name" %s "$(setting "$CHECKPOINT_DIR" "$name")"; done
+  choose_decoding "$BENCHMARK" "$CHECKPOINT_DIR" ${BASELINE_DIR:+"$BASELINE_DIR"}
+  check_data
+  BPE=$(setting "$DATA" BPE)
+  # A batch has room for the longest sentence that a recipe's model takes.
+  MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
+}
+
+make_pieces() { # the stages after the text
+  run_stage "BPE: $BPE, $MERGES" pieces encode
+  run_stage "binarising" data-bin binarise
+  say "done: $OUT/data-bin"
+}
+
+# encode OUT_DIR: the pieces of $OUT/corpus, learnt on train only.
 encode() {
   local lang separate=() codes=(codes) target_codes=()
   mkdir -p "$1"
@@ -73,7 +114,7 @@ encode() {
       learn_codes "$1/codes" "${LANGS[@]/#/$OUT/corpus/tok/train.}"
     fi
     python -m rdrop_tools.text.apply_bpe "$1/${codes[0]}" "$OUT/corpus/tok" "$1" --langs "${LANGS[@]}" \
-      --splits "${SPLITS[@]}" --workers "$WORKERS" "${target_codes[@]}" "${@:2}"
+      --splits "${SPLITS[@]}" --workers "$WORKERS" "${target_codes[@]}" "${APPLY_BPE[@]}"
   fi
 }
 

@@ -30,30 +30,15 @@ Environment:
   VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
-if [[ $# -gt 2 || ${1:--} == -* ]]; then
-  usage
-  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
-  die "expected one or two folders, got: $*"
-fi
+[[ $# -le 2 && ${1:--} != -* ]] || show_usage "expected one or two folders, got: $*" "$@"
 
 CHECKPOINT_DIR=$1 BASELINE_DIR=${2:-}
 SUBSET=${SUBSET:-}
-check_folders CHECKPOINT_DIR BASELINE_DIR VENV
-check_integer 1-999999999 MAX_TOKENS
 check_integer 0-999999999 MIN_FREE_MB
 [[ -z $SUBSET || $SUBSET =~ ^(train|valid|test[0-9]*)$ ]] || die "SUBSET must be test, valid, train, test1 ..., got $SUBSET"
-check_kind CHECKPOINT_DIR translation-training train.sh
-BENCHMARK=$(setting "$CHECKPOINT_DIR" BENCHMARK)
-SRC=$(setting "$CHECKPOINT_DIR" SRC)
-TGT=$(setting "$CHECKPOINT_DIR" TGT)
-DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
-check_folders DATA
-choose_decoding "$BENCHMARK" "$CHECKPOINT_DIR" ${BASELINE_DIR:+"$BASELINE_DIR"}
+read_training
 wanted_tokenize=${TOKENIZE:-}
 choose_tokenize "$TGT"
-[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
-check_kind DATA translation-data "$(preparer "$BENCHMARK")"
-BPE=$(setting "$DATA" BPE)
 if [[ -z $SUBSET ]]; then
   SUBSET="test"
   is_benchmark "$BENCHMARK" || [[ -e $DATA/corpus/raw/test.$TGT ]] || SUBSET=valid
@@ -70,8 +55,6 @@ if [[ -n $BASELINE_DIR ]]; then
   other=$(setting "$BASELINE_DIR" BENCHMARK).$(setting "$BASELINE_DIR" SRC)-$(setting "$BASELINE_DIR" TGT)
   [[ $other == "$BENCHMARK.$SRC-$TGT" ]] || die "$BASELINE_DIR is of $other, not of $BENCHMARK.$SRC-$TGT"
 fi
-# A batch has room for the longest sentence that a recipe's model takes.
-MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
 
 translate() { # CHECKPOINT_DIR OUT_DIR
   local postprocess=subword_nmt

@@ -13,19 +13,14 @@ data-bin (for fairseq, in both directions); 160,239 / 7,283 / 6,750 pairs. Start
 was, and tests the checksums of what is there.
 
 Environment:
-  OUT          output folder (data/iwslt14.de-en)
-  LOCAL_FILES  a folder with de-en.tgz, in place of the download
-  DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
   BPE          subword-nmt (default) on the tokens, or sentencepiece on the text as it is, case kept: the same
                pairs, and an output that needs no detokeniser
   MERGES       joint BPE merges, or pieces for sentencepiece (10000)
   EXPECTED     pairs in train, valid and test ("160239 7283 6750"); for other data, other numbers
-  WORKERS      processes (the number of cores)
-  MIN_FREE_MB  free space to ask for (500)
-  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
+  usage_of_prepare data/iwslt14.de-en 500 de-en.tgz
 }
-[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+[[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 URL=https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz
 LANGS=(de en)
@@ -66,6 +61,4 @@ setup_venv examples
 archive "$URL" de-en.tgz
 run_stage "text and tokens" corpus corpus
 [[ -e $OUT/pieces ]] || check_pairs IWSLT14 "$OUT"/corpus/tok/{train,valid,test}.en
-run_stage "BPE: $BPE, $MERGES" pieces encode
-run_stage "binarising" data-bin binarise
-say "done: $OUT/data-bin"
+make_pieces

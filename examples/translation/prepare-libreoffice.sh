@@ -13,16 +13,13 @@ data/libreoffice.de-en: corpus/raw (text), pieces (SentencePiece) and data-bin (
 Started again, it goes on where it was.
 
 Environment:
-  OUT          output folder (data/libreoffice.de-en)
   LIBREOFFICE_HELP_DIR  a folder with the help's de/ and en-US/, in place of the download
   HELDOUT      pairs in valid and in test (1000)
   MERGES       pieces for sentencepiece (4000)
-  WORKERS      processes (the number of cores)
-  MIN_FREE_MB  free space to ask for (500)
-  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
+  usage_of_prepare data/libreoffice.de-en 500
 }
-[[ $# -le 1 && ${1:-} != -* ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected arguments: $*"; }
+[[ $# -le 1 && ${1:-} != -* ]] || show_usage "unexpected arguments: $*" "$@"
 
 PAIR=${1:-de-en}
 [[ $PAIR =~ ^[a-z]{2,3}-en$ && $PAIR != en-en ]] || die "the language pair must be de-en, or another language with en, got $PAIR"
@@ -72,6 +69,4 @@ own_folder OUT translation-data corpus "BENCHMARK=libreoffice" "LANGS=$PAIR" "HE
   "MERGES=$MERGES"
 setup_venv examples
 run_stage "text" corpus corpus
-run_stage "BPE: $BPE, $MERGES" pieces encode
-run_stage "binarising" data-bin binarise
-say "done: $OUT/data-bin"
+make_pieces

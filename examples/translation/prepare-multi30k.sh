@@ -14,19 +14,14 @@ Leaves in data/multi30k.en-de: corpus/raw and corpus/tok (text, and Moses' token
 test3 = Flickr 2018. Started again, it goes on where it was, and tests the checksums of what is there.
 
 Environment:
-  OUT          output folder (data/multi30k.en-de)
-  LOCAL_FILES  a folder with {train,val,test_2016_flickr,...}.{en,de}.gz, in place of the download
-  DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
   BPE          subword-nmt (default) on Moses' tokens, or sentencepiece on the text as it is
   MERGES       joint BPE merges, or pieces for sentencepiece (6000)
   PAIRS        the first so many of the training pairs (all)
   EXPECTED     pairs in train, valid and each test set ("29000 1014 1000 1000 461 1071"); other data, other numbers
-  WORKERS      processes (the number of cores)
-  MIN_FREE_MB  free space to ask for (200)
-  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
+  usage_of_prepare data/multi30k.en-de 200 "{train,val,test_2016_flickr,...}.{en,de}.gz"
 }
-[[ $# -le 1 && ${1:-} != -* ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected arguments: $*"; }
+[[ $# -le 1 && ${1:-} != -* ]] || show_usage "unexpected arguments: $*" "$@"
 
 PAIR=${1:-en-de}
 [[ $PAIR == en-de || $PAIR == en-fr ]] || die "the language pair must be en-de or en-fr, got $PAIR"
@@ -73,6 +68,4 @@ for name in "${NAMES[@]}"; do
   done
 done
 run_stage "text and tokens" corpus corpus
-run_stage "BPE: $BPE, $MERGES" pieces encode
-run_stage "binarising" data-bin binarise
-say "done: $OUT/data-bin"
+make_pieces

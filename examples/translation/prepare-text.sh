@@ -17,7 +17,6 @@ data/mine.en-ja: corpus/raw (text), pieces (SentencePiece) and data-bin (for fai
 Started again, it goes on where it was.
 
 Environment:
-  OUT          output folder (data/NAME.SRC-TGT)
   SRC_COLUMN TGT_COLUMN   columns or keys of a table, by name, or by number from 1 where it has no line of names
                (SRC and TGT; of two columns the first and the second)
   HELDOUT      pairs for valid, where there is no valid (1000, or a tenth of fewer than 10,000)
@@ -26,16 +25,10 @@ Environment:
                a pair, and one for each character)
   SEPARATE     1: a vocabulary for each language, in place of one for both
   TOKENIZE     only where evaluate.sh will need one, because sacreBLEU has none for the language
-  WORKERS      processes (the number of cores)
-  MIN_FREE_MB  free space to ask for (500)
-  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
+  usage_of_prepare data/NAME.SRC-TGT 500
 }
-if [[ $# -ne 2 || ${1:--} == -* ]]; then
-  usage
-  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
-  die "expected a name, such as mine.en-ja, and a folder, got: $*"
-fi
+[[ $# -eq 2 && $1 != -* ]] || show_usage "expected a name, such as mine.en-ja, and a folder, got: $*" "$@"
 
 [[ $1 =~ ^([A-Za-z0-9][A-Za-z0-9_-]*)\.($LANGUAGE)-($LANGUAGE)$ ]] \
   || die "the name must look like mine.en-ja, with codes of the languages, got $1"
@@ -87,6 +80,5 @@ own_folder OUT translation-data corpus "BENCHMARK=$NAME" "LANGS=$SRC-$TGT" "TEXT
   pieces "BPE=$BPE" "MERGES=$MERGES" "SEPARATE=${SEPARATE:-0}"
 run_stage "text" corpus corpus
 [[ ! -e $OUT/corpus/raw/test.$SRC ]] || SPLITS+=(test)
-run_stage "BPE: $BPE, $MERGES" pieces encode
-run_stage "binarising" data-bin binarise
-say "done: $OUT/data-bin; now train.sh $1"
+make_pieces
+say "now train.sh $1"

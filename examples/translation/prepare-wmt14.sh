@@ -13,19 +13,14 @@ and data-bin (for fairseq, in both directions). valid is newstest2013, test is n
 goes on where it was, and tests the checksums of what is there.
 
 Environment:
-  OUT              output folder (data/wmt14.en-de)
-  LOCAL_FILES      a folder with the archives (training-parallel-europarl-v7.tgz, ...), in place of the downloads
-  DOWNLOADER       command to call as DOWNLOADER URL FILE instead of curl
   NEWS_COMMENTARY  en-de: v9 (default), which is WMT14's, or v12, the default of fairseq's own script
-  MERGES           joint BPE merges (40000)
-  EXPECTED         pairs in train (before the length filter), valid and test, each a number or LEAST-MOST
-                   (en-de: "4500000-4600000 3000 3003", en-fr: "40800000-40900000 3000 3003")
-  WORKERS          processes (the number of cores)
-  MIN_FREE_MB      free space to ask for (en-de 30000, en-fr 150000)
-  VENV PYTHON      virtual environment (.venv; none: the python on PATH as it is), interpreter
+  MERGES       joint BPE merges (40000)
+  EXPECTED     pairs in train (before the length filter), valid and test, each a number or LEAST-MOST
+               (en-de: "4500000-4600000 3000 3003", en-fr: "40800000-40900000 3000 3003")
 HELP
+  usage_of_prepare data/wmt14.en-de "en-de 30000, en-fr 150000" "the archives (training-parallel-europarl-v7.tgz, ...)"
 }
-[[ $# -le 1 && ${1:-} != -* ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected arguments: $*"; }
+[[ $# -le 1 && ${1:-} != -* ]] || show_usage "unexpected arguments: $*" "$@"
 
 PAIR=${1:-en-de}
 NEWS_COMMENTARY=${NEWS_COMMENTARY:-v9}
@@ -58,7 +53,7 @@ TEST_URL=https://www.statmt.org/wmt14/test-full.tgz
 
 LANGS=("${PAIR%-*}" "${PAIR#*-}")
 OUT=${OUT:-$ROOT/data/wmt14.$PAIR}
-BPE=subword-nmt
+BPE=subword-nmt APPLY_BPE=(--max-tokens 250 --ratio 1.5)
 MERGES=${MERGES:-40000}
 SPLITS=(train valid test)
 read_expected "$DEFAULT_EXPECTED"
@@ -94,6 +89,4 @@ setup_venv examples
 for corpus in "${CORPORA[@]}" "$DEV_URL" "$TEST_URL"; do archive "${corpus%% *}" "$(basename "${corpus%% *}")"; done
 run_stage "text and tokens" corpus corpus
 [[ -e $OUT/pieces ]] || check_pairs "WMT14 $PAIR" "$OUT"/corpus/tok/{train,valid,test}.en
-run_stage "BPE, $MERGES merges" pieces encode --max-tokens 250 --ratio 1.5
-run_stage "binarising" data-bin binarise
-say "done: $OUT/data-bin"
+make_pieces

@@ -32,7 +32,7 @@ Environment:
   VENV PYTHON virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
-[[ $# -gt 0 && $1 != -* ]] || { usage; [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0; die "no benchmark named"; }
+[[ $# -gt 0 && $1 != -* ]] || show_usage "no benchmark named" "$@"
 
 NAME=$1
 shift
@@ -58,8 +58,7 @@ if [[ -z ${DATA:-} ]]; then
 fi
 OUT=${OUT:-$ROOT/checkpoints/$NAME-$CRITERION-$SEED}
 check_folders DATA OUT VENV
-[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
-check_kind DATA translation-data "$(preparer "$BENCHMARK")"
+check_data
 [[ $(setting "$DATA" BENCHMARK) == "$BENCHMARK" ]] || die "DATA: $DATA is not of $BENCHMARK"
 case $(setting "$DATA" LANGS) in
   "$SRC-$TGT" | "$TGT-$SRC") ;;

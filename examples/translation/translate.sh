@@ -23,29 +23,14 @@ Environment:
 HELP
 }
 OPTIONS=("${@:2}")
-if [[ $# -gt 2 || ${1:--} == -* || ${OPTIONS[*]} != @(|--interactive) ]]; then
-  usage
-  [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
-  die "expected a folder, and perhaps --interactive, got: $*"
-fi
+[[ $# -le 2 && ${1:--} != -* && ${OPTIONS[*]} == @(|--interactive) ]] \
+  || show_usage "expected a folder, and perhaps --interactive, got: $*" "$@"
 
-CHECKPOINT_DIR=$1
-check_folders CHECKPOINT_DIR VENV
-check_integer 1-999999999 MAX_TOKENS
-check_kind CHECKPOINT_DIR translation-training train.sh
-BENCHMARK=$(setting "$CHECKPOINT_DIR" BENCHMARK)
-SRC=$(setting "$CHECKPOINT_DIR" SRC)
-TGT=$(setting "$CHECKPOINT_DIR" TGT)
-DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
-check_folders DATA
-choose_decoding "$BENCHMARK" "$CHECKPOINT_DIR"
-[[ -d $DATA/data-bin ]] || die "DATA: $DATA/data-bin is not there: run $(preparer "$BENCHMARK") first"
-check_kind DATA translation-data "$(preparer "$BENCHMARK")"
-# A batch has room for the longest sentence that a recipe's model takes.
-MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
+CHECKPOINT_DIR=$1 BASELINE_DIR=
+read_training
 
 setup_venv examples >&2
 exec python "$(dirname "$0")/translate.py" "$CHECKPOINT_DIR" "${OPTIONS[@]}" --data "$DATA/data-bin" \
-  --pieces "$DATA/pieces" --bpe "$(setting "$DATA" BPE)" --source "$SRC" --target "$TGT" \
+  --pieces "$DATA/pieces" --bpe "$BPE" --source "$SRC" --target "$TGT" \
   --user-dir "$ROOT/rdrop_fairseq" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}" --max-tokens "$MAX_TOKENS" \
   "${TOKENISING[@]}" "${DECODING[@]}"

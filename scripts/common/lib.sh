@@ -26,6 +26,9 @@ show_help() {
   exit 0
 }
 
+# show_usage MESSAGE [ARGUMENT...]: calls the script's usage. Unless the first argument is -h or --help, dies of MESSAGE.
+show_usage() { usage; [[ ${2:-} == -h || ${2:-} == --help ]] && exit; die "$1"; }
+
 say() { echo "[$(date +%H:%M:%S)] $*"; }
 
 stage= # the one at work, for the message when it fails or is interrupted

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
 
-from huggingface_models import CONFIGS, make_batch, make_model
+from huggingface_models import BIASED, CONFIGS, make_batch, make_model
 
 from examples.huggingface.output_projection import (
     check_loss,
@@ -16,8 +16,6 @@ from examples.huggingface.output_projection import (
     repeat,
     split_labels,
 )
-
-BIASED = ("bart", "mbart", "marian")
 
 
 def loss_and_gradients(model, batch, loss, passes=2, **options):
@@ -32,7 +30,7 @@ def loss_and_gradients(model, batch, loss, passes=2, **options):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_fused_loss_is_that_of_the_logits(name):
-    """In value and in every gradient, with dropout, smoothing and padding."""
+    """The fused loss has the value and every gradient of the logits', with dropout, smoothing and padding."""
     model, batch = make_model(name), make_batch(name)
     projection = find_output_projection(model, batch)
     assert model.training
@@ -46,7 +44,7 @@ def test_the_fused_loss_is_that_of_the_logits(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_both_losses_are_the_models_own(name):
-    """Labels are shifted, decoder inputs made and -100 ignored as the model does it."""
+    """Both losses shift labels, make decoder inputs and ignore -100 as the model does it."""
     model, batch = make_model(name).eval(), make_batch(name)
     projection = find_output_projection(model, batch)
     assert not model.training
@@ -65,11 +63,10 @@ def test_ignored_positions_change_nothing(name):
         key: F.pad(value, (0, 3), value={"labels": -100, "attention_mask": 0}.get(key, 5))
         for key, value in batch.items()
     }
-    results = []
-    for each in (batch, longer):
-        loss = find_output_projection(model, each).loss
-        results.append(loss_and_gradients(model, each, loss))
-    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
+    found, expected = (
+        loss_and_gradients(model, each, find_output_projection(model, each).loss) for each in (longer, batch)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_done_around_the_projection_is_measured():
@@ -93,7 +90,7 @@ def test_what_is_done_around_the_projection_is_measured():
     ],
 )
 def test_a_forgotten_bias_or_scale_is_noticed(name, forgotten):
-    """That of T5 by states as they are before it."""
+    """A loss without the bias or the scale is refused; T5 scales its states, not its logits."""
     model, batch = make_model(name), make_batch(name)
     assert name != "t5, tied" or model.config.scale_decoder_outputs
     projection = find_output_projection(model, batch)._replace(**forgotten)

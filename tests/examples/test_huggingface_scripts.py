@@ -9,22 +9,17 @@ from bad_input import assert_refused, call_here
 pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
 
 import transformers
+from huggingface_models import STEP, TUNE
+from own_corpora import write_lines
 
 from examples.huggingface.fine_tune import make_up_pairs
 
-TUNE = "examples/huggingface/fine_tune.py"
-STEP = "rdrop_tools/benchmarks/benchmark_huggingface.py"
-
 
 def test_fine_tuning_by_the_script(tmp_path):
-    """On files; the loss falls, and the model is saved with its tokenizer."""
+    """fine_tune.py learns from files: the loss falls, and the model is saved with its tokenizer."""
     folder, out = tmp_path / "text", tmp_path / "out"
-    folder.mkdir()
     for split, count in (("train", 64), ("valid", 9)):
-        for side, lines in zip(
-            ("iso", "long"), zip(*make_up_pairs(count, len(split)), strict=True), strict=True
-        ):
-            (folder / f"{split}.{side}").write_text("".join(f"{line}\n" for line in lines))
+        write_lines(folder, split, ("iso", "long"), make_up_pairs(count, len(split)))
     arguments = f"{folder} --source iso --target long --out {out} --epochs 4 --batch 16 --lr 0.01".split()
     result = call_here(TUNE, *arguments)
     assert result.code == 0, result.err

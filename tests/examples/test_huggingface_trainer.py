@@ -31,7 +31,7 @@ from rdrop_tools.benchmarks import bench
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("name", ["bart", "nllb", "t5, tied", "gpt2"])
 def test_accumulation_is_one_large_batch(tmp_path, name, fused):
-    """Though the batches have unequal numbers of labels."""
+    """Accumulated batches with unequal numbers of labels give the update of one large batch."""
     rdrop = {"rdrop_alpha": 2.5, "rdrop_fused": fused}
     large = weights_after_an_update(name, tmp_path, size=4, rdrop=rdrop)
     small = weights_after_an_update(name, tmp_path, size=1, rdrop=rdrop, gradient_accumulation_steps=4)
@@ -39,7 +39,7 @@ def test_accumulation_is_one_large_batch(tmp_path, name, fused):
 
 
 def test_two_processes_are_one_large_batch(tmp_path):
-    """Also where DistributedDataParallel looks for parameters without a gradient, as the Trainer sets it."""
+    """Two processes give the update of one, where DDP looks for parameters without a gradient, too."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     script = ROOT / "tests" / "huggingface_models.py"
     run(*torchrun, script, "llama", tmp_path, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
@@ -49,7 +49,7 @@ def test_two_processes_are_one_large_batch(tmp_path):
 
 @pytest.mark.parametrize("name", ["bart", "llama"])
 def test_the_gradient_is_that_of_plain_training_where_passes_agree(tmp_path, name):
-    """Cross entropies are averaged: learning rate and clipping are those of a plain run."""
+    """The passes' cross entropies are averaged, so that learning rate and clipping are a plain run's."""
     rates = {"dropout": 0.0, "attention_dropout": 0.0}
     rows, weights = rows_of(make_batch(name)), []
     for kind, rdrop in ((RDropTrainer, True), (transformers.Trainer, None)):
@@ -62,7 +62,7 @@ def test_the_gradient_is_that_of_plain_training_where_passes_agree(tmp_path, nam
 
 @pytest.mark.parametrize("name", ["bart", "nllb", "t5, untied", "llama"])
 def test_label_smoothing_is_transformers(tmp_path, name):
-    """Of eps, every class has eps / V: the Trainer's loss, where alpha is 0 and passes agree."""
+    """Label smoothing gives every class eps / V: the Trainer's loss, where alpha is 0 and passes agree."""
     model, batch = make_model(name, dropout=0.0, attention_dropout=0.0, dropout_rate=0.0), make_batch(name)
     smoothing = {"label_smoothing_factor": 0.3}
     plain = make_trainer(model, tmp_path, kind=transformers.Trainer, rdrop=None, **smoothing)
@@ -91,22 +91,20 @@ def test_evaluation_is_the_trainers_own_single_pass(tmp_path, name, smoothing):
     assert sizes == [3]
     # A plain Trainer takes the labels away for smoothing, and leaves it to the data to have decoder inputs.
     rows = rows_of(with_decoder_inputs(model, batch))
-    assert (
-        found
-        == make_trainer(model, tmp_path, rows, transformers.Trainer, None, **settings).evaluate()["eval_loss"]
-    )
+    plain = make_trainer(model, tmp_path, rows, transformers.Trainer, None, **settings)
+    assert found == plain.evaluate()["eval_loss"]
 
 
-def losses(model, folder, caplog, batch, **settings):
-    """(loss of a step by the fused way if there is one, by the logits, what was logged)"""
+def log_of_a_step(model, folder, caplog, batch):
+    """What was logged of a step by the fused way, which has to have the loss of the logits."""
     found = []
-    for fused in (True, False):
+    for fused in (False, True):
         caplog.clear()
         torch.manual_seed(7)
-        trainer = make_trainer(model, folder, rdrop={"rdrop_alpha": 2.5, "rdrop_fused": fused}, **settings)
-        found.append(trainer.compute_loss(model, batch).detach())
-        found.append([record.getMessage() for record in caplog.records])
-    return found[0], found[2], found[1]
+        trainer = make_trainer(model, folder, rdrop={"rdrop_alpha": 2.5, "rdrop_fused": fused})
+        found.append(trainer.compute_loss(model, batch))
+    assert found[0] == found[1]
+    return [record.getMessage() for record in caplog.records]
 
 
 @pytest.mark.parametrize("autocast", [True, False])
@@ -129,26 +127,22 @@ def test_low_precision_has_the_fused_loss(tmp_path, name, autocast):
 def test_a_model_that_bends_its_logits_is_trained_by_them(tmp_path, caplog):
     config = transformers.Gemma2Config(**LLAMA, query_pre_attn_scalar=8)
     model = transformers.Gemma2ForCausalLM(config).train()
-    loss, by_logits, log = losses(model, tmp_path, caplog, make_batch("llama"))
-    assert loss == by_logits
     reason = "Gemma2ForCausalLM does more to its logits than to scale them and to add a bias"
-    assert log == [f"R-Drop: the loss takes all logits, as {reason}"]
+    (log,) = log_of_a_step(model, tmp_path, caplog, make_batch("llama"))
+    assert log == f"R-Drop: the loss takes all logits, as {reason}"
 
 
 def test_a_wrong_projection_is_not_used(tmp_path, caplog, monkeypatch):
     model, batch = make_model("bart"), make_batch("bart")
     projection = find_output_projection(model, batch)._replace(bias=None)
     monkeypatch.setattr(rdrop_trainer, "find_output_projection", lambda *_: projection)
-    loss, by_logits, log = losses(model, tmp_path, caplog, batch)
-    assert loss == by_logits
-    assert len(log) == 1
-    assert re.match(
-        r"R-Drop: the loss takes all logits, as the loss is \S+ where Bart\w+ itself returns", log[0]
-    )
+    (log,) = log_of_a_step(model, tmp_path, caplog, batch)
+    reason = r"the loss is \S+ where Bart\w+ itself returns"
+    assert re.match(f"R-Drop: the loss takes all logits, as {reason}", log)
 
 
 def test_a_model_with_a_loss_of_another_kind_is_refused(tmp_path):
-    """ProphetNet adds the losses of further n-grams."""
+    """ProphetNet, which adds the losses of further n-grams, is refused."""
     sizes = {"vocab_size": VOCAB, "hidden_size": 16, "num_encoder_layers": 1, "num_decoder_layers": 1}
     for side in ("encoder", "decoder"):
         sizes |= {f"{side}_ffn_dim": 32, f"num_{side}_attention_heads": 2}
@@ -159,16 +153,15 @@ def test_a_model_with_a_loss_of_another_kind_is_refused(tmp_path):
         make_trainer(model, tmp_path).compute_loss(model, make_batch("bart"))
 
 
+NO_NOISE = "R-Drop: its passes do not differ, as the model has no dropout"
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "expected"),
     [
         ("bart", {}, []),
-        (
-            "llama",
-            {"attention_dropout": 0.0},
-            ["R-Drop: its passes do not differ, as the model has no dropout"],
-        ),
-        ("bart", {"dropout": 0.0}, ["R-Drop: its passes do not differ, as the model has no dropout"]),
+        ("llama", {"attention_dropout": 0.0}, [NO_NOISE]),
+        ("bart", {"dropout": 0.0}, [NO_NOISE]),
         ("bart", {"decoder_layerdrop": 0.1}, ["R-Drop: LayerDrop drops the same layers in all passes"]),
     ],
 )
@@ -177,13 +170,12 @@ def test_noise_that_the_passes_lack_is_told(tmp_path, caplog, name, changes, exp
     trainer = make_trainer(model, tmp_path)
     for _ in range(2):
         trainer.compute_loss(model, batch)
-    assert [
-        record.getMessage()[: len(text)] for record, text in zip(caplog.records, expected, strict=True)
-    ] == expected
+    messages = [record.getMessage() for record in caplog.records]
+    assert all(found.startswith(text) for found, text in zip(messages, expected, strict=True))
 
 
 def test_the_loss_of_routers_is_not_left_out(tmp_path):
-    """It may be smaller than the rounding of bf16, by which the check of the loss would let it pass."""
+    """A loss of routers is refused; the check of the loss may miss it, as less than the rounding of bf16."""
     config = transformers.MixtralConfig(**LLAMA, num_local_experts=2, output_router_logits=True)
     model = transformers.MixtralForCausalLM(config).train()
     with pytest.raises(ValueError, match="would leave out the loss of the routers: set output_router_logits"):
@@ -191,15 +183,15 @@ def test_the_loss_of_routers_is_not_left_out(tmp_path):
 
 
 def test_what_cannot_be_combined(tmp_path):
-    model = make_model("bart")
+    rdrop = {"rdrop_alpha": 1.0, "compute_loss_func": F.cross_entropy}
     with pytest.raises(
         ValueError, match="compute_loss_func is a loss in the place of R-Drop's: leave it out"
     ):
-        make_trainer(model, tmp_path, rdrop={"rdrop_alpha": 1.0, "compute_loss_func": F.cross_entropy})
+        make_trainer(make_model("bart"), tmp_path, rdrop=rdrop)
 
 
 def test_the_fused_loss_holds_no_logits(tmp_path):
-    """Its peak stays below the logits of one pass; by the logits it is many times them."""
+    """The fused loss's peak stays below the logits of one pass; by the logits it is many times them."""
     model = make_model("nllb", vocab_size=16000)
     batch = make_batch("nllb", sizes=((9, 50),) * 20)
     one_pass = batch["labels"].numel() * 16000 * 4 / 2**20

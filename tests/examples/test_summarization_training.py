@@ -10,8 +10,9 @@ from conftest import USER_DIR, kill_when, lengthen_last_line, run, scripts_envir
 from small_corpora import EXAMPLES, SHRUNK, curve, write_bart, write_cnn_dm, write_gpt2_bpe, write_samsum
 
 pytest.importorskip("fairseq")
+pytestmark = pytest.mark.slow
 
-BART = {"CORPUS": "cnn_dm", "MODEL": "bart.base", "MAX_UPDATE": "20", "UPDATE_TOKENS": "2048", "LR": "1e-2"}
+BART = {"CORPUS": "cnn_dm", "MODEL": "bart.base", "MAX_UPDATE": "10", "UPDATE_TOKENS": "2048", "LR": "1e-2"}
 BART["MAX_TOKENS"] = "1024"  # BART's positions: a document may be so long
 SCRATCH = {"CORPUS": "samsum", "MODEL": "transformer", "MAX_UPDATE": "8", "UPDATE_TOKENS": "1024"}
 SEARCH = {"BEAM": "2", "MAX_LEN": "12", "MIN_LEN": "2"}
@@ -22,19 +23,11 @@ def environment(tmp_path_factory):
     venv = scripts_environment()
     files = write_bart(write_gpt2_bpe(write_cnn_dm(write_samsum(tmp_path_factory.mktemp("files")))))
     lengthen_last_line(
-        *(files / f"{text}.gz" for text in ("train.summary", "valid.summary", "test.dialogue"))
+        *(files / f"{name}.gz" for name in ("train.summary", "valid.summary", "test.dialogue"))
     )
     weights = tmp_path_factory.mktemp("weights")
-    return {
-        **venv,
-        "MIN_FREE_MB": "1",
-        "WORKERS": "1",
-        "VOCAB": "90",
-        "WARMUP": "4",
-        "MAX_TOKENS": "512",
-        "LOCAL_FILES": str(files),
-        "WEIGHTS": str(weights),
-    }
+    settings = {"MIN_FREE_MB": "1", "WORKERS": "1", "VOCAB": "90", "WARMUP": "4", "MAX_TOKENS": "512"}
+    return {**venv, **settings, "LOCAL_FILES": str(files), "WEIGHTS": str(weights)}
 
 
 @pytest.fixture(scope="module")
@@ -84,33 +77,28 @@ def test_bart_starts_from_the_published_weights_and_logs_the_kl(bart):
     assert "'find_unused_parameters': True" in log
     assert "'truncate_source': True" in log
     updates = curve(log)
-    assert list(updates) == list(range(1, 21))
+    assert list(updates) == list(range(1, 11))
     assert all(float(values["rdrop_kl_loss"]) > 0 for values in updates.values())
-    assert float(updates[20]["loss"]) < float(updates[1]["loss"])
+    assert float(updates[10]["loss"]) < float(updates[1]["loss"])
 
 
 def test_validation_equals_the_plain_criterion(bart):
-    """To the last digit of the log, on the checkpoint of R-Drop."""
+    """Plain cross entropy has the losses of R-Drop's own validation, to the last digit of the log."""
     env, folder = bart
-    command = ["fairseq-validate", f"{env['DATA']}/bin-gpt2", "--user-dir", USER_DIR, "--task", "translation"]
-    command += ["--required-batch-size-multiple", "1"]
-    command += [
-        "--source-lang",
-        "source",
-        "--target-lang",
-        "target",
-        "--truncate-source",
-        "--max-tokens",
-        "1024",
-    ]
-    command += ["--path", folder / "checkpoints" / "checkpoint_last.pt", "--log-format", "simple"]
-    plain = run(*command, "--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1").stdout
+    flags = """--task translation --source-lang source --target-lang target --truncate-source
+        --max-tokens 1024 --required-batch-size-multiple 1 --log-format simple
+        --criterion label_smoothed_cross_entropy --label-smoothing 0.1"""
+    command = ["fairseq-validate", f"{env['DATA']}/bin-gpt2", "--user-dir", USER_DIR, *flags.split()]
+    plain = run(*command, "--path", folder / "checkpoints" / "checkpoint_last.pt").stdout
     loss, nll_loss = re.search(r"\| loss (\S+) \| nll_loss (\S+) ", plain).groups()
     assert valid_losses((folder / "train.log").read_text())[-1] == (loss, nll_loss)
 
 
 def test_a_killed_bart_run_resumes_to_the_same_curve(bart, tmp_path):
-    """With fairseq's --restore-file instead of --finetune-from-model it starts again from the weights."""
+    """A killed run goes on from its checkpoint, to the losses of a run that was not killed.
+
+    With fairseq's --restore-file in place of --finetune-from-model it would start again from the weights.
+    """
     env = {**bart[0], "OUT": str(tmp_path)}
     kill_when(tmp_path / "checkpoints" / "checkpoint_last.pt", EXAMPLES / "train.sh", *SHRUNK, **env)
     assert not (tmp_path / "trained").exists()
@@ -123,17 +111,13 @@ def test_a_killed_bart_run_resumes_to_the_same_curve(bart, tmp_path):
     assert valid_losses(log)[-1] == valid_losses(whole)[-1]
 
 
-def test_a_length_that_the_model_cannot_reach_is_named(bart):
-    """Regression: the message was fairseq's "min_len cannot be larger than max_len", of a traceback."""
-    env = {**bart[0], **SEARCH, "MIN_LEN": "1024", "MAX_LEN": "2000"}
-    result = run(EXAMPLES / "evaluate.sh", check=False, **env)
+def test_bart_summarises_the_last_partial_batch_and_goes_on_after_a_kill(bart):
+    """Regression: for a length that the model cannot reach, the message was fairseq's, with a traceback."""
+    env, folder = {**bart[0], **SEARCH}, bart[1]
+    result = run(EXAMPLES / "evaluate.sh", check=False, **{**env, "MIN_LEN": "1024", "MAX_LEN": "2000"})
     assert result.returncode == 1
     assert "error: MIN_LEN 1024 is more than the 1023 tokens that this model can make" in result.stdout
-    assert not (bart[1] / "test.lines").exists()
-
-
-def test_bart_summarises_the_last_partial_batch_and_goes_on_after_a_kill(bart):
-    env, folder = {**bart[0], **SEARCH}, bart[1]
+    assert not (folder / "test.lines").exists()
     result = run(EXAMPLES / "evaluate.sh", **env)
     assert "ROUGE-Lsum" in result.stdout
     whole = (folder / "test.hyp").read_text(encoding="utf-8")
@@ -149,9 +133,9 @@ def test_bart_summarises_the_last_partial_batch_and_goes_on_after_a_kill(bart):
 
 
 def test_scratch_plain_against_rdrop(scratch_data):
-    """The commands of the README; the source is longer than what the model takes.
+    """Regression: a summary too long for the model ended the training in its first validation.
 
-    A summary that is ended the training in its first validation.
+    The commands are the README's; one source is longer than what the model takes, too.
     """
     data = Path(scratch_data["DATA"])
     tiny = [*SHRUNK, "--max-source-positions", "20"]
@@ -162,9 +146,8 @@ def test_scratch_plain_against_rdrop(scratch_data):
     plain, rdrop = (curve((data / f"transformer-{c}" / "train.log").read_text()) for c in ("plain", "rdrop"))
     assert list(plain) == list(rdrop) == list(range(1, 9))
     assert "rdrop_kl_loss" not in plain[1]
-    assert math.isclose(
-        float(plain[1]["nll_loss"]), float(rdrop[1]["nll_loss"]), rel_tol=0.02
-    )  # the same start
+    first = (float(curve[1]["nll_loss"]) for curve in (plain, rdrop))
+    assert math.isclose(*first, rel_tol=0.02)  # the same start
     run(EXAMPLES / "evaluate.sh", **scratch_data, **SEARCH, CRITERION="plain")
     env = {**scratch_data, **SEARCH, "BASELINE": str(data / "transformer-plain")}
     assert "difference" in run(EXAMPLES / "evaluate.sh", **env).stdout
@@ -176,24 +159,16 @@ def test_scratch_plain_against_rdrop(scratch_data):
     assert "was made with other settings (ALPHA=0.7)" in changed.stdout
 
 
-def test_bad_settings_end_with_one_line(environment, bart_data, tmp_path):
+def test_what_is_not_there_ends_with_one_line(bart_data, tmp_path):
     def fails_with(message, script="train.sh", **change):
         result = run(EXAMPLES / script, check=False, **{**bart_data, "OUT": str(tmp_path / "out"), **change})
         assert result.returncode == 1
         assert message in "\n".join(result.stdout.splitlines()[-2:]), result.stdout
         assert "Traceback" not in result.stdout
 
-    unknown = "CORPUS must be cnn_dm, xsum, samsum or what prepare-text.sh has prepared, got wmt"
-    fails_with(unknown, CORPUS="wmt")
-    fails_with("MODEL must be bart.large, bart.base or transformer, got t5", MODEL="t5")
-    fails_with("CRITERION must be rdrop or plain, got kl", CRITERION="kl")
     fails_with("run BPE=gpt2 prepare-cnn_dm.sh first", DATA=str(tmp_path))
-    fails_with("PRECISION must be fp16 or fp32, got int8", PRECISION="int8")
     fails_with("UPDATE_TOKENS (100) is less than a batch of MAX_TOKENS (1024)", UPDATE_TOKENS="100")
     (tmp_path / "bart.base.tar.gz").write_bytes(b"no archive")
     broken = {"LOCAL_FILES": str(tmp_path), "WEIGHTS": str(tmp_path / "weights")}
     fails_with("bart.base.tar.gz is damaged or has no bart.base/model.pt", **broken)
-    fails_with(unknown, "evaluate.sh", CORPUS="wmt")
-    fails_with("SPLIT must be test or val, got train", "evaluate.sh", SPLIT="train")
     fails_with("checkpoint_best.pt is not there: run train.sh first", "evaluate.sh")
-    assert run(EXAMPLES / "train.sh", "--help").stdout.startswith("usage: examples/summarization/train.sh [")

@@ -33,7 +33,7 @@ def summarize(model, out, *options, check=True):
 
 
 def test_a_summary_a_line_and_a_count_of_what_was_cut(model, tmp_path):
-    """ "a\\rb" were two documents; nobody was told that the last was read in part only."""
+    """Regression: "a\\rb" made two documents, and nobody was told that the last was read in part only."""
     log = summarize(model, tmp_path / "out")
     assert log[-3:] == ["3/4", "4/4", "1 of 4 documents were longer than 40 tokens and were cut"]
     whole = (tmp_path / "out").read_text(encoding="utf-8")
@@ -49,13 +49,13 @@ def test_a_summary_a_line_and_a_count_of_what_was_cut(model, tmp_path):
 
 
 def test_summaries_go_to_a_device(model):
-    """It was read first, without an end."""
+    """Regression: a device was read first, without an end."""
     assert summarize(model, "/dev/null")[-2] == "4/4"
     assert Path("/dev/null").is_char_device()
 
 
 def test_a_summary_cannot_be_longer_than_the_model_makes(model, tmp_path):
-    """Regression: fairseq's AssertionError as a traceback, and an empty file that stayed."""
+    """Regression: fairseq's AssertionError came as a traceback, and an empty file stayed."""
     lengths = ["--min-len", "1024", "--max-len-b", "2000"]
     error = "error: --min-len 1024 is more than the 1023 tokens that this model can make"
     assert summarize(model, tmp_path / "out", *lengths, check=False)[-1] == error
