@@ -23,7 +23,7 @@ Environment:
   VENV PYTHON virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
-[[ $# -eq 0 ]] || { usage; [[ $1 == -h || $1 == --help ]] && exit 0; die "unexpected argument: $1"; }
+[[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 CORPUS=${CORPUS:-libreoffice} CRITERION=${CRITERION:-rdrop}
 check_choice CORPUS libreoffice multi30k

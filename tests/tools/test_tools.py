@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import torch
 from bad_input import call_here
@@ -65,3 +66,16 @@ def test_classification_example(tmp_path):
     assert [len(system["test"]) for system in first] == [2, 2, 2]
     assert all(accuracy > 70 for system in first for accuracy in system["test"])
     assert [system["test"] for system in first] == [system["test"] for system in second]
+
+
+def test_a_missing_package_is_named_with_its_extra():
+    """Regression: a script run outside the environment ended in a traceback that named no extra."""
+    code = "import runpy, sys; sys.modules[sys.argv[1]] = None; runpy.run_module(sys.argv[2])"
+    for package, module, extra in (
+        ("sacremoses", "rdrop_tools.text.moses", "examples"),
+        ("transformers", "rdrop_tools.benchmarks.benchmark_huggingface", "huggingface"),
+    ):
+        result = run(sys.executable, "-W", "ignore", "-c", code, package, module, check=False)
+        assert result.returncode == 1
+        assert result.stdout.splitlines()[-1].startswith(f"error: {package} is not installed here: ")
+        assert result.stdout.endswith(f" or pip install -e '.[{extra}]'\n")
