@@ -36,6 +36,7 @@ def last_line(result):
     return result.stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_libreoffice_interrupted_resumed_and_done(env, help_dir, tmp_path):
     """A training killed in the middle goes on from the checkpoint; when done, the script does nothing."""
     out = tmp_path / "out"
@@ -76,6 +77,7 @@ def test_a_setting_can_be_corrected_until_something_is_made_with_it(env, help_di
     assert files(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_multi30k_and_its_results_are_not_taken_for_those_of_other_settings(env, tmp_path):
     """Regression: a second call with another alpha printed the first call's scores."""
     env = {**env, **MULTI30K_SETTINGS, "CORPUS": "multi30k", "OUT": str(tmp_path / "out"), "MERGES": "70"}
