@@ -21,6 +21,8 @@ from conftest import (
 from devices import gpu
 from test_cli import EVAL_BLEU, HYDRA_CONFIG, RECIPE, records
 
+from rdrop_fairseq.compatibility import can_compile
+
 pytest.importorskip("fairseq")
 
 OPTIONS = RECIPE[len(TRANSFORMER) :]
@@ -141,4 +143,5 @@ def test_ddp_with_one_process(data_bin, tmp_path, model_device, recwarn, find_un
         torch.distributed.destroy_process_group()
     torch.testing.assert_close(loss.detach(), expected[0])
     check_gradients(grads, expected[3])
-    assert not [warning for warning in recwarn if "torch.compile failed" in str(warning.message)]
+    failures = [warning for warning in recwarn if "torch.compile failed" in str(warning.message)]
+    assert not (failures and can_compile())
