@@ -23,7 +23,8 @@ HOSTS = [  # Python, requirements that come first
 @nox.parametrize("python,requirements", HOSTS)
 def tests(session: nox.Session, requirements: list[str]) -> None:
     # pip < 24.1: newer ones refuse the metadata of what the official fairseq requires. No isolation: where
-    # fairseq is compiled, it would fetch a torch of its own.
-    session.install(*requirements, "cython", "numpy", "setuptools", "wheel")
+    # fairseq is compiled, it would fetch a torch of its own. The setuptools of a new environment knows no
+    # [project] table on Python 3.8.
+    session.install(*requirements, "cython", "numpy", "setuptools>=68", "wheel")
     session.install(*requirements, "--no-build-isolation", "--editable=.[fairseq,test]")
     session.run("pytest", "tests/package", *session.posargs, env={"OMP_NUM_THREADS": "1"})

@@ -16,12 +16,18 @@ from .compatibility import can_compile
 
 
 def losses_and_grad(
-    logits: Tensor, target: Tensor, alpha: Tensor, ce_scale: Tensor, label_smoothing: float
+    logits: Tensor,
+    target: Tensor,
+    target_logits: Tensor,
+    alpha: Tensor,
+    ce_scale: Tensor,
+    label_smoothing: float,
 ) -> Tensor:
-    """What fused.losses_and_grad_ does, with alpha and ce_scale as tensors (): compiled once for all values.
+    """What fused.losses_and_grad_ does, compiled once for all values of alpha and ce_scale.
 
-    As floats they would be compiled for one value, for another, and then, by torch 2.13, for all others to a
-    wrong gradient.
+    They are tensors (): floats would be compiled for one value, for another, and then, by torch 2.13, for all
+    others to a wrong gradient. target_logits is (n, K): a gather in here, compiled by torch 2.4, would find
+    the gradient in the place of the logits.
     """
     passes, num_classes = logits.shape[1:]
     eps_i = label_smoothing / max(num_classes - 1, 1)
@@ -31,9 +37,8 @@ def losses_and_grad(
 
     lse = logits.logsumexp(-1, keepdim=True)  # (n, K, 1)
     probs = (logits - lse).exp()
-    target_logits = logits.gather(-1, target.view(-1, 1, 1).expand(-1, passes, 1))
-    nll = (lse - target_logits).squeeze(-1)
-    correct = target_logits.squeeze(-1).eq(logits.amax(-1)).sum(1).to(nll.dtype)
+    nll = lse.squeeze(-1) - target_logits
+    correct = target_logits.eq(logits.amax(-1)).sum(1).to(nll.dtype)
     ce = (on_target * nll + eps_i * (num_classes * lse.squeeze(-1) - logits.sum(-1))).sum(1)
     objective = ce_scale * ce
     grad = ce_scale * (probs - eps_i - on_target * onehot)
@@ -81,10 +86,11 @@ def compiled_losses_and_grad_(
 
     # Filled on the device: a copy from the host would make it wait.
     scalars = [torch.full((), value, dtype=logits.dtype, device=logits.device) for value in (alpha, ce_scale)]
-    for tensor in (logits, target):
+    target_logits = logits.gather(-1, target.view(-1, 1, 1).expand(-1, logits.size(1), 1)).squeeze(-1)
+    for tensor in (logits, target, target_logits):
         maybe_mark_dynamic(tensor, 0)
     try:
-        losses: Tensor = _compiled()(logits, target, *scalars, label_smoothing)
+        losses: Tensor = _compiled()(logits, target, target_logits, *scalars, label_smoothing)
     except exc.TorchDynamoException as error:
         _fail(error)
         return None

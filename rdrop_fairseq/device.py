@@ -1,10 +1,16 @@
-"""How the losses work on a device: a table, the only place that tells one device from another."""
+"""How the losses work on a device: a table, the only place that tells one device from another.
+
+Also the indices of the positions that count, which the host cannot ask every device for.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from .compatibility import nonzero_static
 
 
 class Device(NamedTuple):
@@ -33,3 +39,15 @@ DEVICES = {"cpu": CPU, "cuda": CUDA, "meta": CUDA}  # meta holds no values to lo
 
 def device_of(tensor: Tensor) -> Device:
     return DEVICES.get(tensor.device.type, OTHER)
+
+
+def positions_of(counted: Tensor, upper_bound: int | None) -> tuple[Tensor, bool]:
+    """Indices of the true elements, (n, counted.dim()), and whether fillers of -1 are among them.
+
+    Fillers are there where the host may not count: n is then the upper bound.
+    """
+    if device_of(counted).host_reads:
+        return counted.nonzero(), False
+    size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
+    torch._assert_async(counted.sum() <= size)
+    return nonzero_static(counted, size), True

@@ -32,9 +32,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .compatibility import autocast_dtype, mm, no_autocast, nonzero_static
+from .compatibility import autocast_dtype, mm, no_autocast
 from .compiled import compiled_losses_and_grad_
-from .device import device_of
+from .device import device_of, positions_of
 from .precision import addmm_, to_product_dtype
 from .terms import UNREACHABLE, masked_losses
 
@@ -111,7 +111,7 @@ class LinearRDrop(torch.autograd.Function):
             of_masked = masked_losses(bias, options.label_smoothing)
             bias = bias.to(compute).clamp(min=UNREACHABLE)
 
-        positions, padded = _positions(target.ne(options.ignore_index), options.max_positions)
+        positions, padded = positions_of(target.ne(options.ignore_index), options.max_positions)
         row_bytes = passes * num_classes * torch.finfo(compute).bits // 8
         chunk_size = options.chunk_size or max(CHUNK_POSITIONS, device.chunk_bytes // row_bytes)
         chunk_size = min(chunk_size, max(1, positions.size(0)))
@@ -124,7 +124,7 @@ class LinearRDrop(torch.autograd.Function):
 
         for chunk in positions.split(chunk_size) if len(positions) else ():
             index = chunk.unbind(1)
-            counts = index[0].ge(0).to(compute)  # 0 for the fillers of _positions
+            counts = index[0].ge(0).to(compute)  # 0 for the fillers of positions_of
             chunk_target = target[index].clamp(min=0)
             # (K, B, ..., D) -> (n, K, D). Zeros for fillers keep them out of grad_weight.
             of_all_passes = (slice(None), *index)
@@ -246,15 +246,3 @@ def _sum_over_passes(x: Tensor) -> Tensor:
     for other in others:
         total += other
     return total
-
-
-def _positions(counted: Tensor, upper_bound: int | None) -> tuple[Tensor, bool]:
-    """Indices of the true elements, (n, counted.dim()), and whether fillers of -1 are among them.
-
-    They are where the host may not count: n is then the upper bound.
-    """
-    if device_of(counted).host_reads:
-        return counted.nonzero(), False
-    size = counted.numel() if upper_bound is None else min(upper_bound, counted.numel())
-    torch._assert_async(counted.sum() <= size)
-    return nonzero_static(counted, size), True

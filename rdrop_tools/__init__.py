@@ -3,6 +3,8 @@
 From the root of the clone each is a module to run: ``python -m rdrop_tools.scoring.score_rouge --help``.
 """
 
+from __future__ import annotations
+
 import sys
 from types import TracebackType
 

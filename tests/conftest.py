@@ -43,13 +43,14 @@ SLOTS = [
 
 
 def sentences(count: int, seed: int) -> list[tuple[str, str]]:
+    """Pairs of (German, English), drawn from SLOTS."""
     rng = random.Random(seed)
     chosen = [[rng.choice(slot) for slot in SLOTS] for _ in range(count)]
     return [tuple(" ".join(w[side] for w in words if w[side]) + " ." for side in (0, 1)) for words in chosen]
 
 
 def lengthen_last_line(*texts):
-    """In each of these .gz, to more than any model takes."""
+    """Makes the last line of each of these .gz longer than any model takes."""
     for path in texts:
         lines = gzip.decompress(path.read_bytes()).splitlines()
         lines[-1] = b" ".join([b"a man sees the ball"] * 250)
@@ -57,33 +58,22 @@ def lengthen_last_line(*texts):
 
 
 def a_core():
-    """The number of one that this process may use."""
+    """The number of a CPU core that this process may use."""
     return str(min(os.sched_getaffinity(0)))
 
 
 def run(*command, check=True, stderr=subprocess.STDOUT, **env):
-    """A command of the environment the tests run in; output and errors together in ``stdout``."""
-    result = subprocess.run(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        env=_with_path(env),
-        check=False,
-    )
+    """Runs a command of the environment the tests run in; output and errors are together in ``stdout``."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": stderr, "text": True}
+    result = subprocess.run([str(part) for part in command], env=_with_path(env), check=False, **pipes)
     assert not check or result.returncode == 0, result.stdout[-4000:]
     return result
 
 
 def kill_when(path, *command, **env):
     """Starts the command and kills it, children and all, as soon as the file ``path`` is there."""
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=_with_path(env),
-        start_new_session=True,
-    )
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    process = subprocess.Popen([str(part) for part in command], env=_with_path(env), **options)
     try:
         while not path.exists():
             assert process.poll() is None, f"{command[0]} ended without {path}"
@@ -112,7 +102,7 @@ def scripts_environment():
 
 @pytest.fixture(scope="session")
 def text_dir(tmp_path_factory):
-    """{train,valid,test}.{de,en}"""
+    """A folder with {train,valid,test}.{de,en}."""
     folder = tmp_path_factory.mktemp("text")
     for seed, (split, count) in enumerate({"train": 120, "valid": 20, "test": 20}.items()):
         for lang, lines in zip(LANGS, zip(*sentences(count, seed))):
@@ -127,6 +117,25 @@ def data_bin(text_dir, tmp_path_factory):
     prefixes = [part for s in ("train", "valid", "test") for part in (f"--{s}pref", text_dir / s)]
     run("fairseq-preprocess", "-s", "de", "-t", "en", "--joined-dictionary", *prefixes, "--destdir", folder)
     return folder
+
+
+def gradients(model):
+    """{name: copy of the parameter's gradient}, without the parameters that have none."""
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def check_log(got, expected, keys=None, rtol=1e-6, atol=0):
+    """The values of ``expected``, or of these keys of it, are in ``got`` too."""
+    for key in keys or expected:
+        values = float(got[key]), float(expected[key])
+        torch.testing.assert_close(*values, rtol=rtol, atol=atol, msg=f"{key}: {values}")
+
+
+def check_gradients(got, expected, rtol=1e-4, atol=1e-4):
+    """Both have the same parameters, with gradients as close as the tolerances say."""
+    assert got.keys() == expected.keys()
+    for name, grad in expected.items():
+        torch.testing.assert_close(got[name], grad, rtol=rtol, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def moved(value, device):
@@ -155,9 +164,8 @@ class Setup:
     def batch(self, max_sentences=6):
         if not self.task.datasets:
             self.task.load_dataset("train", epoch=1)
-        iterator = self.task.get_batch_iterator(
-            self.task.dataset("train"), max_sentences=max_sentences, max_tokens=1000, seed=1, epoch=1
-        )
+        options = dict(max_sentences=max_sentences, max_tokens=1000, seed=1, epoch=1)
+        iterator = self.task.get_batch_iterator(self.task.dataset("train"), **options)
         return moved(next(iterator.next_epoch_itr(shuffle=False)), self.device)
 
     def uneven_batch(self, count=8):
@@ -176,8 +184,7 @@ class Setup:
         torch.manual_seed(7)
         loss, sample_size, log = self.criterion(model, sample)
         loss.backward()
-        grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-        return loss.detach(), sample_size, log, grads
+        return loss.detach(), sample_size, log, gradients(model)
 
     def valid_step(self, sample, model=None):
         model = model or self.model
@@ -186,52 +193,38 @@ class Setup:
             return self.criterion(model, sample)
 
 
-SMALL = [
-    "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 32 --decoder-embed-dim 32",
-    "--encoder-ffn-embed-dim 64 --decoder-ffn-embed-dim 64",
-    "--encoder-attention-heads 4 --decoder-attention-heads 4",
-]
-TRANSFORMER = ["--task", "translation", "--arch", "transformer_iwslt_de_en", *" ".join(SMALL).split()]
-
-NO_DROPOUT = ["--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0"]
-PLAIN = "label_smoothed_cross_entropy"
-
-SMALL_FLAGS = " ".join(SMALL)
-SMALL_LSTM = (
-    "--encoder-embed-dim 32 --decoder-embed-dim 32 --decoder-out-embed-dim 32 --encoder-hidden-size 32"
+TRANSLATION = "--task translation --arch"
+SMALL = (
+    "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 32 --decoder-embed-dim 32 "
+    "--encoder-ffn-embed-dim 64 --decoder-ffn-embed-dim 64 "
+    "--encoder-attention-heads 4 --decoder-attention-heads 4"
 )
+TRANSFORMER = f"{TRANSLATION} transformer_iwslt_de_en {SMALL}".split()
+LSTM = (
+    f"{TRANSLATION} lstm --encoder-embed-dim 32 --decoder-embed-dim 32 --decoder-out-embed-dim 32 "
+    "--encoder-hidden-size 32 --decoder-hidden-size"
+)
+KERNELS = "--encoder-kernel-size-list [3] --decoder-kernel-size-list [3]"
+NO_DROPOUT = "--dropout 0 --attention-dropout 0 --activation-dropout 0".split()
+PLAIN = "label_smoothed_cross_entropy"
 # The official fairseq: its lightconv multiplies by a bare parameter, in the main branch by a layer.
 OFFICIAL = fairseq is not None and fairseq.__version__ == "0.12.2"
 # flags and whether the loss can be fused with the model's projection
 MODELS = {
-    "transformer_iwslt_de_en": (f"--task translation --arch transformer_iwslt_de_en {SMALL_FLAGS}", True),
-    "transformer_wmt_en_de": (
-        f"--task translation --arch transformer_wmt_en_de --share-all-embeddings {SMALL_FLAGS}",
-        True,
-    ),
-    "bart_base": (f"--task translation --arch bart_base {SMALL_FLAGS}", True),
-    "mbart": (f"--task translation --arch mbart_base {SMALL_FLAGS}", True),
-    "lightconv": (
-        f"--task translation --arch lightconv_iwslt_de_en {SMALL_FLAGS} "
-        "--encoder-kernel-size-list [3] --decoder-kernel-size-list [3]",
-        not OFFICIAL,
-    ),
-    "lstm": (f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32", True),
-    "lstm_shared": (
-        f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 32 "
-        "--share-decoder-input-output-embed",
-        False,
-    ),
-    "lstm_bidirectional": (
-        f"--task translation --arch lstm {SMALL_LSTM} --decoder-hidden-size 64 --encoder-bidirectional",
-        True,
-    ),
+    "transformer_iwslt_de_en": (" ".join(TRANSFORMER), True),
+    "transformer_wmt_en_de": (f"{TRANSLATION} transformer_wmt_en_de --share-all-embeddings {SMALL}", True),
+    "bart_base": (f"{TRANSLATION} bart_base {SMALL}", True),
+    "mbart": (f"{TRANSLATION} mbart_base {SMALL}", True),
+    "lightconv": (f"{TRANSLATION} lightconv_iwslt_de_en {SMALL} {KERNELS}", not OFFICIAL),
+    "lstm": (f"{LSTM} 32", True),
+    "lstm_shared": (f"{LSTM} 32 --share-decoder-input-output-embed", False),
+    "lstm_bidirectional": (f"{LSTM} 64 --encoder-bidirectional", True),
     "fconv": (
-        "--task translation --arch fconv_iwslt_de_en --encoder-embed-dim 32 --decoder-embed-dim 32 "
+        f"{TRANSLATION} fconv_iwslt_de_en --encoder-embed-dim 32 --decoder-embed-dim 32 "
         "--decoder-out-embed-dim 32 --encoder-layers [(32,3)] --decoder-layers [(32,3)]",
         False,
     ),
-    "transformer_align": (f"--task translation --arch transformer_align {SMALL_FLAGS}", True),
+    "transformer_align": (f"{TRANSLATION} transformer_align {SMALL}", True),
     "transformer_lm": (
         "--task language_modeling --arch transformer_lm --decoder-layers 1 --decoder-embed-dim 32 "
         "--decoder-ffn-embed-dim 64 --decoder-attention-heads 4 --tokens-per-sample 16",
@@ -239,7 +232,7 @@ MODELS = {
     ),
     "translation_multi_simple_epoch": (
         "--task translation_multi_simple_epoch --lang-pairs de-en --langs de,en --encoder-langtok src "
-        f"--decoder-langtok --sampling-method uniform --arch transformer_iwslt_de_en {SMALL_FLAGS}",
+        f"--decoder-langtok --sampling-method uniform --arch transformer_iwslt_de_en {SMALL}",
         True,
     ),
 }

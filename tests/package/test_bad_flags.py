@@ -11,23 +11,19 @@ pytest.importorskip("fairseq")
     ("flags", "message"),
     [
         ("--rdrop-alpha -1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
-        ("--rdrop-alpha nan", "error: --rdrop-alpha must be a finite number >= 0, got nan"),
-        ("--rdrop-alpha 1e308", "error: --rdrop-alpha must be at most 1e+30, got 1e+308"),
         ("--rdrop-ce-reduction max", "argument --rdrop-ce-reduction: invalid choice: 'max'"),
         ("--user-dir /not/there", "FileNotFoundError: /not/there"),
         (
             "--rdrop-dropout 0.1,0.2 --dropout 0",
             "error: --rdrop-dropout needs a model with dropout: set --dropout above 0",
         ),
-        (
-            "--adaptive-softmax-cutoff 10,20",
-            "error: fairseq cannot train an adaptive softmax with label smoothing: "
-            "leave out --adaptive-softmax-cutoff",
-        ),
     ],
 )
 def test_bad_values_end_with_one_line(data_bin, tmp_path, flags, message):
-    """Those that only the model contradicts too: they were a traceback, and a checkpoint crash.pt."""
+    """The last line says what is wrong; test_criterion.py has more of them.
+
+    Regression: what only the model contradicts was a traceback, and left a checkpoint crash.pt.
+    """
     command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, *flags.split()]
     result = run(*command, check=False)
     assert result.returncode != 0

@@ -10,7 +10,7 @@ from subprocess import DEVNULL
 
 import pytest
 import torch
-from conftest import OFFICIAL, TRANSFORMER, USER_DIR, run
+from conftest import OFFICIAL, PLAIN, TRANSFORMER, USER_DIR, run
 
 pytest.importorskip("fairseq")
 
@@ -50,6 +50,7 @@ def trained(data_bin, tmp_path_factory):
 
 
 def test_train_logs(trained):
+    """Updates log a KL and a falling loss; validation logs BLEU and accuracy, and no KL."""
     _, log = trained
     assert "R-Drop: 2 passes, alpha 5, fused loss (decoder.output_projection)" in log
     losses = [float(r["loss"]) for r in records(log, "train_inner")]
@@ -60,15 +61,25 @@ def test_train_logs(trained):
         assert "valid_rdrop_kl_loss" not in record
 
 
-def test_alpha_0_logs_what_a_plain_run_logs(data_bin, tmp_path):
-    """The first update, with dropout 0: loss, perplexity and tokens are comparable between criterions."""
-    options = ["--dropout", "0", "--max-update", "1", "--disable-validation", "--report-accuracy"]
-    ours = train(data_bin, tmp_path / "a", *options, "--rdrop-alpha", "0")
-    command = ["fairseq-train", data_bin, *RECIPE, "--criterion", "label_smoothed_cross_entropy"]
-    plain = run(*command, "--save-dir", tmp_path / "b", *options).stdout
-    ours, plain = records(ours, "train_inner")[0], records(plain, "train_inner")[0]
-    for key in ("loss", "nll_loss", "ppl", "accuracy", "wpb", "bsz"):
-        assert math.isclose(float(ours[key]), float(plain[key]), rel_tol=1e-3), key
+@pytest.mark.parametrize(
+    ("flags", "rdrop", "of_r_drop", "digits"),
+    [
+        ("--max-update 1 --dropout 0", "--rdrop-alpha 0", {"rdrop_kl_loss", "rdrop_alpha", "gnorm"}, 1e-3),
+        ("--max-update 10", "--rdrop-passes 1", set(), 2e-3),  # with dropout
+    ],
+)
+def test_it_logs_what_a_plain_run_logs(data_bin, tmp_path, flags, rdrop, of_r_drop, digits):
+    """Loss, perplexity and tokens are comparable between criterions; one pass adds nothing to the records."""
+    options = "--optimizer sgd --lr 0.001 --disable-validation --no-save --report-accuracy".split()
+    options += flags.split()
+    ours = records(train(data_bin, tmp_path / "a", *options, *rdrop.split()), "train_inner")
+    plain = ["fairseq-train", data_bin, *RECIPE, "--criterion", PLAIN, "--save-dir", tmp_path / "b"]
+    plain = records(run(*plain, *options).stdout, "train_inner")
+    assert len(ours) == len(plain) == int(options[options.index("--max-update") + 1])
+    for a, b in zip(ours, plain):
+        assert a.keys() - of_r_drop == b.keys() - of_r_drop
+        for key in {"loss", "nll_loss", "ppl", "accuracy", "gnorm", "wpb", "bsz"} - of_r_drop:
+            assert math.isclose(float(a[key]), float(b[key]), rel_tol=digits), (key, a, b)
 
 
 VARIANTS = {
@@ -87,11 +98,13 @@ VARIANTS = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
-    options = [*VARIANTS[variant], "--update-freq", "2", "--sentence-avg", "--ignore-prefix-size", "1"]
-    options += ["--save-interval-updates", "2", "--clip-norm", "1.0", "--max-tokens", "100"]
-    whole = curve(train(data_bin, tmp_path / "whole", *options, *EVAL_BLEU, "--max-update", "4"))
-    first = curve(train(data_bin, tmp_path / "parts", *options, *EVAL_BLEU, "--max-update", "2"))
-    second = curve(train(data_bin, tmp_path / "parts", *options, *EVAL_BLEU, "--max-update", "4"))
+    """A run that is stopped and resumed logs what one in a single piece logs."""
+    options = (
+        "--update-freq 2 --sentence-avg --ignore-prefix-size 1 --save-interval-updates 2 --max-tokens 100"
+    )
+    options = [*VARIANTS[variant], *EVAL_BLEU, *options.split(), "--clip-norm", "1.0", "--max-update"]
+    whole = curve(train(data_bin, tmp_path / "whole", *options, "4"))
+    first, second = (curve(train(data_bin, tmp_path / "parts", *options, count)) for count in "24")
     assert list(whole) == ["1", "2", "3", "4"]
     assert first.keys() | second.keys() == whole.keys()
     assert {**first, **second} == whole
@@ -102,12 +115,12 @@ def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
 
 
 def test_the_kl_of_an_interval_is_logged_from_the_updates_that_have_it(data_bin, tmp_path):
-    """R-Drop in updates 1, 4 and 7, a record every 2 updates: the third falls between, and the epoch's
-    value is the mean over their tokens, none over others', without the factor of alpha."""
+    """A record is the mean over the tokens of its updates with a KL, without alpha's factor, or has none.
+
+    R-Drop is in updates 1, 4 and 7; of the records every 2 updates the third falls between.
+    """
     options = "--rdrop-interval 3 --max-update 8 --disable-validation --no-save --max-tokens 200".split()
-    each, pairs = (
-        train(data_bin, tmp_path / every, *options, "--log-interval", every) for every in ("1", "2")
-    )
+    each, pairs = (train(data_bin, tmp_path / n, *options, "--log-interval", n) for n in "12")
     kls = [r.get("rdrop_kl_loss") for r in records(each, "train_inner")]
     assert [kl is not None for kl in kls] == [True, False, False, True, False, False, True, False]
     in_pairs = [r.get("rdrop_kl_loss") for r in records(pairs, "train_inner")]
@@ -123,17 +136,8 @@ def test_the_kl_of_an_interval_is_logged_from_the_updates_that_have_it(data_bin,
 
 
 def test_fused_and_plain_give_the_same_curve(data_bin, tmp_path):
-    """To the digits of the log, under SGD: Adam divides what is rounding by its own size."""
-    options = [
-        "--optimizer",
-        "sgd",
-        "--lr",
-        "0.001",
-        "--max-update",
-        "50",
-        "--disable-validation",
-        "--no-save",
-    ]
+    """The curves are equal to the log's digits, under SGD: Adam divides what is rounding by its own size."""
+    options = "--optimizer sgd --lr 0.001 --max-update 50 --disable-validation --no-save".split()
     fused, plain = (
         records(train(data_bin, tmp_path / path, "--rdrop-loss", path, *options), "train_inner")
         for path in ("fused", "plain")
@@ -144,37 +148,20 @@ def test_fused_and_plain_give_the_same_curve(data_bin, tmp_path):
             assert math.isclose(float(a[key]), float(b[key]), rel_tol=1e-3), (key, a, b)
 
 
-@pytest.mark.skipif(
-    OFFICIAL, reason="on torch 2 a model that it only evaluates asks: Mask Type should be defined"
-)
+@pytest.mark.skipif(OFFICIAL, reason="on torch 2 its model, where it only evaluates, asks for a mask type")
 def test_generate_interactive_and_validate(trained, data_bin, text_dir):
-    checkpoint = trained[0] / "checkpoint_last.pt"
-    common = [
-        *PLUGIN,
-        "--path",
-        checkpoint,
-        "--task",
-        "translation",
-        "--source-lang",
-        "de",
-        "--target-lang",
-        "en",
-    ]
+    """fairseq's other commands take a checkpoint of R-Drop, with the plain criterion as well."""
+    common = [*PLUGIN, "--path", trained[0] / "checkpoint_last.pt"]
     # By default fairseq-generate drops what is over a multiple of 8 sentences.
-    common += ["--required-batch-size-multiple", "1"]
-    generated = run("fairseq-generate", data_bin, *common, "--beam", "2", stderr=DEVNULL).stdout
-    assert len(re.findall(r"^D-\d+\t", generated, re.M)) == 20
-    interactive = run(
-        "fairseq-interactive", data_bin, *common, "--input", text_dir / "test.de", stderr=DEVNULL
-    ).stdout
-    assert len(re.findall(r"^D-\d+\t", interactive, re.M)) == 20
-    plain = ["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1", "--report-accuracy"]
-    ours, theirs = (
-        run(
-            "fairseq-validate", data_bin, *common, "--max-tokens", "400", "--log-format", "json", *criterion
-        ).stdout
-        for criterion in ([], plain)
-    )
+    common += "--task translation --source-lang de --target-lang en --required-batch-size-multiple 1".split()
+    for command in (
+        ["fairseq-generate", data_bin, *common, "--beam", "2"],
+        ["fairseq-interactive", data_bin, *common, "--input", text_dir / "test.de"],
+    ):
+        assert len(re.findall(r"^D-\d+\t", run(*command, stderr=DEVNULL).stdout, re.M)) == 20
+    validate = ["fairseq-validate", data_bin, *common, "--max-tokens", "400", "--log-format", "json"]
+    plain = ["--criterion", PLAIN, "--label-smoothing", "0.1", "--report-accuracy"]
+    ours, theirs = (run(*validate, *criterion).stdout for criterion in ([], plain))
     pattern = r"\{.*valid_loss.*\}|valid on .* subset \|.*"
     ours, theirs = (re.findall(pattern, text)[-1] for text in (ours, theirs))
     assert ours == theirs  # loss, nll_loss, ppl, accuracy
@@ -207,7 +194,7 @@ checkpoint: {{save_dir: {save_dir}, no_epoch_checkpoints: true}}
 
 
 def test_hydra_train_in_bf16_with_everything_and_resume(data_bin, tmp_path):
-    """Three passes with a dropout rate each, a warm-up, an interval, the fused loss, bf16."""
+    """A YAML file sets three passes with a dropout rate each, a warm-up, an interval and bf16."""
     config = HYDRA_CONFIG.format(user_dir=USER_DIR, data=data_bin, save_dir=tmp_path / "checkpoints")
     (tmp_path / "tiny.yaml").write_text(config)
     command = ["fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "tiny"]
@@ -219,21 +206,8 @@ def test_hydra_train_in_bf16_with_everything_and_resume(data_bin, tmp_path):
     assert updates == [("1", "0"), ("2", None), ("3", "2.5"), ("4", None)]
 
 
-def test_one_pass_logs_what_a_plain_run_logs(data_bin, tmp_path):
-    """Ten updates under SGD, with dropout: the same records but for rounding, and no KL."""
-    options = "--optimizer sgd --lr 0.001 --max-update 10 --disable-validation --no-save --report-accuracy"
-    ours = records(train(data_bin, tmp_path / "a", *options.split(), "--rdrop-passes", "1"), "train_inner")
-    command = ["fairseq-train", data_bin, *RECIPE, "--criterion", "label_smoothed_cross_entropy"]
-    plain = records(run(*command, "--save-dir", tmp_path / "b", *options.split()).stdout, "train_inner")
-    assert len(ours) == len(plain) == 10
-    for a, b in zip(ours, plain):
-        assert a.keys() == b.keys()  # no rdrop_kl_loss
-        for key in ("loss", "nll_loss", "ppl", "accuracy", "gnorm", "wpb", "bsz"):
-            assert math.isclose(float(a[key]), float(b[key]), rel_tol=2e-3), (key, a, b)
-
-
 def test_meters_of_checkpoints_before_2020_load(tmp_path, monkeypatch):
-    """Published models of that time may have them; nobody who has such a file could load it."""
+    """Regression: published models of that time, which may have them, could not be loaded."""
     from fairseq.logging.meters import StopwatchMeter
 
     old = types.ModuleType("fairseq.meters")
@@ -257,16 +231,14 @@ class CallsSystem:
 
 @pytest.mark.skipif(torch.__version__ < "2.6", reason="torch.load's default was weights_only=False")
 def test_checkpoint_that_runs_code_is_refused(trained, data_bin, tmp_path):
-    """Neither resume nor generate may call what a checkpoint has pickled."""
+    """Neither resume nor generate calls what a checkpoint has pickled."""
     canary = tmp_path / "canary"
     state = torch.load(trained[0] / "checkpoint_last.pt")
     state["extra_state"]["surprise"] = CallsSystem(f"touch {canary}")
     checkpoint = tmp_path / "checkpoint_last.pt"
     torch.save(state, checkpoint)
-    resumed = run(
-        *("fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, "--max-epoch", "4"),
-        check=False,
-    )
+    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path]
+    resumed = run(*command, "--max-epoch", "4", check=False)
     generated = run("fairseq-generate", data_bin, *PLUGIN, "--path", checkpoint, check=False)
     for result in (resumed, generated):
         assert result.returncode != 0

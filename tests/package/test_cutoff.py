@@ -7,13 +7,14 @@ from conftest import MODELS, NO_DROPOUT, TRANSFORMER, Setup
 pytest.importorskip("fairseq")
 
 from rdrop_fairseq.noise import dropout_rate
+from rdrop_fairseq.passes import Passes
 
 TIED = [*TRANSFORMER, *NO_DROPOUT, "--share-all-embeddings"]
 FORWARDS = ["concat", "separate"]
 
 
 class Lookups:
-    """What the model's embeddings returned in its forwards: [[(tokens, embeddings) a lookup] a forward].
+    """Records what the model's embeddings return: [[(tokens, embeddings) a lookup] a forward].
 
     The embedding of padding is made 1, so that a cut of it would show.
     """
@@ -40,7 +41,7 @@ class Lookups:
         self.forwards[-1].append((inputs[0], output.detach().clone()))  # fconv adds positions in place
 
     def by_pass(self, passes, batch_size):
-        """For each lookup of a forward (source, decoder input): [(tokens, is zero) a pass]."""
+        """[(tokens, is zero) a pass] for each lookup of a forward (source, decoder input)."""
         if len(self.forwards) == 1:  # over the repeated batch
             parts = [[part.split(batch_size) for part in lookup] for lookup in self.forwards[0]]
             lookups = [[(tokens[k], embedded[k]) for k in range(passes)] for tokens, embedded in parts]
@@ -51,7 +52,7 @@ class Lookups:
 
 
 def check_shares(lookups, rate, padding_idx):
-    """Within 5 standard errors of the rate in every pass but the first, and nowhere else."""
+    """Zeros are within 5 standard errors of the rate in every pass but the first, and nowhere else."""
     for lookup in lookups:
         for number, (tokens, zero) in enumerate(lookup):
             assert not zero[tokens == padding_idx].any()
@@ -66,7 +67,7 @@ def check_shares(lookups, rate, padding_idx):
 @pytest.mark.parametrize("forward", FORWARDS)
 @pytest.mark.parametrize("path", ["fused", "plain"])
 def test_share_of_zeros_per_pass_and_side(data_bin, model_device, forward, path):
-    """With tied embeddings: one table serves both sides and the projection."""
+    """Each side is cut at the rate where one table, with tied embeddings, serves both and the projection."""
     extra = ["--rdrop-cutoff", "0.3", "--rdrop-passes", "3", "--rdrop-forward", forward, "--rdrop-loss", path]
     setup = Setup(data_bin, TIED, extra=extra, device=model_device)
     padding_idx = setup.criterion.padding_idx
@@ -84,7 +85,7 @@ def test_share_of_zeros_per_pass_and_side(data_bin, model_device, forward, path)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model(model_data, model_device, name):
-    """Without dropout cutoff alone makes the passes differ; evaluation knows nothing of it."""
+    """Cutoff alone makes the passes differ where there is no dropout; evaluation knows nothing of it."""
     extra = ["--rdrop-cutoff", "0.2"]
     setup = Setup(model_data, MODELS[name][0].split(), extra=extra, device=model_device)
     padding_idx = setup.criterion.padding_idx
@@ -122,7 +123,7 @@ def test_the_first_pass_and_a_tied_projection_stay_whole(data_bin, model_device,
 
 
 def test_nothing_changes_at_rate_0(data_bin):
-    """Not even the random numbers that dropout draws."""
+    """The random numbers that dropout draws are the same, too."""
     setups = [Setup(data_bin, TRANSFORMER, extra=extra) for extra in ([], ["--rdrop-cutoff", "0"])]
     sample = setups[0].batch()
     expected, got = (setup.train_step(sample, setups[0].model) for setup in setups)
@@ -130,7 +131,6 @@ def test_nothing_changes_at_rate_0(data_bin):
 
 
 def test_model_without_token_embeddings_is_refused():
-    from rdrop_fairseq.passes import Passes
-
+    """The error names the flag and what is missing."""
     with pytest.raises(ValueError, match=r"--rdrop-cutoff needs .*embed_tokens"):
         Passes(2, "auto", cutoff=0.1).prepare(torch.nn.Linear(2, 2), {})

@@ -1,4 +1,4 @@
-"""The table of devices, and what it says of those that nobody has written down."""
+"""The table of devices, and the devices that are not in it."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ def test_a_gpu_multiplies_as_it_is_and_adds_in_fp32(monkeypatch, dtype):
 
 
 def test_a_target_out_of_range_is_asserted_by_the_device(monkeypatch):
+    """The assertion stands for the ValueError where the host may not look."""
     monkeypatch.setitem(DEVICES, "cpu", CUDA)
     logits, target = torch.randn(4, 5), torch.tensor([0, 5])
     with pytest.raises(RuntimeError, match=r"[Aa]ssert|nonzero"):
@@ -74,7 +75,7 @@ def test_a_target_out_of_range_is_asserted_by_the_device(monkeypatch):
 
 @pytest.mark.cuda
 def test_a_target_out_of_range_on_a_gpu():
-    """In a process of its own: the assertion leaves a GPU's context unusable."""
+    """The assertion ends a process of its own, as it leaves a GPU's context unusable."""
     gpu()
     result = run(sys.executable, "-c", BAD_TARGET, check=False)
     assert result.returncode != 0

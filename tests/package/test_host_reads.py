@@ -1,12 +1,13 @@
-"""A training step on an accelerator makes the host wait for no tensor. Shown without one as well: tensors on
-the device "meta" hold no values, and torch raises where the host reads one.
+"""A training step on an accelerator makes the host wait for no tensor.
+
+A machine without one shows it as well: tensors on "meta" hold no values, and torch raises where one is read.
 """
 
 import traceback
 
 import pytest
 import torch
-from conftest import TRANSFORMER, Setup, moved
+from conftest import TRANSFORMER, Setup, gradients, moved
 from devices import gpu
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,6 +15,7 @@ pytest.importorskip("fairseq")
 if torch.__version__ < "2.4":
     pytest.skip("this torch does not know that meta has no autocast", allow_module_level=True)
 
+LOGGED = ["--report-accuracy", "--ignore-prefix-size", "1"]
 CASES = {
     "default": [],
     "plain loss": ["--rdrop-loss", "plain"],
@@ -25,7 +27,7 @@ CASES = {
 
 
 class HostsReads(TorchDispatchMode):
-    """fairseq's own models do read values (is there padding?): they are told yes, and counted."""
+    """Answers yes to fairseq's own models, which do read values (is there padding?), and counts them."""
 
     def __init__(self, device):
         super().__init__()
@@ -43,9 +45,8 @@ class HostsReads(TorchDispatchMode):
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_value_is_read(data_bin, case):
-    """Forward, loss, backward and log; fairseq's own R-Drop criterion has an .item() in every step."""
-    extra = [*CASES[case], "--report-accuracy", "--ignore-prefix-size", "1"]
-    setup = Setup(data_bin, TRANSFORMER, extra=extra)
+    """Neither forward, loss, backward nor log reads one; the R-Drop authors' criterion has an .item()."""
+    setup = Setup(data_bin, TRANSFORMER, extra=[*CASES[case], *LOGGED])
     sample = setup.uneven_batch()
     grads = setup.train_step(sample)[3]
     setup.model.zero_grad()
@@ -57,7 +58,7 @@ def test_no_value_is_read(data_bin, case):
         with pytest.raises(RuntimeError, match="meta"):
             bool(loss > 0)  # the trap is real
     assert loss.device.type == log["nll_loss"].device.type == log["n_correct"].device.type == "meta"
-    assert {name for name, p in setup.model.named_parameters() if p.grad is not None} == grads.keys()
+    assert gradients(setup.model).keys() == grads.keys()
     assert hosts_reads.count > 0
 
 
@@ -65,15 +66,12 @@ def test_no_value_is_read(data_bin, case):
 @pytest.mark.parametrize("fp16", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_a_gpu_is_not_waited_for(data_bin, case, fp16):
-    """The same step, with torch on the watch for every synchronisation, copies from the host too."""
-    extra = [*CASES[case], "--report-accuracy", "--ignore-prefix-size", "1"]
-    setup = Setup(data_bin, TRANSFORMER, extra=extra, device=gpu())
+    """The same step passes with torch on the watch for every synchronisation, copies from the host too."""
+    setup = Setup(data_bin, TRANSFORMER, extra=[*CASES[case], *LOGGED], device=gpu())
     if fp16:
         setup.model.half()
     sample = setup.uneven_batch()
-    loss, *_ = setup.train_step(
-        sample
-    )  # what the first step only does: memory, handles, choices for the model
+    loss, *_ = setup.train_step(sample)  # the first step alone has: memory, handles, choices for the model
     assert loss.isfinite()
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")

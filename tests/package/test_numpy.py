@@ -1,4 +1,4 @@
-"""What fairseq does with names that numpy 2 has taken out."""
+"""fairseq trains although numpy 2 has taken out names that it uses."""
 
 import pytest
 from conftest import MODELS, TRANSFORMER, USER_DIR, run

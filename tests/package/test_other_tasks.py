@@ -1,4 +1,4 @@
-"""Tasks of fairseq's, and of its users', that do something else with a criterion than translation does."""
+"""Tasks of fairseq and of its users that do something else with a criterion than translation does."""
 
 import importlib
 
@@ -27,13 +27,18 @@ class ByComputeLoss(TranslationTask):
 """
 
 
+def training(data, folder, name, code):
+    """fairseq-train with the task ``name`` of a plugin with this code; the run is in folder / "out"."""
+    plugin = folder / f"plugin_{name}"
+    plugin.mkdir()
+    (plugin / "__init__.py").write_text(code)
+    command = ["fairseq-train", data, *RECIPE, *RDROP, "--task", name, "--user-dir", plugin]
+    return [*command, "--save-dir", folder / "out", "--max-update"]
+
+
 def test_a_task_that_calls_compute_loss_does_not_train_without_r_drop(data_bin, tmp_path):
     """Regression: it trained plainly, at any alpha and number of passes, and nothing said so."""
-    plugin = tmp_path / "plugin_by_compute_loss"
-    plugin.mkdir()
-    (plugin / "__init__.py").write_text(TASK_BY_COMPUTE_LOSS)
-    command = ["fairseq-train", data_bin, *RECIPE, "--task", "by_compute_loss", "--user-dir", plugin, *RDROP]
-    command += ["--save-dir", tmp_path / "out", "--max-update", "2"]
+    command = [*training(data_bin, tmp_path, "by_compute_loss", TASK_BY_COMPUTE_LOSS), "2"]
     result = run(*command, check=False)
     assert result.returncode != 0
     assert result.stdout.splitlines()[-1] == (
@@ -74,13 +79,9 @@ class WithState(TranslationTask):
 
 def test_a_task_with_a_dictionary_in_its_state_resumes(data_bin, tmp_path):
     """Regression: its own checkpoints were refused, as if their dictionary could run code."""
-    plugin = tmp_path / "plugin_with_state"
-    plugin.mkdir()
-    (plugin / "__init__.py").write_text(TASK_WITH_STATE)
-    command = ["fairseq-train", data_bin, *RECIPE, "--task", "with_state", "--user-dir", plugin, *RDROP]
-    command += ["--save-dir", tmp_path / "out", "--disable-validation", "--max-update"]
-    run(*command, "2")
-    assert "checkpoint_last.pt (epoch 1 @ 2 updates)" in run(*command, "3").stdout
+    command = training(data_bin, tmp_path, "with_state", TASK_WITH_STATE)
+    run(*command, "2", "--disable-validation")
+    assert "checkpoint_last.pt (epoch 1 @ 2 updates)" in run(*command, "3", "--disable-validation").stdout
 
 
 # Every task of fairseq's that puts something in its state: module, class without "Task", settings.

@@ -1,4 +1,4 @@
-"""What the package does before and without fairseq."""
+"""The package before fairseq is imported, and without it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ def python(*arguments, **options):
 
 
 def test_module_prints_the_user_dir_and_nothing_else(tmp_path):
+    """``python -m rdrop_fairseq`` can stand where --user-dir wants a folder."""
     out = python("-m", "rdrop_fairseq", cwd=tmp_path)
     assert out == f"{Path(rdrop_fairseq.__file__).parent}\n"
 
 
 def test_import_without_fairseq():
-    """As where fairseq is not installed: importing it raises."""
+    """The losses work where importing fairseq raises, as if it were not installed."""
     code = (
         "import sys; sys.modules['fairseq'] = None; sys.path.insert(0, sys.argv[1])\n"
         "import rdrop_fairseq, torch\n"
@@ -33,6 +34,7 @@ def test_import_without_fairseq():
 
 
 def test_importing_the_losses_does_not_import_fairseq():
+    """The losses do without the seconds that its import takes."""
     code = "import rdrop_fairseq, sys; print('fairseq' in sys.modules)"
     assert python("-c", code) == "False\n"
 
@@ -46,7 +48,7 @@ def test_importing_the_losses_does_not_import_fairseq():
     ],
 )
 def test_any_order_of_imports_registers_the_criterion(imports):
-    """rdrop_fairseq imported first left fairseq-train, in that process, with 'invalid choice'."""
+    """Regression: rdrop_fairseq imported first left fairseq-train, in that process, with 'invalid choice'."""
     pytest.importorskip("fairseq")
     code = f"""
 import sys
@@ -66,7 +68,7 @@ print(args.rdrop_alpha)
 
 
 def test_without_fairseq_its_import_fails_as_ever(tmp_path):
-    """Waiting for fairseq must not change what Python says where there is none."""
+    """Python says what it says without this package, which waits for fairseq's import."""
     code = """
 import rdrop_fairseq, sys
 sys.path = [entry for entry in sys.path if "site-packages" not in entry and entry]

