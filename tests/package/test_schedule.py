@@ -1,6 +1,7 @@
 """What an update does: the interval, the start and the warm-up of alpha, and the scale of the gradient."""
 
 import pytest
+import torch
 from conftest import NO_DROPOUT, TRANSFORMER, Setup, check_gradients
 
 from rdrop_fairseq.schedule import Schedule, Update
@@ -91,3 +92,26 @@ def test_an_update_with_r_drop_has_alpha_times_the_interval(data_bin, path, ce_r
     assert log["rdrop_kl_loss"] == expected[2]["rdrop_kl_loss"] > 0
     assert loss == expected[0]
     check_gradients(grads, expected[3], rtol=0, atol=0)
+
+
+def test_mean_gradient_with_dropout_is_that_of_r_drop_to_sampling_error(data_bin):
+    """The masks of many updates tell alpha that is not scaled from alpha that is."""
+
+    def mean_gradient(seeds, *extra):
+        setup, total = Setup(data_bin, [*TRANSFORMER, "--dropout", "0.3"], extra=extra), 0.0
+        sample = setup.uneven_batch()
+        for number, seed in enumerate(seeds):
+            setup.criterion.schedule.num_updates = number
+            torch.manual_seed(seed)
+            setup.model.zero_grad()
+            setup.criterion(setup.model.train(), sample)[0].backward()
+            grads = [p.grad.flatten() for p in setup.model.parameters() if p.grad is not None]
+            total = total + torch.cat(grads) / len(seeds)
+        return total
+
+    every = ["--rdrop-alpha", "3"]
+    expected = mean_gradient(range(400), *every)
+    noise = (mean_gradient(range(400, 800), *every) - expected).norm()
+    lazy = mean_gradient(range(800, 1200), *every, "--rdrop-interval", "2")
+    assert (lazy - expected).norm() < 2 * noise
+    assert (mean_gradient(range(400), "--rdrop-alpha", "1.5") - expected).norm() > 2 * noise
