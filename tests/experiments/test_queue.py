@@ -18,7 +18,7 @@ from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30
 import scheduler
 from experiment import Experiment
 from rdrop_tools.cli import InputError
-from runs import COLUMNS, best_point, curve, read_runs
+from runs import COLUMNS, best_point, read_runs
 from train_run import LEADER
 from workspace import Place, Workspace
 
@@ -183,47 +183,6 @@ def test_places(monkeypatch):
         scheduler.places_of("cpu", [9999], None)
 
 
-def test_curve_ends_where_patience_does(tmp_path):
-    """A log that goes on after the end of patience gives the same curve."""
-    log = tmp_path / "train.log"
-    valid = (
-        "| INFO | valid | epoch 001 | valid on 'valid' subset | nll_loss 3.1 | bleu {1} | num_updates {0}\n"
-    )
-    train = "| INFO | train | epoch 001 | loss 5 | nll_loss 4.2 | num_updates {0} | train_wall 60 | wall 99\n"
-    bleu = [(10, 1.5), (20, 3.5), (30, 3.5), (40, 2.5), (50, 9.5)]
-    log.write_text("".join(valid.format(*pair) + train.format(*pair) for pair in bleu))
-    points, ended = curve(log, 20)
-    assert ended
-    assert [point["update"] for point in points] == [10, 20, 30, 40]
-    assert points[0] == {"update": 10, "bleu": 1.5, "nll": 3.1, "train_nll": 4.2, "train_seconds": 60}
-    assert best_point(points)["update"] == 30  # of equals the last, which fairseq keeps
-    assert curve(log, 21) == (curve(log, 1000)[0], False)
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("a,x,plain,,all,9,9,,no,", "line 2: must be an integer, got 'x'"),
-        ("a,1,plain,,all,0,9,,no,", "line 2: must be at least 1, got 0"),
-        ("a,1,other,,all,9,9,,no,", "line 2: criterion must be plain or rdrop, got 'other'"),
-        ("a,1,plain,,all,9,9,,yes,", "line 2: test must be no or best:1 or last:5 or last:10, got 'yes'"),
-        ("a/b,1,plain,,all,9,9,,no,", "line 2: system must be a name, got 'a/b'"),
-        ("a,1,plain,,all,9,9,b,no,", "a-1 has the baseline b-1, which is not there"),
-        ("a,1,plain,,all,9,9,,no,\na,1,plain,,all,9,9,,no,", "a-1 is there twice"),
-        (
-            "a,1,rdrop,1,all,9,9,b,last:5,\nb,1,plain,,all,9,9,,no,",
-            "a-1 and its baseline must have the same test",
-        ),
-        ("a,1,plain,,all", "line 2: expected 10 values"),
-        ("a,1,plain,,all,9,9,,no,'", "line 2: No closing quotation"),
-    ],
-)
-def test_a_list_that_is_none(tmp_path, row, message):
-    with pytest.raises(InputError, match=r"runs\.csv") as error:
-        read_runs(write_list(tmp_path / "runs.csv", row))
-    assert message in str(error.value)
-
-
 def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
     """Regression: "standard input or output: No locks available", on a file system without locks."""
 
@@ -233,20 +192,6 @@ def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(scheduler.fcntl, "flock", fail)
     with pytest.raises(InputError, match=f"cannot lock {tmp_path}/a.lock: No locks available"):
         scheduler.held(tmp_path / "a.lock").__enter__()
-
-
-def test_the_curve_of_a_run_with_a_later_start(tmp_path):
-    """Regression: an epoch before --rdrop-start-update has no KL, and the curve ended in a KeyError."""
-    log = ""
-    for update, kl in ((4, ""), (8, " | rdrop_kl_loss 0.5")):
-        log += "x | INFO | valid | epoch 001 | valid on 'valid' subset | loss 7 | nll_loss 6 "
-        log += f"| bleu {update} | num_updates {update}\n"
-        log += (
-            f"x | INFO | train | epoch 001 | loss 5 | nll_loss 4{kl} | num_updates {update} | train_wall 3\n"
-        )
-    (tmp_path / "train.log").write_text(log)
-    points, _ = curve(tmp_path / "train.log", patience=100)
-    assert [(point["update"], point.get("train_kl")) for point in points] == [(4, None), (8, 0.5)]
 
 
 def test_a_failure_of_any_kind_ends_the_list(tmp_path):

@@ -1,0 +1,68 @@
+"""experiments/runs.py: which lists of runs are refused, and what the curve of a training is."""
+
+import pytest
+
+from rdrop_tools.cli import InputError
+from runs import COLUMNS, best_point, curve, read_runs
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Writes the log of a training with such a BLEU and KL at the ends of its epochs."""
+
+    def write(*epochs):
+        path = tmp_path / "train.log"
+        path.write_text(
+            "".join(
+                f"| INFO | valid | epoch 001 | valid on 'valid' subset | nll_loss 3.1 | bleu {bleu} "
+                f"| num_updates {update}\n| INFO | train | epoch 001 | loss 5 | nll_loss 4.2{kl} "
+                f"| num_updates {update} | train_wall 60 | wall 99\n"
+                for update, bleu, kl in epochs
+            )
+        )
+        return path
+
+    return write
+
+
+def test_curve_ends_where_patience_does(log):
+    """A log that goes on after the end of patience gives the same curve."""
+    path = log((10, 1.5, ""), (20, 3.5, ""), (30, 3.5, ""), (40, 2.5, ""), (50, 9.5, ""))
+    points, ended = curve(path, 20)
+    assert ended
+    assert [point["update"] for point in points] == [10, 20, 30, 40]
+    assert points[0] == {"update": 10, "bleu": 1.5, "nll": 3.1, "train_nll": 4.2, "train_seconds": 60}
+    assert best_point(points)["update"] == 30  # of equals the last, which fairseq keeps
+    assert curve(path, 21) == (curve(path, 1000)[0], False)
+
+
+def test_the_curve_of_a_run_with_a_later_start(log):
+    """Regression: an epoch before --rdrop-start-update has no KL, and the curve ended in a KeyError."""
+    points, _ = curve(log((4, 1.0, ""), (8, 2.0, " | rdrop_kl_loss 0.5")), patience=100)
+    assert [(point["update"], point.get("train_kl")) for point in points] == [(4, None), (8, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a,x,plain,,all,9,9,,no,", "line 2: must be an integer, got 'x'"),
+        ("a,1,plain,,all,0,9,,no,", "line 2: must be at least 1, got 0"),
+        ("a,1,other,,all,9,9,,no,", "line 2: criterion must be plain or rdrop, got 'other'"),
+        ("a,1,plain,,all,9,9,,yes,", "line 2: test must be no or best:1 or last:5 or last:10, got 'yes'"),
+        ("a/b,1,plain,,all,9,9,,no,", "line 2: system must be a name, got 'a/b'"),
+        ("a,1,plain,,all,9,9,b,no,", "a-1 has the baseline b-1, which is not there"),
+        ("a,1,plain,,all,9,9,,no,\na,1,plain,,all,9,9,,no,", "a-1 is there twice"),
+        (
+            "a,1,rdrop,1,all,9,9,b,last:5,\nb,1,plain,,all,9,9,,no,",
+            "a-1 and its baseline must have the same test",
+        ),
+        ("a,1,plain,,all", "line 2: expected 10 values"),
+        ("a,1,plain,,all,9,9,,no,'", "line 2: No closing quotation"),
+    ],
+)
+def test_a_list_that_is_none(tmp_path, row, message):
+    path = tmp_path / "runs.csv"
+    path.write_text(f"{','.join(COLUMNS)}\n{row}\n")
+    with pytest.raises(InputError, match=r"runs\.csv") as error:
+        read_runs(path)
+    assert message in str(error.value)
