@@ -1,7 +1,7 @@
-"""Rebuild from results/ the tables and the figure, and results/gains.csv: `make results`.
+"""Rebuild from results/ the tables and the figures, and results/gains.csv: `make results`.
 
 A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
-is there is not what would be built; the figure is compared by its lines and its pixels.
+is there is not what would be built; a figure is compared by its lines and its pixels.
 """
 
 import csv
@@ -21,7 +21,7 @@ from PIL import Image
 
 import evidence
 import tables
-from figure import draw
+from figure import draw, draw_losses
 from gpu_table import gpu_headline, gpu_table, read_measurements
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines, replacing
@@ -34,10 +34,11 @@ SAMSUM = ROOT / "results" / "samsum"
 GPU = ROOT / "results" / "gpu"
 SCREENING = ROOT / "results" / "screening"
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
-FIGURE = ROOT / "docs" / "multi30k.png"
+LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
+DOCS = ROOT / "docs"
 GAINS = ROOT / "results" / "gains.csv"
 EXAMPLES = ROOT / "examples"
-PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "fused-loss.md"]
+PAGES = [ROOT / "README.md", DOCS / "results.md", DOCS / "fused-loss.md"]
 PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -107,14 +108,16 @@ def main() -> None:
             if not args.check:
                 with replacing(path) as file:
                     file.write(text)
+    figures: dict[str, Callable[[Path], None]] = {"benchmark.png": partial(draw_losses, LOSSES)}
     if systems:
-        with tempfile.TemporaryDirectory() as folder:
-            figure = Path(folder) / FIGURE.name
-            draw(systems, seconds, figure)
-            if not is_same_figure(figure, FIGURE):
-                stale.append(FIGURE)
+        figures["multi30k.png"] = partial(draw, systems, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, draw_to in figures.items():
+            draw_to(Path(folder) / name)
+            if not is_same_figure(Path(folder) / name, DOCS / name):
+                stale.append(DOCS / name)
                 if not args.check:
-                    shutil.copyfile(figure, FIGURE)
+                    shutil.copyfile(Path(folder) / name, DOCS / name)
     for path in stale:
         print(f"{'stale' if args.check else 'rebuilt'}: {path.relative_to(ROOT)}")
     if args.check and stale:

@@ -1,9 +1,14 @@
-"""The figure about Multi30k."""
+"""The figures: Multi30k against time, and the loss by vocabulary.
 
+The PNG's Description has a digest of the lines.
+"""
+
+import csv
 import hashlib
 import json
 import statistics
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 
@@ -18,13 +23,12 @@ from evidence import (
     best_so_far,
     tested_schedules,
 )
+from rdrop_tools.lines import read_lines
+from rdrop_tools.picture import panels
 
 
 def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
-    """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds.
-
-    The PNG's Description has a digest of the lines.
-    """
+    """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds."""
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     schedules = tested_schedules(systems)
     chosen = systems
@@ -52,7 +56,35 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     axis.grid(alpha=0.3)
     if axis.lines:
         axis.legend(frameon=False, loc="lower right")
-    drawn = [(line.get_label(), line.get_xydata().round(3).tolist()) for line in axis.lines]
+    _save(figure, out)
+
+
+def draw_losses(table: Path, out: Path) -> None:
+    """Time over the three matrix products, and peak memory, by vocabulary, of a CSV of benchmark_loss.py."""
+    rows = [*csv.DictReader(read_lines(table))]
+    curves: dict[str, dict[int, tuple[float, float]]] = {}
+    for row in rows:
+        of_vocab = curves.setdefault(row["contestant"], {})
+        of_vocab[int(row["vocab"])] = float(row["median_ms"]), float(row["peak_mib"])
+    products = curves.pop("matrix products")
+    figure, (time_axis, memory_axis) = panels(2, 5.5)
+    for name, points in sorted(curves.items()):
+        times = [milliseconds / products[vocab][0] for vocab, (milliseconds, _) in points.items()]
+        time_axis.plot([*points], times, "o-", markersize=4, label=name)
+        memory_axis.plot([*points], [mib for _, mib in points.values()], "o-", markersize=4)
+    time_axis.set(ylabel="time / time of the three matrix products", ylim=(0, None))
+    memory_axis.set(ylabel="peak memory (MiB)", yscale="log")
+    for axis in (time_axis, memory_axis):
+        axis.set(xlabel="vocabulary", xscale="log")
+        axis.grid(alpha=0.3)
+    time_axis.legend(frameon=False, fontsize=8)
+    figure.suptitle("{passes} x {tokens} tokens, {dim} wide, {dtype}, {device}".format(**rows[0]))
+    _save(figure, out)
+
+
+def _save(figure: Any, out: Path) -> None:
+    lines = [line for axis in figure.axes for line in axis.lines]
+    drawn = [(line.get_label(), line.get_xydata().round(3).tolist()) for line in lines]
     digest = hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
     figure.savefig(out, dpi=110, metadata={"Software": None, "Description": digest})
     plt.close(figure)

@@ -6,9 +6,9 @@ pytest.importorskip("matplotlib")
 
 import evidence
 import tables
-from build_results import is_same_figure
+from build_results import LOSSES, is_same_figure
 from evidence import Spread, ahead_for_good
-from figure import draw
+from figure import draw, draw_losses
 from runs import AVERAGES
 from screening_table import screening_table
 
@@ -240,3 +240,12 @@ def test_a_figure_of_other_results_is_another(systems, tmp_path):
     assert is_same_figure(again, committed)
     assert not is_same_figure(other, committed)
     assert not is_same_figure(other, tmp_path / "none.png")
+
+
+def test_the_figure_of_the_losses(tmp_path):
+    """It is drawn anew where the CSV of benchmark_loss.py has another figure."""
+    table = LOSSES.read_text()
+    for name, text in (("first", table), ("other", table.replace(",473.", ",474."))):
+        (tmp_path / f"{name}.csv").write_text(text)
+        draw_losses(tmp_path / f"{name}.csv", tmp_path / f"{name}.png")
+    assert not is_same_figure(tmp_path / "first.png", tmp_path / "other.png")

@@ -119,8 +119,6 @@ OPTIONS = [  # (script, options of one type, value, message)
     ("profile_step", "--settings --dtype", "large", "invalid choice: 'large'"),
     ("profile_step", "--trace", "absent/x", NO_OUTPUT),
     ("benchmark_variants", "--repeats --tokens --vocab --dim --chunk-mib", "0", AT_LEAST_1),
-    ("plot_benchmark", "--tokens", "0", AT_LEAST_1),
-    ("plot_benchmark", "--out", "a.x", NO_PICTURE),
     (DIGITS, "--epochs --hidden", "0", AT_LEAST_1),
     (DIGITS, "--seeds --passes", "1", "must be at least 2, got 1"),
     (DIGITS, "--train-size", "9", "must be at least 10, got 9"),
@@ -149,7 +147,6 @@ POSITIONALS = [  # (script, arguments of which the last is bad, message)
     ("plot_training", "absent", f"LOG: {NO_FILE}"),
     ("plot_training", "ref ref", "LOG: ref is named twice"),
     ("reached", "absent", f"log: {NO_FILE}"),
-    ("plot_benchmark", "absent", f"csv: {NO_FILE}"),
     ("measure_gpu", "ref", "out: cannot write in ref: ref is not a folder"),
     ("measure_gpu", "new 59", "seconds: must be at least 60, got 59"),
 ]

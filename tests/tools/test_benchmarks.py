@@ -5,7 +5,7 @@ import csv
 import pytest
 import torch
 import torch.nn.functional as F
-from bad_input import call_here
+from bad_input import assert_one_line, assert_refused, call_here
 from conftest import ROOT
 from devices import gpu
 from fairseq import options
@@ -74,15 +74,13 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_benchmark_loss_and_its_plot(tmp_path):
-    table, plot = tmp_path / "loss.csv", tmp_path / "loss.png"
+def test_benchmark_loss(tmp_path):
+    table = tmp_path / "loss.csv"
     sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
     assert call_here("benchmark_loss", *sizes, "--out", table).code == 0
     names = {row["contestant"] for row in rows(table)}
     assert {"matrix products", "authors' formula", "fairseq in-tree", "linear_rdrop_loss, chunk 7"} <= names
     assert all(float(row["median_ms"]) > 0 and row["commit"] and row["torch"] for row in rows(table))
-    assert call_here("plot_benchmark", table, "--tokens", "20", "-o", plot).code == 0
-    assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_benchmark_loss_of_one_pass(tmp_path):
@@ -197,3 +195,28 @@ def test_a_machine_without_git_or_with_one_round(monkeypatch):
     assert bench.provenance("cpu")["commit"] == "unknown"
     assert bench.summary([3.0]) == {"median_ms": 3.0, "p20_ms": 3.0, "p80_ms": 3.0}
     assert bench.summary([1.0, 2.0, 4.0]) == {"median_ms": 2.0, "p20_ms": 1.4, "p80_ms": 3.2}
+
+
+NO_COMPILER = "torch.compile needs a C++ compiler: no-compiler is not there"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("benchmark_loss", "--compile --tokens 4 --vocab 9 --dim 4", NO_COMPILER),
+        ("benchmark_step", "--dim 130 --settings small", "--dim 130 is no multiple of --heads 4"),
+        ("benchmark_step", "--dtype fp16", "--dtype fp16 needs a GPU"),
+        ("benchmark_step", "--compile", NO_COMPILER),
+        ("profile_step", "--dtype fp16", "--dtype fp16 needs a GPU"),
+        ("benchmark_variants", "", NO_COMPILER),
+    ],
+)
+def test_what_does_not_go_together(tmp_path, monkeypatch, script, arguments, message):
+    monkeypatch.setenv("CXX", "no-compiler")
+    assert_refused(script, [*arguments.split(), "--device", "cpu"], message, tmp_path)
+
+
+@pytest.mark.parametrize("sizes", ["--vocab 900000000000000 --dim 4", "--vocab 9 --dim 9000000000000000000"])
+def test_sizes_that_no_memory_holds(sizes):
+    arguments = f"--device cpu --repeats 1 --tokens 4 {sizes}".split()
+    assert_one_line(call_here("benchmark_loss", *arguments), "not enough memory")
