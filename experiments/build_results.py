@@ -25,7 +25,7 @@ from figure import draw, draw_losses
 from gpu_table import gpu_headline, gpu_table, read_measurements
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines, replacing
-from samsum_table import measured_gains, read_results, samsum_gains, samsum_table
+from samsum_table import measured_gains, read_results, samsum_table
 from screening_table import screening_table
 from workspace import ROOT
 
@@ -95,7 +95,6 @@ def main() -> None:
         name: partial(block, systems, seconds) for name, block in tables.BLOCKS.items()
     }
     blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
-    blocks["samsum_gains"] = lambda: samsum_gains(read_results(SAMSUM))
     blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
     blocks["gpu_headline"] = lambda: gpu_headline(read_measurements(GPU))
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)

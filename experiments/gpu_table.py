@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markdown import table
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
@@ -14,6 +15,7 @@ Row = dict[str, str]
 NOTHING = (
     "No GPU has been used so far. `scripts/measure_gpu.sh OUT` tests and measures all on one, in ten minutes."
 )
+MS = "ms (20th, 80th percentile)"
 PRODUCTS = "matrix products"
 RDROP = "ours, fused loss"
 
@@ -65,34 +67,31 @@ def gpu_table(measurements: list[Measurement]) -> str:
     if not measurements:
         return NOTHING
     return "\n\n".join(
-        "\n".join([f"{measurement.where}:", "", *_loss_table(measurement), "", *_step_table(measurement)])
+        f"{measurement.where}:\n\n{_loss_table(measurement)}\n\n{_step_table(measurement)}"
         for measurement in measurements
     )
 
 
-def _loss_table(measurement: Measurement) -> list[str]:
-    lines = [
-        "| loss | | ms (20th, 80th percentile) | over the matrix products | peak MiB |",
-        "|---" * 5 + "|",
-    ]
+def _loss_table(measurement: Measurement) -> str:
+    columns = ["loss", "", MS, "over the matrix products", "peak MiB"]
+    lines = []
     for case, rows in _cases(measurement.loss, _loss_case).items():
         products = next((row for row in rows if row["contestant"] == PRODUCTS), None)
         for row in rows:
             over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
-            lines.append(f"| {case} | {row['contestant']} | {_ms(row)} | {over} | {_mib(row)} |")
-    return lines
+            lines.append([case, row["contestant"], _ms(row), over, _mib(row)])
+    return table(columns, lines)
 
 
-def _step_table(measurement: Measurement) -> list[str]:
-    lines = ["| step | | ms (20th, 80th percentile) | over plain | peak MiB | over plain |", "|---" * 6 + "|"]
+def _step_table(measurement: Measurement) -> str:
+    columns = ["step", "", MS, "over plain", "peak MiB", "over plain"]
+    lines = []
     for case, rows in _cases(measurement.step, _step_case).items():
         for row in rows:
             times = (row[f"{cost}_over_plain"] for cost in ("time", "peak"))
             over = [f"{float(value):.2f}" if value else "-" for value in times]
-            lines.append(
-                f"| {case} | {row['criterion']} | {_ms(row)} | {over[0]} | {_mib(row)} | {over[1]} |"
-            )
-    return lines
+            lines.append([case, row["criterion"], _ms(row), over[0], _mib(row), over[1]])
+    return table(columns, lines)
 
 
 def _cases(rows: list[Row], case_of: Any) -> dict[str, list[Row]]:

@@ -1,9 +1,10 @@
-"""The tables and a sentence about SAMSum, of what run_samsum.py has left."""
+"""The tables about SAMSum, of what run_samsum.py has left."""
 
 import json
 from pathlib import Path
 
 from evidence import Result
+from markdown import table
 from rdrop_tools.scoring.score_rouge import METRICS
 
 NOTHING = "No run is done yet."
@@ -20,32 +21,25 @@ def samsum_table(results: list[Result]) -> str:
     if not results:
         return NOTHING
     columns = ["system", "updates", "to the best", "nll on train", "nll"]
-    lines = _header([*columns, *(f"{name} on valid" for name in METRICS.values())])
+    columns += [f"{name} on valid" for name in METRICS.values()]
+    rows = []
     for result in results:
         valid = result["rouge"]["val"]["system"]
         cells = [result["system"], _updates(result), f"{result['best_update']:,}", *_nll(result)]
-        lines.append(_row([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)]))
-    lines += ["", *_header(["test set", "updates", *METRICS.values()])]
-    signature = ""
+        rows.append([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)])
+    on_valid = table(columns, rows)
+    rows, signature = [], ""
     for result in results:
         if test := result["rouge"].get("test"):
             signature = test["signature"]
-            rows = {result["system"]: [f"{v['f']:.2f} {_interval(v)}" for v in _values(test["system"])]}
+            lines = {result["system"]: [f"{v['f']:.2f} {_interval(v)}" for v in _values(test["system"])]}
             if "difference" in test:
                 values = _values(test["difference"])
-                rows["difference"] = [f"{v['f']:+.2f} {_interval(v)}" for v in values]
-                rows["p"] = [f"{v['p']:.3f}" for v in values]
-            lines += [_row([name, _updates(result), *cells]) for name, cells in rows.items()]
-    return "\n".join([*lines, "", f"F, 95% intervals; `{signature}`"])
-
-
-def samsum_gains(results: list[Result]) -> str:
-    """What R-Drop brings after each length, and plain training's nll there, in a sentence."""
-    gains = [
-        f"{gain} {data.split(', ')[1]}, where plain training's nll was {train} on train, {valid} on valid"
-        for data, train, valid, gain in measured_gains(results)
-    ]
-    return f"R-Drop minus plain training was {'; '.join(gains)}." if gains else NOTHING
+                lines["difference"] = [f"{v['f']:+.2f} {_interval(v)}" for v in values]
+                lines["p"] = [f"{v['p']:.3f}" for v in values]
+            rows += [[name, _updates(result), *cells] for name, cells in lines.items()]
+    on_test = table(["test set", "updates", *METRICS.values()], rows)
+    return f"{on_valid}\n\n{on_test}\n\nF, 95% intervals; `{signature}`"
 
 
 def measured_gains(results: list[Result]) -> list[tuple[str, ...]]:
@@ -88,11 +82,3 @@ def _length(result: Result) -> int:
 def _interval(value: Result) -> str:
     low, high = value["f_95"]
     return f"[{low:.2f}, {high:.2f}]"
-
-
-def _header(columns: list[str]) -> list[str]:
-    return [_row(columns), "|---" * len(columns) + "|"]
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -1,6 +1,7 @@
 """The table about the ways to a cheaper R-Drop, each tried on 10,000 pairs, by time instead of updates."""
 
 from evidence import SACREBLEU, Kinds, Result, Seconds, Systems, length
+from markdown import table
 from runs import AVERAGES
 
 MINUTES = (30, 40, 50, 60)
@@ -12,14 +13,14 @@ def screening_table(screening: Systems, multi30k: Systems, seconds: Seconds) -> 
     systems = {name: multi30k[name] for name in FULL_LENGTH if name in multi30k} | screening
     columns = ["system", "minutes", *(f"after {m} minutes: BLEU, nll" for m in MINUTES)]
     columns += ["in the end: BLEU, beam 5: best checkpoint", "last 5 averaged", "last 10 averaged"]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    rows = []
     for name, (result,) in systems.items():
         cells = [name, f"{length(result, seconds) / 60:.0f}"]
         cells += [_reached(result, seconds, 60 * minutes) for minutes in MINUTES]
         valid = result["scores"]["valid"]
         cells += [f"{valid[a][SACREBLEU]['score']:.2f}" if a in valid else "-" for a in AVERAGES]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return table(columns, rows)
 
 
 def _reached(result: Result, seconds: Seconds, time: float) -> str:

@@ -31,6 +31,7 @@ from evidence import (
     tested_schedules,
     valid_scores,
 )
+from markdown import table
 from runs import AVERAGES, best_point
 
 Block = Callable[[Systems, Seconds], str]
@@ -100,41 +101,36 @@ def _ahead(name: str, rdrop: list[Result], plain: list[Result], seconds: Seconds
 
 @_of_tested
 def test_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
-    lines = [
-        f"| test set | system | BLEU | chrF2 | R-Drop minus plain, BLEU | p of seed {seeds(rdrop)} |",
-        "|---|---|---|---|---|---|",
-    ]
+    columns = ["test set", "system", "BLEU", "chrF2", "R-Drop minus plain, BLEU", f"p of seed {seeds(rdrop)}"]
+    rows = []
     for test in PUBLISHED:
-        cells = f"{gain(rdrop, plain, test, SACREBLEU)} | {_p_values(rdrop, test)}"
-        for name, results, last in (("plain", plain, " | "), ("R-Drop", rdrop, cells)):
-            figures = f"{test_scores(results, test, SACREBLEU)} | {test_scores(results, test, CHRF)}"
-            lines.append(f"| {test} | {name} | {figures} | {last} |")
-    return "\n".join([*lines, "", _signatures(rdrop, (SACREBLEU, CHRF))])
+        cells = [str(gain(rdrop, plain, test, SACREBLEU)), _p_values(rdrop, test)]
+        for name, results, last in (("plain", plain, ["", ""]), ("R-Drop", rdrop, cells)):
+            rows.append([test, name, *(test_scores(results, test, m) for m in (SACREBLEU, CHRF)), *last])
+    return f"{table(columns, rows)}\n\n{_signatures(rdrop, (SACREBLEU, CHRF))}"
 
 
 @_of_tested
 def published_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     """On the scale on which text-only figures are published."""
-    lines = ["| test set | plain | R-Drop | Wu et al. 2021, transformer_tiny |", "|---|---|---|---|"]
-    for test, published in PUBLISHED.items():
-        ours = f"{test_scores(plain, test, LOWERCASED)} | {test_scores(rdrop, test, LOWERCASED)}"
-        lines.append(f"| {test} | {ours} | {published:.2f} |")
-    return "\n".join([*lines, "", _signatures(rdrop, (LOWERCASED,))])
+    rows = [
+        [test, *(test_scores(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
+        for test, published in PUBLISHED.items()
+    ]
+    columns = ["test set", "plain", "R-Drop", "Wu et al. 2021, transformer_tiny"]
+    return f"{table(columns, rows)}\n\n{_signatures(rdrop, (LOWERCASED,))}"
 
 
 def opened_table(systems: Systems, seconds: Seconds) -> str:
     """Every R-Drop system that was scored on the test sets, those of shorter trainings too."""
-    lines = [
-        "| R-Drop | seeds | updates | test set | BLEU | minus plain | p of each seed |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    columns = ["R-Drop", "seeds", "updates", "test set", "BLEU", "minus plain", "p of each seed"]
+    rows = []
     for rdrop, plain in all_tested(systems):
-        updates = f"{_updates(rdrop):,.0f}"
         for test in PUBLISHED:
-            scores = f"{test_scores(rdrop, test, SACREBLEU)} | {gain(rdrop, plain, test, SACREBLEU)}"
-            cells = [rdrop[0]["system"], seeds(rdrop), updates, test, scores, _p_values(rdrop, test)]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) if len(lines) > 2 else NOTHING
+            scores = [test_scores(rdrop, test, SACREBLEU), gain(rdrop, plain, test, SACREBLEU)]
+            cells = [rdrop[0]["system"], seeds(rdrop), f"{_updates(rdrop):,.0f}", test]
+            rows.append([*cells, *scores, _p_values(rdrop, test)])
+    return table(columns, rows) if rows else NOTHING
 
 
 def valid_table(systems: Systems, seconds: Seconds) -> str:
@@ -143,7 +139,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
         return "No run is done yet."
     columns = ["system", "pairs", "parameters", "seeds", "updates to the best", "BLEU, greedy"]
     columns += [f"BLEU, beam 5: {NAMES[0]}", *NAMES[1:], "nll", "train nll"]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    rows = []
     for name, results in systems.items():
         best = [best_point(result["curve"]) for result in results]
         bleu = [str(spread) for spread in valid_scores(results)]
@@ -157,48 +153,43 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
             Spread.of(point["nll"] for point in best),
             Spread.of(point["train_nll"] for point in best),
         ]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return table(columns, rows)
 
 
 def pays_table(systems: Systems, seconds: Seconds) -> str:
     """What R-Drop brings for each size of data and model."""
     gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
     columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    rows = []
     for rdrop, plain in compared(systems):
         figures = ", ".join(f"{value:.2f}" for value in nll(plain))
         cells = [*size(plain), seeds(rdrop), plain[0]["system"], figures, rdrop[0]["system"]]
-        cells += [f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) if len(lines) > 2 else NO_PAIR
+        rows.append([*cells, *(f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain))])
+    return table(columns, rows) if rows else NO_PAIR
 
 
 def advice(systems: Systems, seconds: Seconds) -> str:
     """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
-    rows = brought(systems)
-    if not rows:
-        return NO_PAIR
     columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in rows:
-        cells = [*row.size, row.seeds, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", f"{row.bleu:+.2f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [
+        [*row.size, row.seeds, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", f"{row.bleu:+.2f}"]
+        for row in brought(systems)
+    ]
+    return table(columns, rows) if rows else NO_PAIR
 
 
 def equal_table(systems: Systems, seconds: Seconds) -> str:
     """Each R-Drop system minus its baseline on valid at equal updates, for the seeds that both have."""
     columns = ["R-Drop", "minus", "seeds", *(f"after {u:,} updates: BLEU, nll" for u in EQUAL_UPDATES)]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    rows = []
     for name, results in systems.items():
         baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
         pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
         if pairs:
             cells = [name, results[0]["baseline"], seeds([result for result, _ in pairs])]
-            cells += [_difference_at(pairs, updates) for updates in EQUAL_UPDATES]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) if len(lines) > 2 else NO_PAIR
+            rows.append([*cells, *(_difference_at(pairs, updates) for updates in EQUAL_UPDATES)])
+    return table(columns, rows) if rows else NO_PAIR
 
 
 def _difference_at(pairs: list[tuple[Result, Result]], updates: int) -> str:
