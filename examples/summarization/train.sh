@@ -111,7 +111,7 @@ say_cut() { # of the documents of train and val
 train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-model counts where there is none
   check_last_checkpoint "$OUT/checkpoints"
   say_cut | tee -a "$OUT/train.log"
-  fairseq-train "$DATA/bin-$ENCODING" --user-dir "$(python -m rdrop_fairseq)" \
+  fairseq-train "$DATA/bin-$ENCODING" --user-dir "$ROOT/rdrop_fairseq" \
     --task translation --source-lang source --target-lang target --seed "$SEED" \
     "${MODEL_FLAGS[@]}" "${COMMON[@]}" "${LOSS[@]}" \
     --lr-scheduler polynomial_decay --lr "$LR" --warmup-updates "$WARMUP" --total-num-update "$MAX_UPDATE" \
@@ -132,7 +132,7 @@ check_folders WEIGHTS
 [[ -e $DATA/bin-$ENCODING ]] \
   || die "$DATA/bin-$ENCODING is not there: run BPE=$BPE $(preparer) first, or name its folder with DATA"
 setup_venv examples
-GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
+count_gpus
 UPDATE_FREQ=${UPDATE_FREQ:-$((UPDATE_TOKENS / MAX_TOKENS / (GPUS > 0 ? GPUS : 1)))}
 ((UPDATE_FREQ > 0)) || die "UPDATE_TOKENS ($UPDATE_TOKENS) is less than a batch of MAX_TOKENS ($MAX_TOKENS) on each GPU: lower MAX_TOKENS"
 choose_precision

@@ -132,3 +132,20 @@ binarise() { # the splits after train and valid are test, test1, test2 ... for f
     --workers "$WORKERS" --trainpref "$OUT/pieces/train" --validpref "$OUT/pieces/valid" \
     --destdir "$1" >"$OUT/preprocess.log" 2>&1 || die "fairseq-preprocess failed, see $OUT/preprocess.log"
 }
+
+# hypotheses LOG NUMBER: from the log of fairseq-generate its outputs 0 to NUMBER-1, in order. A sentence longer than
+# the model takes has none: its line is empty, so that the lines are those of the test set.
+hypotheses() {
+  LC_ALL=C awk -v number="$2" '
+    index($0, "H-") == 1 {
+      id = substr($0, 3) + 0
+      sub(/^[^\t]*\t[^\t]*\t/, "")
+      output[id] = $0
+      found[id] = 1
+    }
+    END {
+      for (id = 0; id < number; id++) { print output[id]; missing += !(id in found) }
+      if (missing)
+        print missing " of " number " sentences are too long for the model: their lines are empty" >"/dev/stderr"
+    }' "$1"
+}

@@ -66,7 +66,7 @@ translate() { # CHECKPOINT_DIR OUT_DIR
     "${DECODING[@]}" --post-process "$postprocess" --max-tokens "$MAX_TOKENS" \
     --required-batch-size-multiple 1 --skip-invalid-size-inputs-valid-test >"$2/generate.log" 2>&1 \
     || die "fairseq-generate failed, see $2/generate.log; its last line: $(tail -n 1 "$2/generate.log")"
-  hypotheses "$2/generate.log" H "$(lines "$DATA/corpus/raw/$SUBSET.$TGT")" >"$2/hyp"
+  hypotheses "$2/generate.log" "$(lines "$DATA/corpus/raw/$SUBSET.$TGT")" >"$2/hyp"
   if [[ $BPE == sentencepiece ]]; then
     mv "$2/hyp" "$2/hyp.txt"
     [[ -z $TOKENS ]] || python -m rdrop_tools.text.moses tokenize "$TGT" "${TOKENISING[@]}" <"$2/hyp.txt" >"$2/hyp.tok"

@@ -77,7 +77,7 @@ case $CRITERION in
 esac
 
 setup_venv examples
-GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
+count_gpus
 if [[ -z ${PROCESSES:-} ]]; then # one per GPU, but no more than an update has batches
   most=$((TOKENS_PER_UPDATE / (MAX_TOKENS * NODES)))
   PROCESSES=$((GPUS < most ? GPUS : most))

@@ -205,7 +205,15 @@ same_lines() {
   done
 }
 
-# choose_precision: sets PRECISION, unless it is set, by GPUS, their number.
+# count_gpus: sets GPUS, the number that torch sees. Where there is no device of NVIDIA's, AMD's or WSL's, torch, which
+# takes a second to start, need not be asked.
+count_gpus() {
+  GPUS=0
+  [[ -z $(find /dev -maxdepth 1 -regex '/dev/\(nvidia.*\|nvmap\|kfd\|dxg\)') ]] \
+    || GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
+}
+
+# choose_precision: sets PRECISION, unless it is set, by GPUS.
 choose_precision() {
   PRECISION=${PRECISION:-$( ((GPUS > 0)) && echo fp16 || echo fp32)}
   ((GPUS > 0)) || [[ $PRECISION == fp32 ]] || die "PRECISION=$PRECISION needs a GPU, and there is none: take fp32"
@@ -215,24 +223,6 @@ choose_precision() {
 # long for the model, without the logger's prefix.
 show_progress() {
   sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p; s/^.*[|] ([0-9,]+ samples have invalid sizes)/  \1/p'
-}
-
-# hypotheses LOG H|D NUMBER: from the log of fairseq-generate its outputs 0 to NUMBER-1, in order, with (D) or
-# without (H) fairseq's detokenisation. A sentence longer than the model takes has none: its line is empty, so that
-# the lines are those of the test set.
-hypotheses() {
-  LC_ALL=C awk -v letter="$2-" -v number="$3" '
-    index($0, letter) == 1 {
-      id = substr($0, 3) + 0
-      sub(/^[^\t]*\t[^\t]*\t/, "")
-      output[id] = $0
-      found[id] = 1
-    }
-    END {
-      for (id = 0; id < number; id++) { print output[id]; missing += !(id in found) }
-      if (missing)
-        print missing " of " number " sentences are too long for the model: their lines are empty" >"/dev/stderr"
-    }' "$1"
 }
 
 # check_last_checkpoint DIR: fairseq copies checkpoint_last.pt to its place. Where a kill cut the copy short,

@@ -83,16 +83,12 @@ def test_it_logs_what_a_plain_run_logs(data_bin, tmp_path, flags, rdrop, of_r_dr
 
 
 VARIANTS = {
-    "fused": [],
-    "plain": ["--rdrop-loss", "plain"],
+    "fused": "",
     # stopped in the middle of its warm-up: 1 plain update, then alpha 0, 5/3, 10/3
-    "schedule": ["--rdrop-start-update", "1", "--rdrop-warmup-updates", "3"],
+    "schedule": "--rdrop-loss plain --rdrop-start-update 1 --rdrop-warmup-updates 3",
     # stopped in the middle of an interval: only the 2nd update of these four has a KL
-    "interval": ["--rdrop-start-update", "1", "--rdrop-interval", "3"],
-    "dropout": [
-        *["--dropout", "0.2", "--attention-dropout", "0.1", "--rdrop-passes", "3"],
-        *["--rdrop-dropout", "0.1,0.2,0.4", "--rdrop-cutoff", "0.1"],
-    ],
+    "interval": "--rdrop-start-update 1 --rdrop-interval 3 --dropout 0.2 --attention-dropout 0.1 "
+    "--rdrop-passes 3 --rdrop-dropout 0.1,0.2,0.4 --rdrop-cutoff 0.1",
 }
 
 
@@ -102,7 +98,7 @@ def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
     options = (
         "--update-freq 2 --sentence-avg --ignore-prefix-size 1 --save-interval-updates 2 --max-tokens 100"
     )
-    options = [*VARIANTS[variant], *EVAL_BLEU, *options.split(), "--clip-norm", "1.0", "--max-update"]
+    options = [*VARIANTS[variant].split(), *EVAL_BLEU, *options.split(), "--clip-norm", "1.0", "--max-update"]
     whole = curve(train(data_bin, tmp_path / "whole", *options, "4"))
     first, second = (curve(train(data_bin, tmp_path / "parts", *options, count)) for count in "24")
     assert list(whole) == ["1", "2", "3", "4"]

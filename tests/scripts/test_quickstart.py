@@ -38,7 +38,10 @@ def last_line(result):
 
 @pytest.mark.slow
 def test_libreoffice_interrupted_resumed_and_done(env, help_dir, tmp_path):
-    """A training killed in the middle goes on from the checkpoint; when done, the script does nothing."""
+    """A training killed in the middle goes on from the checkpoint; when done, the script does nothing.
+
+    Regression: a second call with another alpha printed the first call's scores.
+    """
     out = tmp_path / "out"
     env = {**env, "LIBREOFFICE_HELP_DIR": str(help_dir), "OUT": str(out), "MAX_UPDATE": "60"}
     trained = out / "rdrop"
@@ -62,6 +65,10 @@ def test_libreoffice_interrupted_resumed_and_done(env, help_dir, tmp_path):
     again = run(SCRIPT, **env)
     assert files(out) == before
     assert "version:" in again.stdout
+    second = run(SCRIPT, check=False, **{**env, "ALPHA": "7"})
+    assert second.returncode != 0
+    assert "was made with other settings (ALPHA=0.5): choose another folder with OUT" in last_line(second)
+    assert files(out) == before
 
 
 def test_a_setting_can_be_corrected_until_something_is_made_with_it(env, help_dir, tmp_path):
@@ -78,19 +85,14 @@ def test_a_setting_can_be_corrected_until_something_is_made_with_it(env, help_di
 
 
 @pytest.mark.slow
-def test_multi30k_and_its_results_are_not_taken_for_those_of_other_settings(env, tmp_path):
-    """Regression: a second call with another alpha printed the first call's scores."""
-    env = {**env, **MULTI30K_SETTINGS, "CORPUS": "multi30k", "OUT": str(tmp_path / "out"), "MERGES": "70"}
-    env |= {"LOCAL_FILES": str(write_multi30k(tmp_path)), "MAX_UPDATE": "2", "ALPHA": "3"}
-    result = run(SCRIPT, **env)
-    hypotheses = tmp_path / "out" / "rdrop" / "evaluation.test" / "system" / "hyp.txt"
-    assert len(hypotheses.read_text().splitlines()) == 12
-    assert "BLEU, sacreBLEU" in result.stdout
-    before = files(tmp_path)
-    second = run(SCRIPT, check=False, **{**env, "ALPHA": "7"})
-    assert second.returncode != 0
-    assert "was made with other settings (ALPHA=3): choose another folder with OUT" in last_line(second)
-    assert files(tmp_path) == before
+def test_multi30k_is_trained_from_german(env, tmp_path):
+    """The data of en-de serve both directions."""
+    out = tmp_path / "out"
+    env = {**env, **MULTI30K_SETTINGS, "CORPUS": "multi30k", "OUT": str(out), "MERGES": "70"}
+    kill_when(out / "rdrop" / "checkpoint_last.pt", SCRIPT, **env, LOCAL_FILES=str(write_multi30k(tmp_path)))
+    settings = (out / "rdrop" / "settings").read_text()
+    assert {"BENCHMARK=multi30k", "SRC=de", "TGT=en"} <= set(settings.splitlines())
+    assert (out / "data" / "data-bin" / "test.en-de.de.bin").stat().st_size
 
 
 def test_no_apt_get_no_download(env, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 from conftest import SCRIPTS, run
 from shell_scripts import BAD, command, refused
+from translation_data import TRANSLATION
 
 LIB = SCRIPTS / "common" / "lib.sh"
 
@@ -61,9 +62,9 @@ def test_paths_become_absolute(tmp_path):
 def test_outputs_of_fairseq_generate_keep_their_lines(tmp_path):
     """Regression: a sentence that fairseq leaves out as too long moved all later ones up."""
     log = tmp_path / "log"
-    log.write_text("T-0\tx\nD-2\t-1\ta\tb\nH-2\t-1\tno\nD-10\t0\tend\nD-0\t-inf\t\nHello\n")
+    log.write_text("T-0\tx\nH-2\t-1\ta\tb\nD-2\t-1\tno\nH-10\t0\tend\nH-0\t-inf\t\nHello\n")
     message = "9 of 12 sentences are too long for the model: their lines are empty"
-    script = 'hypotheses "$1" D 12 2>"$1.err"; cat "$1.err"'
+    script = f'source {TRANSLATION}/common.sh; hypotheses "$1" 12 2>"$1.err"; cat "$1.err"'
     assert lib(script, log).splitlines() == ["", "", "a\tb", *[""] * 7, "end", "", message]
 
 
