@@ -12,19 +12,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from evidence import (
-    IN_TREE,
-    PLAIN,
-    PLAIN_FUSED,
-    RDROP,
-    Seconds,
-    Systems,
-    at,
-    best_so_far,
-    tested_schedules,
-)
+from evidence import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, Systems, at, best_so_far, tested_schedules
 from rdrop_tools.lines import read_lines
-from rdrop_tools.picture import panels
 
 
 def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
@@ -67,7 +56,7 @@ def draw_losses(table: Path, out: Path) -> None:
         of_vocab = curves.setdefault(row["contestant"], {})
         of_vocab[int(row["vocab"])] = float(row["median_ms"]), float(row["peak_mib"])
     products = curves.pop("matrix products")
-    figure, (time_axis, memory_axis) = panels(2, 5.5)
+    figure, (time_axis, memory_axis) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
     for name, points in sorted(curves.items()):
         times = [milliseconds / products[vocab][0] for vocab, (milliseconds, _) in points.items()]
         time_axis.plot([*points], times, "o-", markersize=4, label=name)

@@ -58,12 +58,7 @@ class RDropTrainer(Trainer):
     """
 
     def __init__(
-        self,
-        *args: Any,
-        rdrop_alpha: float,
-        rdrop_passes: int = 2,
-        rdrop_fused: bool = True,
-        **kwargs: Any,
+        self, *args: Any, rdrop_alpha: float, rdrop_passes: int = 2, rdrop_fused: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         if self.compute_loss_func is not None:

@@ -165,11 +165,7 @@ def measure(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -
         }
         plain = plain or costs
         row: dict[str, Any] = {"criterion": criterion, "setting": name, **asdict(setting)}
-        row |= {
-            "sentences": batch["nsentences"],
-            "tokens": batch["ntokens"],
-            "dtype": dtype,
-        }
+        row |= {"sentences": batch["nsentences"], "tokens": batch["ntokens"], "dtype": dtype}
         row |= times
         row |= {"peak_mib": round(costs["peak"], 1), "gflop": round(costs["gflop"], 2)}
         yield row | {f"{cost}_over_plain": round(costs[cost] / plain[cost], 3) for cost in costs}

@@ -101,15 +101,7 @@ def queue(device: str, work: Path) -> Part:
     runs = os.environ.get("RUNS") or str(ROOT / "results" / "screening" / "runs.csv")
     results = work / "results"
     results.mkdir()
-    command = [
-        "experiments/run_queue.py",
-        runs,
-        str(work),
-        "--results",
-        str(results),
-        "--device",
-        device,
-    ]
+    command = ["experiments/run_queue.py", runs, str(work), "--results", str(results), "--device", device]
     command += ["--jobs", os.environ.get("JOBS") or "12"] * (device == "cuda")
     command += ["--dry-run"] * (not os.environ.get("LOCAL_FILES"))
     return Part("queue", command, 3600, "")

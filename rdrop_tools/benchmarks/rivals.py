@@ -44,11 +44,7 @@ def _apple(label_smoothing: float, ignore_index: int) -> Loss:
     )
 
 
-RIVALS = {
-    "torch linear_cross_entropy": _torch,
-    "Liger-Kernel": _liger,
-    "apple cut_cross_entropy": _apple,
-}
+RIVALS = {"torch linear_cross_entropy": _torch, "Liger-Kernel": _liger, "apple cut_cross_entropy": _apple}
 
 
 def rivals(

@@ -10,9 +10,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
 from rdrop_tools import cli
-from rdrop_tools.lines import check_outputs
-from rdrop_tools.picture import panels, picture_file, save
+from rdrop_tools.lines import check_outputs, replacing
 from rdrop_tools.training.training_log import Curves, read_log
 
 # A panel's title, what it shows of training and of every validation subset
@@ -23,7 +28,16 @@ PANELS = [
     ("words per second", "wps", None),
 ]
 LINE_STYLES = ["-", "--", ":", "-."]
+FORMATS = ("png", "pdf", "svg", "jpg")  # what matplotlib writes without another program
 UNITS = {"update": "updates", "epoch": "epochs", "time": "hours of training"}
+
+
+def picture_file(name: str | Path) -> Path:
+    """A type for argparse: a picture that can be written, in the format of its name; PNG without one."""
+    path = cli.output_file(name)
+    if path.suffix and path.suffix[1:].lower() not in FORMATS:
+        raise cli.InputError(f"{name} must end in .{', .'.join(FORMATS)}")
+    return path
 
 
 def read_curves(log: Path) -> dict[str, Curves]:
@@ -56,14 +70,8 @@ def x_axis(train: Curves, x: str) -> Callable[[int], float]:
     unit = 3600 if x == "time" else 1
     furthest = accumulate((points[update] for update in sorted(points)), max)
     updates = [u for u, value in zip(sorted(points), furthest, strict=True) if points[u] == value]
-
-    def place(update: int) -> float:
-        before = max((u for u in updates if u <= update), default=updates[0])
-        after = min((u for u in updates if u >= update), default=updates[-1])
-        share = (update - before) / (after - before) if after > before else 0.0
-        return (points[before] + share * (points[after] - points[before])) / unit
-
-    return place
+    places = [points[u] / unit for u in updates]
+    return lambda update: float(np.interp(update, updates, places))
 
 
 def names(logs: list[Path]) -> list[str]:
@@ -75,7 +83,7 @@ def names(logs: list[Path]) -> list[str]:
 
 
 def plot(logs: list[Path], x: str) -> Any:
-    figure, axes = panels(len(PANELS), 4.3)
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(4.3 * len(PANELS), 3.8), layout="constrained")
     for axis, (title, *_) in zip(axes, PANELS, strict=True):
         axis.set(title=title, xlabel=UNITS[x])
         axis.grid(alpha=0.3)
@@ -110,7 +118,9 @@ def main() -> None:
     parser.add_argument("--x", choices=list(UNITS), default="update", help="wall-clock: time")
     args = parser.parse_args()
     check_outputs([args.out], args.logs)
-    save(plot(args.logs, args.x), args.out)
+    figure = plot(args.logs, args.x)
+    with replacing(args.out, "wb") as file:
+        figure.savefig(file, format=args.out.suffix[1:].lower() or "png", dpi=120)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from bad_files import write_files
 from bad_input import assert_refused
 
 from rdrop_tools import cli
-from rdrop_tools.picture import picture_file
+from rdrop_tools.training.plot_training import picture_file
 
 pytest.importorskip("fairseq")
 
