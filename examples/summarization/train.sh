@@ -8,8 +8,9 @@ usage() {
   cat <<'HELP'
 usage: examples/summarization/train.sh [FLAG OF fairseq-train]...
 
-Trains on what prepare-CORPUS.sh, or prepare-text.sh, left in DATA, and leaves in OUT: checkpoints/ and train.log. Interrupted, it goes
-on from the last checkpoint when started again. Flags are given to fairseq-train, after those of the recipe.
+Trains on what prepare-CORPUS.sh, or prepare-text.sh, left in DATA, and leaves in OUT: checkpoints/ and train.log.
+Interrupted, it goes on from the last checkpoint when started again. Flags are given to fairseq-train, after those of
+the recipe.
 
 Environment:
   CORPUS        cnn_dm (default), xsum, samsum, or the name given to prepare-text.sh

@@ -11,11 +11,11 @@ usage() {
 usage: evaluate.sh CHECKPOINT_DIR [CHECKPOINT_DIR OF A BASELINE]
 
 Averages checkpoints, translates, and prints one table: tokenised BLEU as the benchmark's papers count it (where the
-data have tokens), and sacreBLEU's BLEU, chrF and TER of the detokenised text, with signatures; with a baseline, which is translated in
-the same way, also p-values of the paired bootstrap test. Leaves in CHECKPOINT_DIR/evaluation.SUBSET the table
-(scores.txt, scores.json) and, of each system, hyp.txt, hyp.tok, averaged.pt and generate.log. Every run does
-all of it anew, and at its end replaces what an earlier one left there. A sentence longer than the model takes gets
-an empty line, and they are counted.
+data have tokens), and sacreBLEU's BLEU, chrF and TER of the detokenised text, with signatures; with a baseline, which
+is translated in the same way, also p-values of the paired bootstrap test. Leaves in CHECKPOINT_DIR/evaluation.SUBSET
+the table (scores.txt, scores.json) and, of each system, hyp.txt, hyp.tok, averaged.pt and generate.log. Every run does
+all of it anew, and at its end replaces what an earlier one left there. A sentence longer than the model takes gets an
+empty line, and they are counted.
 
 Environment:
   AVERAGE      last:N or best:N checkpoints (the recipe's; with a corpus of your own the last 10, or the best one where
