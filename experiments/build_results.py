@@ -22,7 +22,7 @@ from PIL import Image
 import evidence
 import tables
 from figure import draw, draw_losses
-from gpu_table import gpu_headline, gpu_table, read_measurements
+from gpu_table import gpu_table, read_measurements
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines, replacing
 from samsum_table import measured_gains, read_results, samsum_table
@@ -96,7 +96,6 @@ def main() -> None:
     }
     blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
     blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
-    blocks["gpu_headline"] = lambda: gpu_headline(read_measurements(GPU))
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
     pages = {path: rebuilt(path, blocks) for path in PAGES}
     pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(read_results(SAMSUM)))

@@ -1,4 +1,4 @@
-"""The tables and a sentence about GPUs, of what scripts/measure_gpu.sh has left in results/gpu/NAME."""
+"""The tables about GPUs, of what scripts/measure_gpu.sh has left in results/gpu/NAME."""
 
 import csv
 import json
@@ -17,7 +17,6 @@ NOTHING = (
 )
 MS = "ms (20th, 80th percentile)"
 PRODUCTS = "matrix products"
-RDROP = "ours, fused loss"
 
 
 @dataclass(frozen=True)
@@ -47,20 +46,6 @@ def read_measurements(folder: Path) -> list[Measurement]:
         rows = ([*csv.DictReader(read_lines(table))] if table.exists() else [] for table in tables)
         found.append(Measurement(installed, *rows))
     return sorted(found, key=lambda measurement: str(measurement.installed["date"]), reverse=True)
-
-
-def gpu_headline(measurements: list[Measurement]) -> str:
-    """What a step costs on the latest GPU that one was measured on, in a sentence."""
-    for measurement in measurements:
-        for case, rows in _cases(measurement.step, _step_case).items():
-            for row in rows:
-                if row["criterion"] == RDROP:
-                    times = f"{float(row['time_over_plain']):.2f} times as long as a plain one"
-                    where = f"{measurement.installed['hardware']}, {case}"
-                    return (
-                        f"On a GPU ({where}) an update takes {times} ([tables](docs/fused-loss.md#on-a-gpu))."
-                    )
-    return NOTHING
 
 
 def gpu_table(measurements: list[Measurement]) -> str:

@@ -14,7 +14,7 @@ from bad_input import assert_refused
 from conftest import ROOT, SCRIPTS, run
 from translation_data import MULTI30K_SETTINGS, TINY, write_multi30k
 
-from gpu_table import NOTHING, gpu_headline, gpu_table, read_measurements
+from gpu_table import NOTHING, gpu_table, read_measurements
 from rdrop_tools.benchmarks import measure_gpu
 from rdrop_tools.cli import InputError
 from runs import COLUMNS
@@ -77,8 +77,7 @@ def test_the_tables_of_a_measurement(measured, tmp_path):
             name = row.get("contestant") or row.get("criterion")
             assert f"| {name} | {float(row['median_ms']):,.2f} (" in text
     assert "1 x 200 tokens, vocabulary 300, 16 wide, bfloat16, no smoothing" in text
-    headline = "On a GPU (A GPU, iwslt, 75 tokens, fp32) an update "
-    assert gpu_headline(read_measurements(tmp_path)).startswith(headline)
+    assert "| iwslt, 75 tokens, fp32 | plain | " in text
     step = folder / "step.csv"
     with step.open("w") as file:  # a measurement without peaks
         writer = csv.DictWriter(file, fieldnames=rows[0])
@@ -86,7 +85,7 @@ def test_the_tables_of_a_measurement(measured, tmp_path):
         writer.writerows(row | {"peak_mib": "", "peak_over_plain": ""} for row in rows)
     assert " | - | - |" in gpu_table(read_measurements(tmp_path))
     step.unlink()  # cut off
-    assert gpu_headline(read_measurements(tmp_path)) == NOTHING
+    assert "75 tokens" not in gpu_table(read_measurements(tmp_path))
 
 
 def test_every_file_with_tests_of_a_gpu_is_run():
@@ -98,7 +97,6 @@ def test_every_file_with_tests_of_a_gpu_is_run():
 
 def test_no_measurement_is_no_figure(tmp_path):
     assert gpu_table(read_measurements(tmp_path)) == NOTHING
-    assert gpu_headline([]) == NOTHING
     assert "scripts/measure_gpu.sh OUT" in NOTHING
 
 
