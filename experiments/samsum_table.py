@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from evidence import Result
-from markdown import table
+from markdown_table import table
 from rdrop_tools.scoring.score_rouge import METRICS
 
 NOTHING = "No run is done yet."

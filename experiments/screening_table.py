@@ -1,7 +1,7 @@
 """The table about the ways to a cheaper R-Drop, each tried on 10,000 pairs, by time instead of updates."""
 
 from evidence import SACREBLEU, Kinds, Result, Seconds, Systems, length
-from markdown import table
+from markdown_table import table
 from runs import AVERAGES
 
 MINUTES = (30, 40, 50, 60)

@@ -31,7 +31,7 @@ from evidence import (
     tested_schedules,
     valid_scores,
 )
-from markdown import table
+from markdown_table import table
 from runs import AVERAGES, best_point
 
 Block = Callable[[Systems, Seconds], str]
