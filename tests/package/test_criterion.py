@@ -160,12 +160,6 @@ def test_bad_flags_end_with_one_line(data_bin, flags, message):
     assert end.value.code == f"error: {message}"
 
 
-def test_a_choice_that_is_none(data_bin, capsys):
-    with pytest.raises(SystemExit):
-        Setup(data_bin, TRANSFORMER, extra=["--rdrop-ce-reduction", "max"])
-    assert "argument --rdrop-ce-reduction: invalid choice: 'max'" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("flags", "extra", "message"),
     [
