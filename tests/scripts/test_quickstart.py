@@ -89,7 +89,10 @@ def test_multi30k_is_trained_from_german(env, tmp_path):
     """The data of en-de serve both directions."""
     out = tmp_path / "out"
     env = {**env, **MULTI30K_SETTINGS, "CORPUS": "multi30k", "OUT": str(out), "MERGES": "70"}
-    kill_when(out / "rdrop" / "checkpoint_last.pt", SCRIPT, **env, LOCAL_FILES=str(write_multi30k(tmp_path)))
+    result = run(SCRIPT, **{**env, "LOCAL_FILES": str(write_multi30k(tmp_path)), "MAX_UPDATE": "2"})
+    hypotheses = out / "rdrop" / "evaluation.test" / "system" / "hyp.txt"
+    assert len(hypotheses.read_text().splitlines()) == 12
+    assert "BLEU, sacreBLEU" in result.stdout
     settings = (out / "rdrop" / "settings").read_text()
     assert {"BENCHMARK=multi30k", "SRC=de", "TGT=en"} <= set(settings.splitlines())
     assert (out / "data" / "data-bin" / "test.en-de.de.bin").stat().st_size
