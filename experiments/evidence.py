@@ -5,6 +5,7 @@ import csv
 import json
 import shlex
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,13 +48,17 @@ class Spread(NamedTuple):
 def read_results(folder: Path) -> dict[str, list[Result]]:
     """{system: its results by seed}, systems and seeds in the order of runs.csv; those that are there.
 
-    A result has the baseline and the flags of runs.csv besides what its JSON has.
+    A result has the baseline and the flags of runs.csv besides what its JSON has, and how many seeds of the
+    system are listed there.
     """
     systems: dict[str, list[Result]] = {}
-    for row in csv.DictReader(read_lines(folder / "runs.csv")):
+    rows = [*csv.DictReader(read_lines(folder / "runs.csv"))]
+    listed = Counter(row["system"] for row in rows)
+    for row in rows:
         path = folder / f"{row['system']}-{row['seed']}.json"
         if path.exists():
             of_list = {"baseline": row["baseline"], "flags": shlex.split(row["flags"])}
+            of_list["listed"] = listed[row["system"]]
             systems.setdefault(row["system"], []).append(json.loads(path.read_bytes()) | of_list)
     return systems
 
@@ -70,13 +75,17 @@ def all_tested(systems: Systems) -> list[Pair]:
 
 
 def tested_schedules(systems: Systems) -> dict[str, Pair]:
-    """{schedule in words: the last of all_tested with it}; in runs.csv a longer training comes later."""
-    return {Kinds.of(rdrop[0]).words: (rdrop, plain) for rdrop, plain in all_tested(systems)}
+    """{schedule in words: the last pair with it of which all seeds are done}
+
+    In runs.csv a longer training comes later.
+    """
+    pairs = [(rdrop, plain) for rdrop, plain in all_tested(systems) if len(rdrop) == rdrop[0]["listed"]]
+    return {Kinds.of(rdrop[0]).words: (rdrop, plain) for rdrop, plain in pairs}
 
 
 def tested(systems: Systems) -> Pair | None:
-    """The last of all_tested."""
-    pairs = all_tested(systems)
+    """R-Drop and its baseline, by the schedule that was scored on the test sets last."""
+    pairs = [*tested_schedules(systems).values()]
     return pairs[-1] if pairs else None
 
 

@@ -21,8 +21,8 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     schedules = tested_schedules(systems)
     chosen = systems
-    if schedules:  # plain training as long as it went on
-        *_, (_, plain) = schedules.values()
+    if schedules:  # plain training as the first of them is compared with, which went on for longest
+        (_, plain), *_ = schedules.values()
         chosen = {"plain": plain} | {name: rdrop for name, (rdrop, _) in schedules.items()}
     for number, (name, results) in enumerate(chosen.items()):
         variants = {name: (seconds, "-")}

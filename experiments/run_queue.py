@@ -13,13 +13,14 @@ command goes on from the last checkpoints. LOCAL_FILES, DOWNLOADER, VENV: as for
 import csv
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from experiment import Experiment
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines
 from runs import Run, curve, read_runs
 from scheduler import add_places, places_of, work_off
-from workspace import ROOT, Workspace
+from workspace import ROOT, Place, Workspace
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 
@@ -62,13 +63,22 @@ def main() -> None:
     workspace.folder.mkdir(parents=True, exist_ok=True)
     for run in {run.pairs: run for run in waiting}.values():
         workspace.prepare(run)
-    tasks = {run.name: partial(experiment.run, run) for run in waiting}
-    failures = work_off(tasks, places, workspace.folder)
-    done = {run.name: run for run in runs if experiment.is_done(run)}
-    for run in done.values():
-        baseline = done.get(f"{run.baseline}-{run.seed}")
-        if run.test and baseline and baseline.test:
-            experiment.compare(run, baseline)
+    compare_lock = Lock()
+
+    def compare_finished() -> None:
+        with compare_lock:
+            done = {run.name: run for run in runs if experiment.is_done(run)}
+            for run in done.values():
+                baseline = done.get(f"{run.baseline}-{run.seed}")
+                if run.test and baseline and baseline.test:
+                    experiment.compare(run, baseline)
+
+    def work(run: Run, place: Place) -> None:
+        experiment.run(run, place)
+        compare_finished()  # the machine may be gone before the list is done
+
+    compare_finished()
+    failures = work_off({run.name: partial(work, run) for run in waiting}, places, workspace.folder)
     if failures:
         raise cli.InputError("; ".join(failures))
 

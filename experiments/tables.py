@@ -99,15 +99,22 @@ def _ahead(name: str, rdrop: list[Result], plain: list[Result], seconds: Seconds
     return text
 
 
-@_of_tested
-def test_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
-    columns = ["test set", "system", "BLEU", "chrF2", "R-Drop minus plain, BLEU", f"p of seed {seeds(rdrop)}"]
+def test_table(systems: Systems, seconds: Seconds) -> str:
+    """Each schedule of R-Drop below the plain training that it is compared with."""
+    schedules = tested_schedules(systems)
     rows = []
     for test in PUBLISHED:
-        cells = [str(gain(rdrop, plain, test, SACREBLEU)), _p_values(rdrop, test)]
-        for name, results, last in (("plain", plain, ["", ""]), ("R-Drop", rdrop, cells)):
-            rows.append([test, name, *(test_scores(results, test, m) for m in (SACREBLEU, CHRF)), *last])
-    return f"{table(columns, rows)}\n\n{_signatures(rdrop, (SACREBLEU, CHRF))}"
+        for name, (rdrop, plain) in schedules.items():
+            gains = [str(gain(rdrop, plain, test, SACREBLEU)), _p_values(rdrop, test)]
+            for each, results, last in (("plain", plain, ["", ""]), (name, rdrop, gains)):
+                scores = [test_scores(results, test, metric) for metric in (SACREBLEU, CHRF)]
+                rows.append([test, each, f"{_minutes(results, seconds):.0f}", *scores, *last])
+    if not rows:
+        return NOTHING
+    columns = ["test set", "system", "minutes", "BLEU", "chrF2", "minus plain, BLEU"]
+    return (
+        f"{table([*columns, f'p of seed {seeds(rdrop)}'], rows)}\n\n{_signatures(rdrop, (SACREBLEU, CHRF))}"
+    )
 
 
 @_of_tested
@@ -117,7 +124,7 @@ def published_table(rdrop: list[Result], plain: list[Result], seconds: Seconds) 
         [test, *(test_scores(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
         for test, published in PUBLISHED.items()
     ]
-    columns = ["test set", "plain", "R-Drop", "Wu et al. 2021, transformer_tiny"]
+    columns = ["test set", "plain", Kinds.of(rdrop[0]).words, "Wu et al. 2021, transformer_tiny"]
     return f"{table(columns, rows)}\n\n{_signatures(rdrop, (LOWERCASED,))}"
 
 
@@ -209,8 +216,11 @@ def _reached(result: Result, updates: int) -> tuple[float, float]:
 
 def _length(results: list[Result], seconds: Seconds) -> str:
     """The mean length of trainings, in updates and in the time of undisturbed ones."""
-    minutes = statistics.mean(length(result, seconds) for result in results) / 60
-    return f"{_updates(results):,.0f} updates, {minutes:.0f} minutes"
+    return f"{_updates(results):,.0f} updates, {_minutes(results, seconds):.0f} minutes"
+
+
+def _minutes(results: list[Result], seconds: Seconds) -> float:
+    return statistics.mean(length(result, seconds) for result in results) / 60
 
 
 def _updates(results: list[Result]) -> float:

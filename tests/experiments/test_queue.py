@@ -50,18 +50,23 @@ def queue(tmp_path_factory):
 
 RDROP = f"rdrop,1,rdrop,1,100,24,1000,plain,{{test}},{FLAGS}"
 PLAIN = f"plain,1,plain,,100,100,8,,{{test}},{FLAGS}"
+NEXT = f"next,1,plain,,100,100,8,,no,{FLAGS}"
 
 
 @pytest.fixture(scope="module")
 def finished(queue, tmp_path_factory):
-    """{name: result} of two runs on the first 100 pairs, of which patience ends the plain one."""
+    """{name: result} of two runs on the first 100 pairs, of which patience ends the plain one.
+
+    The queue is killed when it has begun the next run. By then it has compared the two.
+    """
     folder = tmp_path_factory.mktemp("queue")
     command, env = queue
     rows = [RDROP.format(test="best:1"), PLAIN.format(test="best:1")]
     output = run(*command(folder, *rows), "--dry-run", **env).stdout
     assert "2 runs to do on 1 cores: rdrop-1, plain-1" in output
     assert not (folder / "runs").exists()
-    run(*command(folder, *rows), **env)
+    kill_when(folder / "runs" / "next-1", *command(folder, *rows, NEXT), **env)
+    assert "against" in json.loads((folder / "results" / "rdrop-1.json").read_text())["scores"]
     again = run(*command(folder, *rows), **env).stdout
     assert "0 runs to do" in again
     assert "training" not in again.replace("hours of training", "")
