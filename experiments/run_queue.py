@@ -77,8 +77,8 @@ def main() -> None:
         experiment.run(run, place)
         compare_finished()  # the machine may be gone before the list is done
 
-    compare_finished()
     failures = work_off({run.name: partial(work, run) for run in waiting}, places, workspace.folder)
+    compare_finished()
     if failures:
         raise cli.InputError("; ".join(failures))
 
