@@ -21,6 +21,7 @@ from PIL import Image
 
 import evidence
 import tables
+import valid_tables
 from figure import draw, draw_losses
 from gpu_table import gpu_table, read_measurements
 from rdrop_tools import cli
@@ -92,7 +93,8 @@ def main() -> None:
     systems = evidence.read_results(MULTI30K)
     seconds = evidence.seconds_per_update(STEPS)
     blocks: dict[str, Callable[[], str]] = {
-        name: partial(block, systems, seconds) for name, block in tables.BLOCKS.items()
+        name: partial(block, systems, seconds)
+        for name, block in (tables.BLOCKS | valid_tables.BLOCKS).items()
     }
     blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
     blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))

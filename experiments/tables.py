@@ -1,4 +1,4 @@
-"""The tables about Multi30k, of what evidence.py has found."""
+"""The tables and sentences about Multi30k's test sets, of what evidence.py has found."""
 
 import statistics
 from collections.abc import Callable
@@ -13,34 +13,25 @@ from evidence import (
     Kinds,
     Result,
     Seconds,
-    Spread,
     Systems,
     ahead_for_good,
     all_tested,
-    brought,
-    compared,
     gain,
     gains_on_valid,
     length,
     mean_at,
-    nll,
     seeds,
-    size,
     test_scores,
     tested,
     tested_schedules,
-    valid_scores,
 )
 from markdown_table import table
-from runs import AVERAGES, best_point
 
 Block = Callable[[Systems, Seconds], str]
 
 NAMES = ("best checkpoint", "last 5 averaged", "last 10 averaged")  # of AVERAGES
 # Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
 PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
-EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
-NO_PAIR = "No two runs to compare are done yet."
 NOTHING = "No run has been scored on the test sets yet."
 
 
@@ -114,6 +105,28 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
     )
 
 
+def bought_table(systems: Systems, seconds: Seconds) -> str:
+    """What each R-Drop system that was scored on the test sets brings for its time, there and on valid."""
+    columns = [
+        "R-Drop",
+        "minutes",
+        "plain training, minutes",
+        *(f"valid: {name}" for name in NAMES),
+        *PUBLISHED,
+    ]
+    rows = []
+    for rdrop, plain in all_tested(systems):
+        if len(rdrop) == rdrop[0]["listed"]:
+            lengths = (f"{_minutes(results, seconds):.0f}" for results in (rdrop, plain))
+            gains = [
+                *gains_on_valid(rdrop, plain),
+                *(gain(rdrop, plain, t, SACREBLEU).mean for t in PUBLISHED),
+            ]
+            name = f"{Kinds.of(rdrop[0]).words} (`{rdrop[0]['system']}`)"
+            rows.append([name, *lengths, *(f"{difference:+.2f}" for difference in gains)])
+    return table(columns, rows) if rows else NOTHING
+
+
 def published_table(systems: Systems, seconds: Seconds) -> str:
     """On the scale on which text-only figures are published."""
     pair = tested(systems)
@@ -138,80 +151,6 @@ def opened_table(systems: Systems, seconds: Seconds) -> str:
             cells = [rdrop[0]["system"], seeds(rdrop), f"{_updates(rdrop):,.0f}", test]
             rows.append([*cells, *scores, _listed(_p_values(rdrop, test))])
     return table(columns, rows) if rows else NOTHING
-
-
-def valid_table(systems: Systems, seconds: Seconds) -> str:
-    """Every run that was tried, on valid."""
-    if not systems:
-        return "No run is done yet."
-    columns = ["system", "pairs", "parameters", "seeds", "updates to the best", "BLEU, greedy"]
-    columns += [f"BLEU, beam 5: {NAMES[0]}", *NAMES[1:], "nll", "train nll"]
-    rows = []
-    for name, results in systems.items():
-        best = [best_point(result["curve"]) for result in results]
-        bleu = [str(spread) for spread in valid_scores(results)]
-        cells = [
-            name,
-            *size(results),
-            seeds(results),
-            f"{statistics.mean(point['update'] for point in best):,.0f}",
-            Spread.of(point["bleu"] for point in best),
-            *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
-            Spread.of(point["nll"] for point in best),
-            Spread.of(point["train_nll"] for point in best),
-        ]
-        rows.append(cells)
-    return table(columns, rows)
-
-
-def pays_table(systems: Systems, seconds: Seconds) -> str:
-    """What R-Drop brings for each size of data and model."""
-    gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
-    columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
-    rows = []
-    for rdrop, plain in compared(systems):
-        figures = ", ".join(f"{value:.2f}" for value in nll(plain))
-        cells = [*size(plain), seeds(rdrop), plain[0]["system"], figures, rdrop[0]["system"]]
-        rows.append([*cells, *(f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain))])
-    return table(columns, rows) if rows else NO_PAIR
-
-
-def advice(systems: Systems, seconds: Seconds) -> str:
-    """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
-    columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
-    rows = [
-        [*row.size, row.seeds, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", f"{row.bleu:+.2f}"]
-        for row in brought(systems)
-    ]
-    return table(columns, rows) if rows else NO_PAIR
-
-
-def equal_table(systems: Systems, seconds: Seconds) -> str:
-    """Each R-Drop system minus its baseline on valid at equal updates, for the seeds that both have."""
-    columns = ["R-Drop", "minus", "seeds", *(f"after {u:,} updates: BLEU, nll" for u in EQUAL_UPDATES)]
-    rows = []
-    for name, results in systems.items():
-        baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
-        pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
-        if pairs:
-            cells = [name, results[0]["baseline"], seeds([result for result, _ in pairs])]
-            rows.append([*cells, *(_difference_at(pairs, updates) for updates in EQUAL_UPDATES)])
-    return table(columns, rows) if rows else NO_PAIR
-
-
-def _difference_at(pairs: list[tuple[Result, Result]], updates: int) -> str:
-    """A dash where a run was not so long."""
-    if any(result["curve"][-1]["update"] < updates for pair in pairs for result in pair):
-        return "-"
-    reached = [[_reached(result, updates) for result in pair] for pair in pairs]
-    bleu, nll = (statistics.mean(rdrop[i] - plain[i] for rdrop, plain in reached) for i in (0, 1))
-    return f"{bleu:+.2f}, {nll:+.2f}"
-
-
-def _reached(result: Result, updates: int) -> tuple[float, float]:
-    """The highest BLEU and the lowest nll on valid by then."""
-    points = [point for point in result["curve"] if point["update"] <= updates]
-    return max(point["bleu"] for point in points), min(point["nll"] for point in points)
 
 
 def _length(results: list[Result], seconds: Seconds) -> str:
@@ -245,10 +184,7 @@ BLOCKS: dict[str, Block] = {
     "headline": headline,
     "ahead": ahead,
     "test": test_table,
+    "bought": bought_table,
     "opened": opened_table,
     "published": published_table,
-    "valid": valid_table,
-    "pays": pays_table,
-    "advice": advice,
-    "equal": equal_table,
 }

@@ -6,6 +6,7 @@ pytest.importorskip("matplotlib")
 
 import evidence
 import tables
+import valid_tables
 from build_results import LOSSES, is_same_figure
 from evidence import Spread, ahead_for_good
 from figure import draw, draw_losses
@@ -117,7 +118,7 @@ def test_tables(systems):
     text = tables.published_table(systems, SECONDS)
     assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
     assert text.endswith("- BLEU, tokenised, lowercased: `of BLEU, tokenised, lowercased`")
-    text = tables.valid_table(systems, SECONDS)
+    text = valid_tables.valid_table(systems, SECONDS)
     assert (
         "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 "
         "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |" in text
@@ -125,18 +126,24 @@ def test_tables(systems):
     early = systems["rdrop-a5"] = [result("rdrop-a5", 1, [40], 41.0, "plain-d0.3")]
     del early[0]["scores"]["valid"]["last:10"]  # cut off after fewer epochs
     del early[0]["scores"]["against"]
-    assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in tables.valid_table(
+    assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in valid_tables.valid_table(
         systems, SECONDS
     )
     pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
-    assert pays in tables.pays_table(systems, SECONDS)  # the tested pair, though another is higher on valid
+    assert pays in valid_tables.pays_table(
+        systems, SECONDS
+    )  # the tested pair, though another is higher on valid
     for each in systems["rdrop-a2"]:
         del each["scores"]["against"]
-    assert pays in tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
+    assert pays in valid_tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
     del systems["rdrop-a5"], systems["rdrop-a2"]
-    assert tables.pays_table(systems, SECONDS) == tables.advice(systems, SECONDS) == tables.NO_PAIR
+    assert (
+        valid_tables.pays_table(systems, SECONDS)
+        == valid_tables.advice(systems, SECONDS)
+        == valid_tables.NO_PAIR
+    )
     assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
-    assert tables.opened_table(systems, SECONDS) == tables.NOTHING
+    assert tables.opened_table(systems, SECONDS) == tables.bought_table(systems, SECONDS) == tables.NOTHING
 
 
 def test_advice(systems):
@@ -148,7 +155,7 @@ def test_advice(systems):
     for (each,) in small.values():
         each["pairs"] = "10000"
         each["curve"][-1]["train_nll"] = 1.0
-    text = tables.advice(systems | small, SECONDS)
+    text = valid_tables.advice(systems | small, SECONDS)
     assert text.splitlines()[2:] == [
         "| 10,000 | 7.0 M | 1 | 1.00 | 2.29 | +3.00 |",
         "| 29,000 | 7.0 M | 1, 2 | 2.00 | 2.15 | +2.50 |",
@@ -159,14 +166,19 @@ def test_the_longer_training_replaces_the_shorter(systems):
     """Everywhere but where each opening of the test sets is told."""
     (long,) = systems["rdrop-long"] = [result("rdrop-long", 2, [31, 33, 36, 38, 39], 37.5, "plain-d0.3")]
     assert "+2.5 on Flickr 2016" in tables.headline(systems, SECONDS)  # as long as a seed of it is not done
+    assert "rdrop-long" not in tables.bought_table(systems, SECONDS)
     long["listed"] = 1
     text = tables.headline(systems, SECONDS)
     assert "+0.5 on Flickr 2016" in text
     assert "R-Drop was given 300 updates, 10 minutes" in text
-    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in tables.pays_table(systems, SECONDS)
+    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in valid_tables.pays_table(systems, SECONDS)
     text = tables.opened_table(systems, SECONDS)
     assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
+    assert tables.bought_table(systems, SECONDS).splitlines()[2:] == [
+        "| R-Drop (`rdrop-a2`) | 8 | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
+        "| R-Drop (`rdrop-long`) | 10 | 4 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 |",
+    ]
 
 
 def test_seeds_of_one_system_only_are_not_compared(systems):
@@ -174,19 +186,19 @@ def test_seeds_of_one_system_only_are_not_compared(systems):
     text = tables.headline(systems, SECONDS)
     assert "+2.5 on Flickr 2016" in text
     assert "(sacreBLEU, mean of seeds 1, 2; " in text
-    assert "| 1, 2 | plain-d0.3 |" in tables.pays_table(systems, SECONDS)
-    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in tables.equal_table(systems, SECONDS)
+    assert "| 1, 2 | plain-d0.3 |" in valid_tables.pays_table(systems, SECONDS)
+    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in valid_tables.equal_table(systems, SECONDS)
 
 
 def test_equal_updates(systems, monkeypatch):
     """The best so far: after 60 updates 31 against 30, after 240 37 (36 last) and 38 against 35."""
-    monkeypatch.setattr(tables, "EQUAL_UPDATES", (60, 240, 300))
+    monkeypatch.setattr(valid_tables, "EQUAL_UPDATES", (60, 240, 300))
     for each in systems["plain-d0.3"]:
         each["curve"][-1]["nll"] = 2.105  # against 2.13 and 2.12
-    text = tables.equal_table(systems, SECONDS)
+    text = valid_tables.equal_table(systems, SECONDS)
     assert "| rdrop-a2 | plain-d0.3 | 1, 2 | +1.00, -0.01 | +2.50, +0.02 | - |" in text
     del systems["plain-d0.3"]
-    assert "No two runs" in tables.equal_table(systems, SECONDS)
+    assert "No two runs" in valid_tables.equal_table(systems, SECONDS)
 
 
 def test_screening_is_compared_at_equal_time(monkeypatch):
@@ -215,12 +227,12 @@ def test_schedules_have_names_prices_and_curves_of_their_own(systems, tmp_path):
     assert second.startswith("R-Drop in every 2nd update adds, in BLEU, +2.0 on Flickr 2016, ")
     assert "p < 0.05 in 2 of 6 comparisons" in second
     assert "takes 1.45 times as long as a plain one. R-Drop was given 240 updates, 6 minutes" in second
-    assert "| rdrop-a2 | +2.50 | +2.50 | +2.50 |" in tables.pays_table(systems, SECONDS)
+    assert "| rdrop-a2 | +2.50 | +2.50 | +2.50 |" in valid_tables.pays_table(systems, SECONDS)
     for each in lazy:  # the order is that of the gains on valid
         for score in each["scores"]["valid"].values():
             score[evidence.SACREBLEU]["score"] += 3
     assert tables.headline(systems, SECONDS).startswith("On Multi30k en-de R-Drop in every 2nd update adds")
-    assert "| interval-2 | +5.00 | +5.00 | +5.00 |" in tables.pays_table(systems, SECONDS)
+    assert "| interval-2 | +5.00 | +5.00 | +5.00 |" in valid_tables.pays_table(systems, SECONDS)
     text = tables.test_table(systems, SECONDS)
     assert "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 |" in text
     assert (
