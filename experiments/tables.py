@@ -105,7 +105,7 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
     )
 
 
-def bought_table(systems: Systems, seconds: Seconds) -> str:
+def price_table(systems: Systems, seconds: Seconds) -> str:
     """What each R-Drop system that was scored on the test sets brings for its time, there and on valid."""
     columns = [
         "R-Drop",
@@ -184,7 +184,7 @@ BLOCKS: dict[str, Block] = {
     "headline": headline,
     "ahead": ahead,
     "test": test_table,
-    "bought": bought_table,
+    "price": price_table,
     "opened": opened_table,
     "published": published_table,
 }

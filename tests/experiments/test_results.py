@@ -143,7 +143,7 @@ def test_tables(systems):
         == valid_tables.NO_PAIR
     )
     assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
-    assert tables.opened_table(systems, SECONDS) == tables.bought_table(systems, SECONDS) == tables.NOTHING
+    assert tables.opened_table(systems, SECONDS) == tables.price_table(systems, SECONDS) == tables.NOTHING
 
 
 def test_advice(systems):
@@ -166,7 +166,7 @@ def test_the_longer_training_replaces_the_shorter(systems):
     """Everywhere but where each opening of the test sets is told."""
     (long,) = systems["rdrop-long"] = [result("rdrop-long", 2, [31, 33, 36, 38, 39], 37.5, "plain-d0.3")]
     assert "+2.5 on Flickr 2016" in tables.headline(systems, SECONDS)  # as long as a seed of it is not done
-    assert "rdrop-long" not in tables.bought_table(systems, SECONDS)
+    assert "rdrop-long" not in tables.price_table(systems, SECONDS)
     long["listed"] = 1
     text = tables.headline(systems, SECONDS)
     assert "+0.5 on Flickr 2016" in text
@@ -175,7 +175,7 @@ def test_the_longer_training_replaces_the_shorter(systems):
     text = tables.opened_table(systems, SECONDS)
     assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
-    assert tables.bought_table(systems, SECONDS).splitlines()[2:] == [
+    assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
         "| R-Drop (`rdrop-a2`) | 8 | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
         "| R-Drop (`rdrop-long`) | 10 | 4 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 |",
     ]
