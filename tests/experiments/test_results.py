@@ -130,9 +130,8 @@ def test_tables(systems):
         systems, SECONDS
     )
     pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
-    assert pays in valid_tables.pays_table(
-        systems, SECONDS
-    )  # the tested pair, though another is higher on valid
+    # the tested pair, though another is higher on valid
+    assert pays in valid_tables.pays_table(systems, SECONDS)
     for each in systems["rdrop-a2"]:
         del each["scores"]["against"]
     assert pays in valid_tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
