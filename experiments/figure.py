@@ -21,8 +21,9 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     schedules = tested_schedules(systems)
     chosen = systems
-    if schedules:  # plain training as the first of them is compared with, which went on for longest
-        (_, plain), *_ = schedules.values()
+    if schedules:  # of the plain trainings that they are compared with, the longest
+        trainings = [plain for _, plain in schedules.values()]
+        plain = max(trainings, key=lambda results: sum(result["curve"][-1]["update"] for result in results))
         chosen = {"plain": plain} | {name: rdrop for name, (rdrop, _) in schedules.items()}
     for number, (name, results) in enumerate(chosen.items()):
         variants = {name: (seconds, "-")}

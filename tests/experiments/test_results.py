@@ -4,61 +4,15 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from made_up_results import SECONDS, result, two_systems
+
 import evidence
 import tables
 import valid_tables
-from build_results import LOSSES, is_same_figure
 from evidence import Spread, ahead_for_good
-from figure import draw, draw_losses
-from runs import AVERAGES
 from screening_table import screening_table
 
-SECONDS = {evidence.PLAIN: 1.0, evidence.RDROP: 2.0, evidence.IN_TREE: 3.0, evidence.PLAIN_FUSED: 0.9}
-
-
-def result(system, seed, bleus, test_bleu, against=None):
-    """A run with a validation every 60 updates."""
-    curve = [
-        {"update": 60 * (i + 1), "bleu": bleu, "nll": 2.5 - bleu / 100, "train_nll": 2.0}
-        for i, bleu in enumerate(bleus)
-    ]
-    metrics = (evidence.SACREBLEU, evidence.CHRF, evidence.LOWERCASED)
-    test = {
-        name: {m: {"score": test_bleu, "signature": f"of {m}"} for m in metrics} for name in tables.PUBLISHED
-    }
-    valid = {
-        average: {evidence.SACREBLEU: {"score": test_bleu + i / 10}} for i, average in enumerate(AVERAGES)
-    }
-    scores = {"valid": valid, "average": "last:5", "test": test}
-    if against:
-        p = {name: {m: {"score": test_bleu, "p_value": 0.25 / seed} for m in metrics} for name in test}
-        scores["against"] = {"run": f"{against}-{seed}", "test": p}
-    return {
-        "system": system,
-        "seed": seed,
-        "criterion": "rdrop" if against else "plain",
-        "pairs": "all",
-        "parameters": 7_000_000,
-        "curve": curve,
-        "scores": scores,
-        "baseline": against or "",
-        "flags": [],
-        "listed": 2,
-    }
-
-
-@pytest.fixture
-def systems():
-    return {
-        "plain-d0.3": [
-            result("plain-d0.3", 1, [30, 34, 33, 35], 36.0),
-            result("plain-d0.3", 2, [30, 32, 34, 35], 37.0),
-        ],
-        "rdrop-a2": [
-            result("rdrop-a2", 1, [31, 33, 37, 36], 38.0, "plain-d0.3"),
-            result("rdrop-a2", 2, [31, 33, 36, 38], 40.0, "plain-d0.3"),
-        ],
-    }
+systems = pytest.fixture(two_systems)
 
 
 def test_spread():
@@ -213,8 +167,7 @@ def test_screening_is_compared_at_equal_time(monkeypatch):
     assert "| 36.00, 2.14 | - | - | - |" in screening_table(lazy, plain, SECONDS)
 
 
-def test_schedules_have_names_prices_and_curves_of_their_own(systems, tmp_path):
-    draw(systems, SECONDS, tmp_path / "one.png")
+def test_schedules_have_names_and_prices_of_their_own(systems):
     lazy = systems["interval-2"] = [
         result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-d0.3") for seed in (1, 2)
     ]
@@ -244,34 +197,3 @@ def test_schedules_have_names_prices_and_curves_of_their_own(systems, tmp_path):
         in text
     )
     assert text.endswith("where R-Drop in every 2nd update ends, after 6 minutes.")
-    draw(systems, SECONDS, tmp_path / "two.png")
-    assert not is_same_figure(tmp_path / "one.png", tmp_path / "two.png")
-
-
-def test_figure(systems, tmp_path):
-    for name in ("both", "plain"):
-        draw(systems, SECONDS, tmp_path / f"{name}.png")
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        systems.pop("rdrop-a2", None)
-    assert (tmp_path / "both.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
-
-
-def test_a_figure_of_other_results_is_another(systems, tmp_path):
-    """A curve moves few pixels: with a second seed the picture passed for the same."""
-    paths = [tmp_path / name for name in ("committed.png", "again.png", "other.png")]
-    for path in paths:
-        systems["rdrop-a2"][0]["curve"][0]["bleu"] += 0.1 * (path.stem == "other")
-        draw(systems, SECONDS, path)
-    committed, again, other = paths
-    assert is_same_figure(again, committed)
-    assert not is_same_figure(other, committed)
-    assert not is_same_figure(other, tmp_path / "none.png")
-
-
-def test_the_figure_of_the_losses(tmp_path):
-    """It is drawn anew where the CSV of benchmark_loss.py has another figure."""
-    table = LOSSES.read_text()
-    for name, text in (("first", table), ("other", table.replace(",473.", ",474."))):
-        (tmp_path / f"{name}.csv").write_text(text)
-        draw_losses(tmp_path / f"{name}.csv", tmp_path / f"{name}.png")
-    assert not is_same_figure(tmp_path / "first.png", tmp_path / "other.png")
