@@ -12,17 +12,24 @@ from figure import draw, draw_losses
 systems = pytest.fixture(two_systems)
 
 
-def test_a_schedule_has_a_curve_of_its_own_and_the_longest_plain_training_is_drawn(systems, tmp_path):
-    draw(systems, SECONDS, tmp_path / "rdrop.png")
-    interval = [result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-long") for seed in (1, 2)]
-    for each in interval:
-        each["flags"] = ["--rdrop-interval", "2"]
-    systems["interval-2"] = interval
+def interval_2(baseline):
+    runs = [result("interval-2", seed, [31, 34, 37, 38], 38.5, baseline) for seed in (1, 2)]
+    return [run | {"flags": ["--rdrop-interval", "2"]} for run in runs]
+
+
+def test_a_schedule_has_a_curve_of_its_own(systems, tmp_path):
+    draw(systems, SECONDS, tmp_path / "one.png")
+    systems["interval-2"] = interval_2("plain-d0.3")
+    draw(systems, SECONDS, tmp_path / "two.png")
+    assert not is_same_figure(tmp_path / "one.png", tmp_path / "two.png")
+
+
+def test_the_longest_plain_training_is_drawn(systems, tmp_path):
+    systems["interval-2"] = interval_2("plain-long")
     for last in (35, 36):
         curve = [30, 34, 33, 35, last]
         systems["plain-long"] = [result("plain-long", seed, curve, 36.0) for seed in (1, 2)]
         draw(systems, SECONDS, tmp_path / f"{last}.png")
-    assert not is_same_figure(tmp_path / "rdrop.png", tmp_path / "35.png")
     assert not is_same_figure(tmp_path / "35.png", tmp_path / "36.png")
 
 
