@@ -118,10 +118,14 @@ def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:
 
 
 def compared(systems: Systems) -> list[Pair]:
-    """R-Drop and plain training of each size of data and model: the tested pair, or the best on valid."""
+    """R-Drop and plain training of each size of data and model, each the best on valid.
+
+    Where pairs were scored on the test sets, of the last pair of each schedule only.
+    """
     pairs = []
     for of_size in by_size(systems).values():
-        rdrop, plain = tested(of_size) or (best_on_valid(of_size, "rdrop"), best_on_valid(of_size, "plain"))
+        scored = {each[0]["system"]: each for pair in tested_schedules(of_size).values() for each in pair}
+        rdrop, plain = (best_on_valid(scored or of_size, criterion) for criterion in ("rdrop", "plain"))
         if rdrop and plain:
             pairs.append((rdrop, plain))
     return pairs

@@ -167,6 +167,19 @@ def test_screening_is_compared_at_equal_time(monkeypatch):
     assert "| 36.00, 2.14 | - | - | - |" in screening_table(lazy, plain, SECONDS)
 
 
+def test_the_best_plain_training_is_the_rival(systems):
+    """On valid, also where it was trained beside another schedule, which gains less."""
+    systems["plain-long"] = [result("plain-long", seed, [30, 34, 35, 36], 37.0) for seed in (1, 2)]
+    lazy = systems["interval-2"] = [
+        result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-long") for seed in (1, 2)
+    ]
+    for each in lazy:
+        each["flags"] = ["--rdrop-interval", "2"]
+    pays = "| plain-long | 2.00, 2.14 | rdrop-a2 | +2.00 | +2.00 | +2.00 |"
+    assert pays in valid_tables.pays_table(systems, SECONDS)
+    assert "+2.5 on Flickr 2016" in tables.headline(systems, SECONDS)  # p is of its own pair
+
+
 def test_schedules_have_names_and_prices_of_their_own(systems):
     lazy = systems["interval-2"] = [
         result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-d0.3") for seed in (1, 2)
