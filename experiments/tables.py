@@ -58,10 +58,19 @@ def _brings(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
 def ahead(systems: Systems, seconds: Seconds) -> str:
     """The time from which each schedule of R-Drop is ahead at equal time, R-Drop also at fairseq's price.
 
-    And by how much when each of the two trainings ends, the longest of its seeds.
+    And by how much when each of the two trainings ends, the longest of its seeds; and from when on R-Drop in
+    every update is ahead of the schedule.
     """
     schedules = tested_schedules(systems)
-    return "\n\n".join(_ahead(name, *pair, seconds) for name, pair in schedules.items()) or NOTHING
+    sentences = []
+    for name, (rdrop, plain) in schedules.items():
+        text = _ahead(name, rdrop, plain, seconds)
+        every, _ = schedules.get("R-Drop", (rdrop, plain))
+        overtaken = ahead_for_good(every, rdrop, seconds)
+        if overtaken is not None:
+            text += f" R-Drop in every update is ahead of it for good after {overtaken / 60:.0f} minutes."
+        sentences.append(text)
+    return "\n\n".join(sentences) or NOTHING
 
 
 def _ahead(name: str, rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:

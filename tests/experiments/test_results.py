@@ -210,3 +210,8 @@ def test_schedules_have_names_and_prices_of_their_own(systems):
         in text
     )
     assert text.endswith("where R-Drop in every 2nd update ends, after 6 minutes.")
+    for each in systems["rdrop-a2"]:  # 39 after 480 s, beside 38
+        each["curve"][-1]["bleu"] = 39
+    assert tables.ahead(systems, SECONDS).endswith(
+        "6 minutes. R-Drop in every update is ahead of it for good after 8 minutes."
+    )
