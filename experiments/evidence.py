@@ -83,10 +83,10 @@ def tested_schedules(systems: Systems) -> dict[str, Pair]:
     return {Kinds.of(rdrop[0]).words: (rdrop, plain) for rdrop, plain in pairs}
 
 
-def tested(systems: Systems) -> Pair | None:
-    """R-Drop and its baseline, by the schedule that gains most on valid of those scored on the test sets."""
-    pairs = tested_schedules(systems).values()
-    return max(pairs, key=lambda pair: sum(gains_on_valid(*pair)), default=None)
+def longest_plain(pairs: Iterable[Pair]) -> list[Result]:
+    """Of the plain trainings of these pairs that with most updates: the rival at equal time."""
+    trainings = [plain for _, plain in pairs]
+    return max(trainings, key=lambda results: sum(result["curve"][-1]["update"] for result in results))
 
 
 def test_scores(results: list[Result], test: str, metric: str) -> Spread:

@@ -12,7 +12,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from evidence import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, Systems, at, best_so_far, tested_schedules
+from evidence import (
+    IN_TREE,
+    PLAIN,
+    PLAIN_FUSED,
+    RDROP,
+    Seconds,
+    Systems,
+    at,
+    best_so_far,
+    longest_plain,
+    tested_schedules,
+)
 from rdrop_tools.lines import read_lines
 
 
@@ -22,8 +33,7 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     schedules = tested_schedules(systems)
     chosen = systems
     if schedules:  # of the plain trainings that they are compared with, the longest
-        trainings = [plain for _, plain in schedules.values()]
-        plain = max(trainings, key=lambda results: sum(result["curve"][-1]["update"] for result in results))
+        plain = longest_plain(schedules.values())
         chosen = {"plain": plain} | {name: rdrop for name, (rdrop, _) in schedules.items()}
     for number, (name, results) in enumerate(chosen.items()):
         variants = {name: (seconds, "-")}

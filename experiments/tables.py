@@ -11,18 +11,20 @@ from evidence import (
     RDROP,
     SACREBLEU,
     Kinds,
+    Pair,
     Result,
     Seconds,
     Systems,
     ahead_for_good,
     all_tested,
+    compared,
     gain,
     gains_on_valid,
     length,
+    longest_plain,
     mean_at,
     seeds,
     test_scores,
-    tested,
     tested_schedules,
 )
 from markdown_table import table
@@ -37,9 +39,13 @@ NOTHING = "No run has been scored on the test sets yet."
 
 def headline(systems: Systems, seconds: Seconds) -> str:
     """What each schedule of R-Drop brings and what it costs; the one that gains most on valid first."""
-    schedules = sorted(tested_schedules(systems).values(), key=lambda pair: -sum(gains_on_valid(*pair)))
-    sentences = [_brings(*pair, seconds) for pair in schedules]
+    sentences = [_brings(*pair, seconds) for pair in _by_gain(systems)]
     return "On Multi30k en-de " + "\n\n".join(sentences) if sentences else NOTHING
+
+
+def _by_gain(systems: Systems) -> list[Pair]:
+    """The tested schedules, the one that gains most on valid first."""
+    return sorted(tested_schedules(systems).values(), key=lambda pair: -sum(gains_on_valid(*pair)))
 
 
 def _brings(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
@@ -59,11 +65,12 @@ def ahead(systems: Systems, seconds: Seconds) -> str:
     """The time from which each schedule of R-Drop is ahead at equal time, R-Drop also at fairseq's price.
 
     And by how much when each of the two trainings ends, the longest of its seeds; and from when on R-Drop in
-    every update is ahead of the schedule.
+    every update is ahead of the schedule. Plain training is the longest one, as in the figure.
     """
     schedules = tested_schedules(systems)
     sentences = []
-    for name, (rdrop, plain) in schedules.items():
+    for name, (rdrop, _) in schedules.items():
+        plain = longest_plain(schedules.values())
         text = _ahead(name, rdrop, plain, seconds)
         every, _ = schedules.get("R-Drop", (rdrop, plain))
         overtaken = ahead_for_good(every, rdrop, seconds)
@@ -115,33 +122,37 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
 
 
 def price_table(systems: Systems, seconds: Seconds) -> str:
-    """What each R-Drop system that was scored on the test sets brings for its time, there and on valid."""
+    """What each R-Drop system that was scored on the test sets brings for its time, there and on valid.
+
+    The best on valid are compared too, where they were not trained as a pair.
+    """
+    pairs = [(rdrop, plain) for rdrop, plain in all_tested(systems) if len(rdrop) == rdrop[0]["listed"]]
+    tested = [rdrop for rdrop, _ in pairs]
+    pairs += [pair for pair in compared(systems) if pair[0] in tested and pair not in pairs]
     columns = [
         "R-Drop",
         "minutes",
-        "plain training, minutes",
+        "minus",
+        "minutes",
         *(f"valid: {name}" for name in NAMES),
         *PUBLISHED,
     ]
     rows = []
-    for rdrop, plain in all_tested(systems):
-        if len(rdrop) == rdrop[0]["listed"]:
-            lengths = (f"{_minutes(results, seconds):.0f}" for results in (rdrop, plain))
-            gains = [
-                *gains_on_valid(rdrop, plain),
-                *(gain(rdrop, plain, t, SACREBLEU).mean for t in PUBLISHED),
-            ]
-            name = f"{Kinds.of(rdrop[0]).words} (`{rdrop[0]['system']}`)"
-            rows.append([name, *lengths, *(f"{difference:+.2f}" for difference in gains)])
+    for rdrop, plain in pairs:
+        minutes, of_plain = (f"{_minutes(results, seconds):.0f}" for results in (rdrop, plain))
+        gains = [*gains_on_valid(rdrop, plain), *(gain(rdrop, plain, t, SACREBLEU).mean for t in PUBLISHED)]
+        name = f"{Kinds.of(rdrop[0]).words} (`{rdrop[0]['system']}`)"
+        minus = f"`{plain[0]['system']}`"
+        rows.append([name, minutes, minus, of_plain, *(f"{difference:+.2f}" for difference in gains)])
     return table(columns, rows) if rows else NOTHING
 
 
 def published_table(systems: Systems, seconds: Seconds) -> str:
     """On the scale on which text-only figures are published."""
-    pair = tested(systems)
-    if not pair:
+    pairs = _by_gain(systems)
+    if not pairs:
         return NOTHING
-    rdrop, plain = pair
+    rdrop, plain = pairs[0]
     rows = [
         [test, *(test_scores(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
         for test, published in PUBLISHED.items()

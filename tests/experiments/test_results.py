@@ -129,8 +129,8 @@ def test_the_longer_training_replaces_the_shorter(systems):
     assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
     assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
-        "| R-Drop (`rdrop-a2`) | 8 | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
-        "| R-Drop (`rdrop-long`) | 10 | 4 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 |",
+        "| R-Drop (`rdrop-a2`) | 8 | `plain-d0.3` | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
+        "| R-Drop (`rdrop-long`) | 10 | `plain-d0.3` | 4 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 |",
     ]
 
 
@@ -178,6 +178,24 @@ def test_the_best_plain_training_is_the_rival(systems):
     pays = "| plain-long | 2.00, 2.14 | rdrop-a2 | +2.00 | +2.00 | +2.00 |"
     assert pays in valid_tables.pays_table(systems, SECONDS)
     assert "+2.5 on Flickr 2016" in tables.headline(systems, SECONDS)  # p is of its own pair
+    assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
+        "| R-Drop (`rdrop-a2`) | 8 | `plain-d0.3` | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
+        "| R-Drop in every 2nd update (`interval-2`) | 6 | `plain-long` | 4 "
+        "| +1.50 | +1.50 | +1.50 | +1.50 | +1.50 | +1.50 |",
+        "| R-Drop (`rdrop-a2`) | 8 | `plain-long` | 4 | +2.00 | +2.00 | +2.00 | +2.00 | +2.00 | +2.00 |",
+    ]
+
+
+def test_the_longest_plain_training_is_the_rival_at_equal_time(systems):
+    """Of every schedule: R-Drop's best, 37.5 in the mean, is 1.5 ahead of 36, not 2.5 of 35."""
+    systems["plain-long"] = [result("plain-long", seed, [30, 34, 35, 35, 36], 37.0) for seed in (1, 2)]
+    systems["interval-2"] = [
+        result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-long")
+        | {"flags": ["--rdrop-interval", "2"]}
+        for seed in (1, 2)
+    ]
+    text, _ = tables.ahead(systems, SECONDS).split("\n\n")
+    assert "where plain training ends, after 5 minutes, and +1.50 BLEU where R-Drop ends, after 8 m" in text
 
 
 def test_schedules_have_names_and_prices_of_their_own(systems):
