@@ -19,16 +19,14 @@ mpl.use("Agg")
 import numpy as np
 from PIL import Image
 
-import evidence
-import tables
-import valid_tables
-from figure import draw, draw_losses
-from gpu_table import gpu_table, read_measurements
+from experiments import evidence, tables, valid_tables
+from experiments.figure import draw, draw_losses
+from experiments.gpu_table import gpu_table, read_measurements
+from experiments.samsum_table import measured_gains, read_results, samsum_table
+from experiments.screening_table import screening_table
+from experiments.workspace import ROOT
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines, replacing
-from samsum_table import measured_gains, read_results, samsum_table
-from screening_table import screening_table
-from workspace import ROOT
 
 MULTI30K = ROOT / "results" / "multi30k"
 SAMSUM = ROOT / "results" / "samsum"

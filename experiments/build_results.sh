@@ -5,4 +5,4 @@ set -euo pipefail
 source "$(dirname "$0")/../scripts/common/lib.sh"
 [[ -x $VENV/bin/python ]] || show_help "$@" # else it is that of the Python script
 setup_venv examples
-exec python "$ROOT/experiments/build_results.py" "$@"
+exec python -m experiments.build_results "$@"

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.runs import AVERAGES, best_point
 from rdrop_fairseq.schedule import ordinal
 from rdrop_tools.lines import read_lines
-from runs import AVERAGES, best_point
 
 Result = dict[str, Any]  # the JSON of a run, and its baseline
 Systems = dict[str, list[Result]]

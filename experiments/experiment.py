@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import score_run
-import train_run
-from rdrop_tools.benchmarks.bench import provenance
+from benchmarks.bench import provenance
+from experiments import score_run, train_run
+from experiments.runs import Run, best_point, curve
+from experiments.workspace import ROOT, Place, Workspace
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines, replacing
-from runs import Run, best_point, curve
-from workspace import ROOT, Place, Workspace
 
 PACKAGES = ("torch", "ve-fairseq", "fairseq-fixed", "sacrebleu", "sacremoses", "subword-nmt")
 PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")

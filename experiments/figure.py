@@ -12,7 +12,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from evidence import (
+from experiments.evidence import (
     IN_TREE,
     PLAIN,
     PLAIN_FUSED,

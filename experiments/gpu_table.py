@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markdown_table import table
+from experiments.markdown_table import table
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 

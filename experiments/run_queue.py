@@ -15,12 +15,12 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from experiment import Experiment
+from experiments.experiment import Experiment
+from experiments.runs import Run, curve, read_runs
+from experiments.scheduler import add_places, places_of, work_off
+from experiments.workspace import ROOT, Place, Workspace
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines
-from runs import Run, curve, read_runs
-from scheduler import add_places, places_of, work_off
-from workspace import ROOT, Place, Workspace
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 

@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiment import origin, parameters
+from benchmarks.bench import provenance
+from experiments.experiment import origin, parameters
+from experiments.scheduler import add_places, places_of, work_off
+from experiments.workspace import ROOT, Place, call
 from rdrop_tools import cli
-from rdrop_tools.benchmarks.bench import provenance
 from rdrop_tools.lines import read_lines, replacing, write_json
 from rdrop_tools.training.training_log import read_log
-from scheduler import add_places, places_of, work_off
-from workspace import ROOT, Place, call
 
 EXAMPLES = ROOT / "examples" / "summarization"
 PACKAGES = ("torch", "ve-fairseq", "fairseq-fixed", "sentencepiece", "rouge-score")

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from evidence import Result
-from markdown_table import table
+from experiments.evidence import Result
+from experiments.markdown_table import table
 from rdrop_tools.scoring.score_rouge import METRICS
 
 NOTHING = "No run is done yet."

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.bench import device
+from experiments.workspace import Place
 from rdrop_tools import cli
-from rdrop_tools.benchmarks.bench import device
-from workspace import Place
 
 Task = Callable[[Place], None]
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from runs import AVERAGES, Run
-from workspace import TRANSLATION, Place, Workspace
+from experiments.runs import AVERAGES, Run
+from experiments.workspace import TRANSLATION, Place, Workspace
 
 SCORE = ["-m", "rdrop_tools.scoring.score_translation"]
 TESTS = {"test": "Flickr 2016", "test1": "Flickr 2017", "test2": "MSCOCO 2017"}

@@ -1,8 +1,8 @@
 """The table about the ways to a cheaper R-Drop, each tried on 10,000 pairs, by time instead of updates."""
 
-from evidence import SACREBLEU, Kinds, Result, Seconds, Systems, length
-from markdown_table import table
-from runs import AVERAGES
+from experiments.evidence import SACREBLEU, Kinds, Result, Seconds, Systems, length
+from experiments.markdown_table import table
+from experiments.runs import AVERAGES
 
 MINUTES = (30, 40, 50, 60)
 FULL_LENGTH = ("plain-10k", "rdrop-10k")  # of results/multi30k: what the others are compared with

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable
 
-from evidence import (
+from experiments.evidence import (
     CHRF,
     IN_TREE,
     LOWERCASED,
@@ -27,7 +27,7 @@ from evidence import (
     test_scores,
     tested_schedules,
 )
-from markdown_table import table
+from experiments.markdown_table import table
 
 Block = Callable[[Systems, Seconds], str]
 

@@ -5,11 +5,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from rdrop_tools.benchmarks.bench import provenance
+from benchmarks.bench import provenance
+from experiments.runs import Run, curve
+from experiments.workspace import TRANSLATION, Place, Workspace, environment
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import replacing
-from runs import Run, curve
-from workspace import TRANSLATION, Place, Workspace, environment
 
 POLL_SECONDS = 2
 # The training is a session of its own, killed when its standard input ends: closed by the queue, or with it.

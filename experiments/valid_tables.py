@@ -2,7 +2,7 @@
 
 import statistics
 
-from evidence import (
+from experiments.evidence import (
     Result,
     Seconds,
     Spread,
@@ -15,9 +15,9 @@ from evidence import (
     size,
     valid_scores,
 )
-from markdown_table import table
-from runs import AVERAGES, best_point
-from tables import NAMES, Block
+from experiments.markdown_table import table
+from experiments.runs import AVERAGES, best_point
+from experiments.tables import NAMES, Block
 
 EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
 NO_PAIR = "No two runs to compare are done yet."

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rdrop_tools.benchmarks.bench import provenance
+from benchmarks.bench import provenance
+from experiments.runs import Run
 from rdrop_tools.cli import InputError
-from runs import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 TRANSLATION = ROOT / "examples" / "translation"

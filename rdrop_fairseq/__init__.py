@@ -1,13 +1,13 @@
 """R-Drop for fairseq: this folder is the ``--user-dir``; the losses need torch only."""
 
-from .functional import (
+from .losses.functional import (
     compute_kl_loss,
     label_smoothed_nll_loss,
     linear_rdrop_loss,
     rdrop_loss,
 )
+from .losses.terms import RDropLoss
 from .registration import register_with_fairseq
-from .terms import RDropLoss
 
 __version__ = "0.1.0"
 __all__ = [

@@ -21,7 +21,7 @@ from fairseq.data import Dictionary
 from fairseq.distributed import utils as distributed_utils
 from fairseq.logging import meters
 
-from .compatibility import add_safe_globals
+from .losses.compatibility import add_safe_globals
 
 _ARRAY_FUNCTIONS: list[Any] = [np.empty(0).__reduce__()[0], np.float64().__reduce__()[0]]
 _DTYPE_CODES = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"

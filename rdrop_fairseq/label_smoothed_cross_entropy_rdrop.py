@@ -10,11 +10,11 @@ from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEn
 from fairseq.tasks import TASK_REGISTRY
 
 from .config import LabelSmoothedCrossEntropyRDropConfig
+from .losses.checks import check_rdrop_options
 from .metrics import logging_output, reduce_rdrop_metrics
 from .objective import Objective
 from .passes import Passes
 from .schedule import Schedule
-from .validation import check_rdrop_options
 
 logger = logging.getLogger(__name__)
 

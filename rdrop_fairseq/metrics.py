@@ -7,9 +7,9 @@ from typing import Any
 
 from fairseq.logging import metrics
 
+from .losses.checks import CEReduction
 from .objective import Sums
 from .schedule import Update
-from .validation import CEReduction
 
 
 def logging_output(

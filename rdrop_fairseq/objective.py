@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .fused import Options, linear_rdrop_sums
+from .losses.checks import CEReduction, check_non_negative
+from .losses.fused import Options, linear_rdrop_sums
+from .losses.terms import rdrop_loss_from_lprobs
 from .projection import check_no_adaptive_softmax, find_output_projection, replaced_forward
 from .schedule import Update
-from .terms import rdrop_loss_from_lprobs
-from .validation import CEReduction, check_non_negative
 
 
 class Sums(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-from .validation import check_integer, check_non_negative
+from .losses.checks import check_integer, check_non_negative
 
 
 class Update(NamedTuple):

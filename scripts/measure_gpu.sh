@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures on a GPU that one has for minutes: tests, loss, training step, a profile, and trainings in the time left.
-# scripts/measure_gpu.sh OUT [SECONDS]     --help: see rdrop_tools/benchmarks/measure_gpu.py
+# scripts/measure_gpu.sh OUT [SECONDS]     --help: see experiments/measure_gpu.py
 # The Python is the python3 on PATH, or PYTHON, as it is, with what stands on PYTHONPATH. Nothing is downloaded.
 set -euo pipefail
 # shellcheck source=scripts/common/lib.sh
@@ -21,4 +21,4 @@ for command in train hydra_train preprocess generate interactive validate; do
 done
 wrap subword-nmt -c 'from subword_nmt.subword_nmt import main; main()'
 export PATH="$bin:$PATH" PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS=1 VENV=none
-python -m rdrop_tools.benchmarks.measure_gpu "$@"
+python -m experiments.measure_gpu "$@"

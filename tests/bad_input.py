@@ -30,8 +30,9 @@ def changed(defaults, change):
 
 
 def path_of(script):
-    """``apply_bpe`` is the file of that name in rdrop_tools; others are named by their paths."""
-    (path,) = [ROOT / script] if "/" in script else TOOLS.glob(f"*/{script}.py")
+    """``apply_bpe`` is the file of that name in rdrop_tools, benchmarks or experiments; others have paths."""
+    homes = (*TOOLS.iterdir(), ROOT / "benchmarks", ROOT / "experiments")
+    (path,) = [ROOT / script] if "/" in script else [p for home in homes for p in home.glob(f"{script}.py")]
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rdrop_fairseq.device import CUDA, DEVICES
+from rdrop_fairseq.losses.device import CUDA, DEVICES
 
 
 def gpu():

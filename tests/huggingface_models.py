@@ -10,7 +10,7 @@ import transformers
 from examples.huggingface.rdrop_trainer import RDropTrainer
 
 TUNE = "examples/huggingface/fine_tune.py"
-STEP = "rdrop_tools/benchmarks/benchmark_huggingface.py"
+STEP = "benchmarks/benchmark_huggingface.py"
 VOCAB = 53
 SIDES = {"layers": 1, "ffn_dim": 32, "attention_heads": 2}
 BART = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in SIDES.items()}

@@ -1,8 +1,7 @@
 """Results of runs as experiments/ reads them, made up for the tests of its tables and figures."""
 
-import evidence
-import tables
-from runs import AVERAGES
+from experiments import evidence, tables
+from experiments.runs import AVERAGES
 
 SECONDS = {evidence.PLAIN: 1.0, evidence.RDROP: 2.0, evidence.IN_TREE: 3.0, evidence.PLAIN_FUSED: 0.9}
 

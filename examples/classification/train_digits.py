@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from rdrop_fairseq import rdrop_loss
-from rdrop_fairseq.validation import MAX_ALPHA
+from rdrop_fairseq.losses.checks import MAX_ALPHA
 from rdrop_tools import cli
 from rdrop_tools.lines import write_json
 

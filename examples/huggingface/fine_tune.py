@@ -18,7 +18,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from examples.huggingface.rdrop_trainer import RDropSeq2SeqTrainer
-from rdrop_fairseq.validation import MAX_ALPHA
+from rdrop_fairseq.losses.checks import MAX_ALPHA
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs
 

@@ -109,15 +109,15 @@ print(*(name for name in ("torch", "fairseq", "sacrebleu", "sentencepiece") if f
 check_room_for_venv() { [[ $VENV == none || -e $VENV/bin/python ]] || check_room "$VENV" 3000; }
 
 # setup_venv EXTRA...: makes python that of $VENV, with what install_venv installs; with VENV=none it stays the one on
-# PATH, as it is. Either finds rdrop_tools.
+# PATH, as it is. Either takes the packages of this clone, whatever other copy of them is installed.
 setup_venv() {
   if [[ $VENV == none ]]; then
     check_python_on_path
-    export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
   else
     install_venv "$@"
     export PATH="$VENV/bin:$PATH"
   fi
+  export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 }
 
 # install_venv EXTRA...: $VENV with fairseq, this package, editable, and its extras, at the versions of constraints.txt,
@@ -139,7 +139,6 @@ install_venv() {
     || die "pip could not install torch 2.13.0, see above"
   "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
     || die "pip could not install the requirements of pyproject.toml, see above"
-  echo "$ROOT" >"$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/rdrop_tools.pth"
   for extra; do touch "$stamp-$extra"; done
 }
 

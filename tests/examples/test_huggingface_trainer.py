@@ -22,10 +22,10 @@ from huggingface_models import (
     weights_after_an_update,
 )
 
+from benchmarks import bench
 from examples.huggingface import rdrop_trainer
 from examples.huggingface.output_projection import find_output_projection, logits_loss, with_decoder_inputs
 from examples.huggingface.rdrop_trainer import RDropTrainer
-from rdrop_tools.benchmarks import bench
 
 
 @pytest.mark.parametrize("fused", [True, False])

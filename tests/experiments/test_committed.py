@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import ROOT, run
 
-from runs import read_runs
+from experiments.runs import read_runs
 
 pytest.importorskip("matplotlib")
 
@@ -20,7 +20,7 @@ def test_every_list_of_runs_says_which_batches_it_has(folder):
 
 
 def test_what_is_committed_is_what_make_results_builds():
-    run(sys.executable, ROOT / "experiments" / "build_results.py", "--check")
+    run(sys.executable, "-m", "experiments.build_results", "--check")
 
 
 def test_results_say_where_they_come_from():

@@ -6,8 +6,8 @@ pytest.importorskip("matplotlib")
 
 from made_up_results import SECONDS, result, two_systems
 
-from build_results import LOSSES, is_same_figure
-from figure import draw, draw_losses
+from experiments.build_results import LOSSES, is_same_figure
+from experiments.figure import draw, draw_losses
 
 systems = pytest.fixture(two_systems)
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, a_core, kill_when, run
+from conftest import a_core, kill_when, run
 from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
 
-import scheduler
-from experiment import Experiment
+from experiments import scheduler
+from experiments.experiment import Experiment
+from experiments.runs import COLUMNS, best_point, read_runs
+from experiments.train_run import LEADER
+from experiments.workspace import Place, Workspace
 from rdrop_tools.cli import InputError
-from runs import COLUMNS, best_point, read_runs
-from train_run import LEADER
-from workspace import Place, Workspace
 
 pytest.importorskip("fairseq")
 
-QUEUE = ROOT / "experiments" / "run_queue.py"
+QUEUE = ("-m", "experiments.run_queue")
 FLAGS = " ".join(TINY)
 
 
@@ -43,7 +43,7 @@ def queue(tmp_path_factory):
         results = folder / "results"
         results.mkdir(exist_ok=True)
         runs = write_list(folder / "runs.csv", *rows)
-        return [sys.executable, QUEUE, runs, folder, "--results", results, "--cores", a_core()]
+        return [sys.executable, *QUEUE, runs, folder, "--results", results, "--cores", a_core()]
 
     return command, env
 

@@ -6,11 +6,9 @@ pytest.importorskip("matplotlib")
 
 from made_up_results import SECONDS, result, two_systems
 
-import evidence
-import tables
-import valid_tables
-from evidence import Spread, ahead_for_good
-from screening_table import screening_table
+from experiments import evidence, tables, valid_tables
+from experiments.evidence import Spread, ahead_for_good
+from experiments.screening_table import screening_table
 
 systems = pytest.fixture(two_systems)
 
@@ -156,7 +154,7 @@ def test_equal_updates(systems, monkeypatch):
 
 def test_screening_is_compared_at_equal_time(monkeypatch):
     """At 2 s an update of R-Drop and 0.9 s another, 240 updates of every 2nd take 348 s, plain's 240 s."""
-    monkeypatch.setattr("screening_table.MINUTES", (4, 5))
+    monkeypatch.setattr("experiments.screening_table.MINUTES", (4, 5))
     plain = {"plain-10k": [result("plain-10k", 1, [30, 34, 33, 35], 36.0)]}
     lazy = {"interval-2": [result("interval-2", 1, [31, 33, 36, 35], 37.0)]}
     lazy["interval-2"][0] |= {"criterion": "rdrop", "flags": ["--rdrop-interval", "2"]}

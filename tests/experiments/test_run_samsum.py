@@ -4,14 +4,14 @@ import json
 import sys
 
 import pytest
-from conftest import ROOT, a_core, run, scripts_environment
+from conftest import a_core, run, scripts_environment
 from small_corpora import write_samsum
 
-from samsum_table import NOTHING, measured_gains, read_results, samsum_table
+from experiments.samsum_table import NOTHING, measured_gains, read_results, samsum_table
 
 pytest.importorskip("fairseq")
 
-RUN = [sys.executable, ROOT / "experiments" / "run_samsum.py"]
+RUN = [sys.executable, "-m", "experiments.run_samsum"]
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from experiments.runs import COLUMNS, best_point, curve, read_runs
 from rdrop_tools.cli import InputError
-from runs import COLUMNS, best_point, curve, read_runs
 
 
 @pytest.fixture

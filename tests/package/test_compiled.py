@@ -9,8 +9,9 @@ import warnings
 import pytest
 import torch
 
-from rdrop_fairseq import compatibility, compiled, fused, linear_rdrop_loss
-from rdrop_fairseq.device import CPU, DEVICES
+from rdrop_fairseq import linear_rdrop_loss
+from rdrop_fairseq.losses import compatibility, compiled, fused
+from rdrop_fairseq.losses.device import CPU, DEVICES
 
 if not compatibility.can_compile():
     pytest.skip("torch.compile is needed of torch 2.4 or newer", allow_module_level=True)

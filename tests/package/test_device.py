@@ -9,8 +9,9 @@ import torch
 from conftest import run
 from devices import gpu
 
-from rdrop_fairseq import compute_kl_loss, fused, linear_rdrop_loss, precision, rdrop_loss
-from rdrop_fairseq.device import CUDA, DEVICES, OTHER, device_of
+from rdrop_fairseq import compute_kl_loss, linear_rdrop_loss, rdrop_loss
+from rdrop_fairseq.losses import fused, precision
+from rdrop_fairseq.losses.device import CUDA, DEVICES, OTHER, device_of
 
 BAD_TARGET = """
 import sys, torch

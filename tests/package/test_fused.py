@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rdrop_fairseq import compatibility, linear_rdrop_loss, rdrop_loss
+from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
+from rdrop_fairseq.losses import compatibility
 
 PAD = 1
 

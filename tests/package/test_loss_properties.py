@@ -1,4 +1,4 @@
-"""The losses against the formulas of rdrop_tools/benchmarks/reference.py in float64, on drawn problems."""
+"""The losses against the formulas of benchmarks/reference.py in float64, on drawn problems."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks import reference
 from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
-from rdrop_fairseq.device import DEVICES
-from rdrop_tools.benchmarks import reference
+from rdrop_fairseq.losses.device import DEVICES
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 # What the fixtures set is the same in all examples, or set anew.

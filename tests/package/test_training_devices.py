@@ -21,7 +21,7 @@ from conftest import (
 from devices import gpu
 from test_cli import EVAL_BLEU, HYDRA_CONFIG, RECIPE, records
 
-from rdrop_fairseq.compatibility import can_compile
+from rdrop_fairseq.losses.compatibility import can_compile
 
 pytest.importorskip("fairseq")
 

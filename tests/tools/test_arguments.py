@@ -118,7 +118,6 @@ OPTIONS = [  # (script, options of one type, value, message)
     ("benchmark_step", "--out", "absent/x", NO_OUTPUT),
     ("profile_step", "--settings --dtype", "large", "invalid choice: 'large'"),
     ("profile_step", "--trace", "absent/x", NO_OUTPUT),
-    ("benchmark_variants", "--repeats --tokens --vocab --dim --chunk-mib", "0", AT_LEAST_1),
     (DIGITS, "--epochs --hidden", "0", AT_LEAST_1),
     (DIGITS, "--seeds --passes", "1", "must be at least 2, got 1"),
     (DIGITS, "--train-size", "9", "must be at least 10, got 9"),

@@ -73,7 +73,7 @@ def test_a_missing_package_is_named_with_its_extra():
     code = "import runpy, sys; sys.modules[sys.argv[1]] = None; runpy.run_module(sys.argv[2])"
     for package, module, extra in (
         ("sacremoses", "rdrop_tools.text.moses", "examples"),
-        ("transformers", "rdrop_tools.benchmarks.benchmark_huggingface", "huggingface"),
+        ("transformers", "benchmarks.benchmark_huggingface", "huggingface"),
     ):
         result = run(sys.executable, "-W", "ignore", "-c", code, package, module, check=False)
         assert result.returncode == 1

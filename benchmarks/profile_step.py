@@ -8,8 +8,8 @@ import warnings
 
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks import bench, benchmark_step
 from rdrop_tools import cli
-from rdrop_tools.benchmarks import bench, benchmark_step
 
 WARM_UPS = 5
 

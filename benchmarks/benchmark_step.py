@@ -29,8 +29,8 @@ from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
 
 import rdrop_fairseq  # noqa: F401  (registers the criterion)
+from benchmarks import bench
 from rdrop_tools import cli
-from rdrop_tools.benchmarks import bench
 
 PLAIN, OURS = "label_smoothed_cross_entropy", "label_smoothed_cross_entropy_rdrop"
 CRITERIONS = {

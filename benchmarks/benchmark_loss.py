@@ -21,10 +21,10 @@ from fairseq.criterions import label_smoothed_cross_entropy as fairseq_plain
 from fairseq.criterions import label_smoothed_cross_entropy_with_rdrop as fairseq_rdrop
 from torch import Tensor
 
+from benchmarks import bench, reference
+from benchmarks.rivals import rivals
 from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
 from rdrop_tools import cli
-from rdrop_tools.benchmarks import bench, reference
-from rdrop_tools.benchmarks.rivals import rivals
 
 ALPHA, PAD = 5.0, 1
 

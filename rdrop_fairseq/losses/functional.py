@@ -18,10 +18,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from . import validation
+from . import checks
+from .checks import CEReduction, KLReduction, Reduction
 from .fused import Options, linear_rdrop_sums
 from .terms import RDropLoss, log_softmax, pairwise_kl, rdrop_loss_from_lprobs, reduce, smoothed_nll
-from .validation import CEReduction, KLReduction, Reduction
 
 
 def label_smoothed_nll_loss(
@@ -55,10 +55,10 @@ def label_smoothed_nll_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    validation.check_choice("reduction", reduction, Reduction)
-    epsilon = validation.check_epsilon("epsilon", epsilon)
-    validation.check_logits("lprobs", lprobs)
-    validation.check_target(target, lprobs.size(-1), ignore_index, lprobs.device)
+    checks.check_choice("reduction", reduction, Reduction)
+    epsilon = checks.check_epsilon("epsilon", epsilon)
+    checks.check_logits("lprobs", lprobs)
+    checks.check_target(target, lprobs.size(-1), ignore_index, lprobs.device)
     if lprobs.shape[:-1] != target.shape:
         raise ValueError(
             f"target must have the shape of lprobs without its last dimension, "
@@ -91,15 +91,15 @@ def compute_kl_loss(
     Raises:
         ValueError: an unknown reduction, or shapes that do not fit.
     """
-    validation.check_choice("reduction", reduction, KLReduction)
-    validation.check_logits("p", p)
-    validation.check_logits("q", q)
-    validation.check_same("q", q, "p", p)
+    checks.check_choice("reduction", reduction, KLReduction)
+    checks.check_logits("p", p)
+    checks.check_logits("q", q)
+    checks.check_same("q", q, "p", p)
     if p.shape != q.shape:
         raise ValueError(f"p and q must be logits of one shape, got {tuple(p.shape)} and {tuple(q.shape)}")
     if pad_mask is None:
         pad_mask = torch.zeros(p.shape[:-1], dtype=torch.bool, device=p.device)
-    validation.check_pad_mask(pad_mask, p)
+    checks.check_pad_mask(pad_mask, p)
     kl = pairwise_kl(torch.stack([log_softmax(p), log_softmax(q)]))
     if reduction == "batchmean":
         return reduce(kl, pad_mask, "sum") / p.size(0)
@@ -141,13 +141,11 @@ def rdrop_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    alpha, passes, label_smoothing = validation.check_rdrop_options(
-        alpha, passes, label_smoothing, ce_reduction
-    )
-    validation.check_choice("reduction", reduction, Reduction)
-    validation.check_logits("logits", logits)
-    validation.check_target(target, logits.size(-1), ignore_index, logits.device)
-    validation.check_passes_fit("logits", logits, target, passes)
+    alpha, passes, label_smoothing = checks.check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
+    checks.check_choice("reduction", reduction, Reduction)
+    checks.check_logits("logits", logits)
+    checks.check_target(target, logits.size(-1), ignore_index, logits.device)
+    checks.check_passes_fit("logits", logits, target, passes)
     return rdrop_loss_from_lprobs(
         log_softmax(logits),
         target,
@@ -195,16 +193,14 @@ def linear_rdrop_loss(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    alpha, passes, label_smoothing = validation.check_rdrop_options(
-        alpha, passes, label_smoothing, ce_reduction
-    )
-    validation.check_choice("reduction", reduction, Literal["sum", "mean"])
-    chunk_size = validation.check_chunk_size(chunk_size)
-    validation.check_bool("compiled", compiled)
-    validation.check_floating("hidden", hidden)
-    validation.check_linear(hidden, weight, bias)
-    validation.check_target(target, weight.size(0), ignore_index, hidden.device)
-    validation.check_passes_fit("hidden", hidden, target, passes)
+    alpha, passes, label_smoothing = checks.check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
+    checks.check_choice("reduction", reduction, Literal["sum", "mean"])
+    chunk_size = checks.check_chunk_size(chunk_size)
+    checks.check_bool("compiled", compiled)
+    checks.check_floating("hidden", hidden)
+    checks.check_linear(hidden, weight, bias)
+    checks.check_target(target, weight.size(0), ignore_index, hidden.device)
+    checks.check_passes_fit("hidden", hidden, target, passes)
     options = Options(
         alpha=alpha,
         passes=passes,

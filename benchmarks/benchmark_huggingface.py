@@ -15,9 +15,9 @@ from typing import Any
 import torch
 import transformers
 
+from benchmarks import bench
 from examples.huggingface.rdrop_trainer import RDropTrainer
 from rdrop_tools import cli
-from rdrop_tools.benchmarks import bench
 
 SPECIAL = 4  # <s>, <pad>, </s> and <unk>
 PAD, END = 1, 2

@@ -27,14 +27,14 @@ from typing import IO, Any
 
 import torch
 
+from benchmarks import bench
 from rdrop_tools import cli
-from rdrop_tools.benchmarks import bench
 from rdrop_tools.lines import read_lines, replacing, write_json
 
 ROOT = bench.ROOT
 PACKAGES = "torch triton ve-fairseq fairseq-fixed numpy sacrebleu liger-kernel cut-cross-entropy".split()
 # Those with tests of a GPU; the others import what may not be installed.
-TESTS = ["tests/package", "tests/tools/test_benchmarks.py"]
+TESTS = ["tests/package", "tests/benchmarks/test_benchmarks.py"]
 PACKING_SECONDS = 10
 # In miniature, no other than the parts that stay.
 OTHER_SIZES = ("step, multi30k", "step, wmt-base", "step, wmt-big", "loss of one pass")
@@ -55,14 +55,14 @@ class Part:
 def parts(device: str, out: Path, work: Path) -> list[Part]:
     """On a CPU one of each kind, in miniature."""
     small = device == "cpu"
-    loss = ["-m", "rdrop_tools.benchmarks.benchmark_loss", "--device", device, "--compile"]
+    loss = ["-m", "benchmarks.benchmark_loss", "--device", device, "--compile"]
     loss += "--tokens 200 --dim 16 --repeats 1".split() if small else ["--tokens", "4096", "--max-gib", "30"]
     vocab = ["--vocab", "300"] if small else ["--vocab", "10152", "32768"]
-    step = ["-m", "rdrop_tools.benchmarks.benchmark_step", "--device", device]
+    step = ["-m", "benchmarks.benchmark_step", "--device", device]
     step += "--layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9 --repeats 1".split() * small
     half = "fp32" if small else "fp16"
     large = ["--max-tokens", "16384"] * (not small)  # a batch that keeps the GPU, not its host, busy
-    profile = ["-m", "rdrop_tools.benchmarks.profile_step", *step[2:4], "--trace", str(out / "trace.json.gz")]
+    profile = ["-m", "benchmarks.profile_step", *step[2:4], "--trace", str(out / "trace.json.gz")]
     profile += ["--settings", "small" if small else "iwslt", "--dtype", half]
     tests = "-m pytest -q -p no:cacheprovider -m cuda -n".split()
     tests += ["0", "tests/package/test_device.py"] if small else ["12", *TESTS]
@@ -97,7 +97,7 @@ def queue(device: str, work: Path) -> Part:
     runs = os.environ.get("RUNS") or str(ROOT / "results" / "screening" / "runs.csv")
     results = work / "results"
     results.mkdir()
-    command = ["experiments/run_queue.py", runs, str(work), "--results", str(results), "--device", device]
+    command = ["-m", "experiments.run_queue", runs, str(work), "--results", str(results), "--device", device]
     command += ["--jobs", os.environ.get("JOBS") or "12"] * (device == "cuda")
     command += ["--dry-run"] * (not os.environ.get("LOCAL_FILES"))
     return Part("queue", command, 3600, "")

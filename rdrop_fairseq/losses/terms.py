@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .checks import CEReduction, Reduction
 from .device import device_of
-from .validation import CEReduction, Reduction
 
 UNREACHABLE = -1e30  # a logit without probability whose sums over classes and passes stay finite in fp32
 

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines, replacing
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 Contestants = dict[str, Callable[[], Any]]
 WARM_UPS = {"cpu": 1, "cuda": 3}  # rounds that are not timed: a GPU's libraries choose their kernels in them
 

@@ -14,10 +14,10 @@ from bad_input import assert_refused
 from conftest import ROOT, SCRIPTS, run
 from translation_data import MULTI30K_SETTINGS, TINY, write_multi30k
 
-from gpu_table import NOTHING, gpu_table, read_measurements
-from rdrop_tools.benchmarks import measure_gpu
+from experiments import measure_gpu
+from experiments.gpu_table import NOTHING, gpu_table, read_measurements
+from experiments.runs import COLUMNS
 from rdrop_tools.cli import InputError
-from runs import COLUMNS
 
 pytest.importorskip("fairseq")
 

@@ -11,8 +11,8 @@ from devices import gpu
 from fairseq import options
 from omegaconf import OmegaConf
 
+from benchmarks import bench, benchmark_step, reference, rivals
 from rdrop_fairseq import linear_rdrop_loss
-from rdrop_tools.benchmarks import bench, benchmark_step, reference, rivals
 
 PAD = 1
 OPTIONS = {"alpha": 5.0, "label_smoothing": 0.1, "ignore_index": PAD}
@@ -208,7 +208,6 @@ NO_COMPILER = "torch.compile needs a C++ compiler: no-compiler is not there"
         ("benchmark_step", "--dtype fp16", "--dtype fp16 needs a GPU"),
         ("benchmark_step", "--compile", NO_COMPILER),
         ("profile_step", "--dtype fp16", "--dtype fp16 needs a GPU"),
-        ("benchmark_variants", "", NO_COMPILER),
     ],
 )
 def test_what_does_not_go_together(tmp_path, monkeypatch, script, arguments, message):

@@ -1,0 +1,1 @@
+"""How the results of this repository were made. Nobody needs it to use the project."""
