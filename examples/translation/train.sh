@@ -12,8 +12,8 @@ usage: train.sh [--print] BENCHMARK.SRC-TGT [FLAG OF fairseq-train ...]
 
 BENCHMARK is iwslt14, wmt14 or multi30k, prepared by prepare-BENCHMARK.sh: train.sh iwslt14.de-en. Or it is the name
 of a corpus of your own, prepared by prepare-text.sh: its size chooses the recipe, and the log says why. Flags come
-after the recipe's and win; another --arch, --optimizer, --lr-scheduler or --criterion takes the recipe's flags that
-belong to it away. Leaves checkpoints and train.log in OUT. Started again, it resumes. In the end it says what was
+after the recipe's and win; another --arch, --optimizer or --lr-scheduler takes the recipe's flags that belong to
+it away. Leaves checkpoints and train.log in OUT. Started again, it resumes. In the end it says what was
 reached on valid and, of plain training, what R-Drop may bring. --print prints the command that would be run, and
 runs nothing.
 
@@ -157,7 +157,6 @@ fi
 ! given --arch "$@" || ARCHITECTURE=()
 ! given --optimizer "$@" || OPTIMIZER=()
 ! given --lr-scheduler "$@" || SCHEDULER=()
-! given --criterion "$@" || LOSS=()
 FLAGS=("$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT"
   ${FROM:+--finetune-from-model "$OUT/start.pt"} # counts where there is no checkpoint_last.pt yet
   --task translation --source-lang "$SRC" --target-lang "$TGT"

@@ -23,32 +23,35 @@ def differences(checkpoint: Path, flags: list[str]) -> list[str]:
     from rdrop_tools.checkpoints import load_checkpoint
 
     args = options.parse_args_and_arch(options.get_training_parser(), flags)
-    cfg = convert_namespace_to_omegaconf(args)
-    model = tasks.setup_task(cfg.task).build_model(cfg.model)  # which completes its options
     state = load_checkpoint(checkpoint)
-    of_checkpoint = state["cfg"]["model"]
-    theirs, ours = (
-        vars(each) if isinstance(each, argparse.Namespace) else dict(each)
-        for each in (of_checkpoint, cfg.model)
-    )
+    theirs = _by_name(state["cfg"]["model"])
+    if theirs.get("arch", args.arch) != args.arch:
+        return [f"--arch {theirs['arch']}, not {args.arch}"]  # other options follow from it
+    cfg = convert_namespace_to_omegaconf(args)
+    try:
+        model = tasks.setup_task(cfg.task).build_model(cfg.model)  # which completes its options
+    except Exception as error:
+        raise cli.InputError(f"the flags make no model: {error}") from None
+    ours = _by_name(cfg.model)
     parser = argparse.ArgumentParser(add_help=False)
     ARCH_MODEL_REGISTRY[args.arch].add_args(parser)
     names = [action.dest for action in parser._actions if "drop" not in action.dest]
-    if theirs.get("arch", args.arch) != args.arch:
-        names = ["arch"]  # the others follow from it
     found = [
         f"--{name.replace('_', '-')} {theirs[name]}, not {ours[name]}"
         for name in names
         if name in theirs and name in ours and theirs[name] != ours[name]
     ]
-    shapes: list[dict[str, Any]] = [
-        {name: list(tensor.shape) for name, tensor in each.items()}
-        for each in (state["model"], model.state_dict())
+    shapes = [
+        {name: list(t.shape) for name, t in each.items()} for each in (state["model"], model.state_dict())
     ]
     if not found and shapes[0] != shapes[1]:
         name = next(name for name in {**shapes[0], **shapes[1]} if shapes[0].get(name) != shapes[1].get(name))
-        found.append(f"{name} is {shapes[0].get(name, 'missing')}, not {shapes[1].get(name, 'there')}")
+        found.append(f"{name} is {shapes[0].get(name, 'missing')}, not {shapes[1].get(name, 'missing')}")
     return found
+
+
+def _by_name(options: Any) -> dict[str, Any]:
+    return vars(options) if isinstance(options, argparse.Namespace) else dict(options)
 
 
 def main() -> None:

@@ -123,7 +123,7 @@ def test_yaml_has_the_recipe(benchmark):
     yaml = OmegaConf.load(TRANSLATION / "config" / f"{benchmark}.yaml")
     source, target = yaml.task.source_lang, yaml.task.target_lang
     script = """TGT=$1; source "$0"; recipe "$2"
-        printf '%s\\n' "${ARCHITECTURE[@]}" "${SCHEDULER[@]}" "${TRAINING[@]}" \\
+        printf '%s\\n' "${ARCHITECTURE[@]}" "${SCHEDULER[@]}" "${OPTIMIZER[@]}" "${TRAINING[@]}" \\
         --max-tokens $DEFAULT_MAX_TOKENS --max-update $DEFAULT_MAX_UPDATE --rdrop-alpha $DEFAULT_ALPHA \\
         --update-freq $((TOKENS_PER_UPDATE / DEFAULT_MAX_TOKENS)) \\
         --eval-bleu-args "{\\"beam\\": $VALIDATION_BEAM, \\"max_len_a\\": 1.2, \\"max_len_b\\": 10}\""""
