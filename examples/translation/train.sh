@@ -73,17 +73,12 @@ case $(setting "$DATA" LANGS) in
   *) die "DATA: $DATA has $(setting "$DATA" LANGS), not $SRC-$TGT" ;;
 esac
 
-check_from() { # that FROM is a training of this corpus, direction and dictionary; same_model.py compares the model
-  local theirs lang
+check_from() { # that FROM is a training of this corpus and direction; same_model.py compares dictionary and model
+  local theirs
   check_kind FROM translation-training train.sh
   [[ $FROM != "$OUT" ]] || die "FROM: $FROM is OUT too: choose another folder with OUT"
   theirs=$(setting "$FROM" BENCHMARK).$(setting "$FROM" SRC)-$(setting "$FROM" TGT)
   [[ $theirs == "$NAME" ]] || die "FROM: $FROM is of $theirs, not of $NAME"
-  theirs=$(setting "$FROM" DATA)
-  for lang in "$SRC" "$TGT"; do
-    cmp -s {"$theirs","$DATA"}/data-bin/dict."$lang".txt \
-      || die "FROM: $FROM has another dictionary, $theirs/data-bin/dict.$lang.txt, than $DATA"
-  done
   [[ -e $FROM/checkpoint_best.pt && -e $FROM/checkpoint_last.pt ]] \
     || die "FROM: $FROM has no checkpoint_best.pt and checkpoint_last.pt: train it first"
 }

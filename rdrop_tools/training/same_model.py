@@ -1,4 +1,4 @@
-"""Whether flags of fairseq-train make the model that a checkpoint has, by its options and its parameters.
+"""Whether flags of fairseq-train make the model that a checkpoint has: dictionaries, options and parameters.
 
 Dropout may differ. What does not fit is told in one line, before anything is trained. The flags follow the
 checkpoint.
@@ -27,6 +27,11 @@ def differences(checkpoint: Path, flags: list[str]) -> list[str]:
     theirs = _by_name(state["cfg"]["model"])
     if theirs.get("arch", args.arch) != args.arch:
         return [f"--arch {theirs['arch']}, not {args.arch}"]  # other options follow from it
+    of_task = _by_name(state["cfg"]["task"])
+    for ours_file in sorted(Path(args.data).glob("dict.*.txt")):
+        theirs_file = Path(of_task["data"]) / ours_file.name
+        if theirs_file.exists() and theirs_file.read_bytes() != ours_file.read_bytes():
+            return [f"dictionary {theirs_file}, not {ours_file}"]
     cfg = convert_namespace_to_omegaconf(args)
     try:
         model = tasks.setup_task(cfg.task).build_model(cfg.model)  # which completes its options
@@ -61,7 +66,9 @@ def main() -> None:
     logging.disable(logging.INFO)  # fairseq's
     warnings.simplefilter("ignore")  # hydra's
     if found := differences(checkpoint, sys.argv[2:]):
-        raise cli.InputError(f"{checkpoint} is of another model: {'; '.join(found)}: give its flags")
+        raise cli.InputError(
+            f"{checkpoint} is of another model ({'; '.join(found)}): give what it was trained with"
+        )
 
 
 if __name__ == "__main__":

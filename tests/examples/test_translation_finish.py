@@ -1,6 +1,7 @@
 """train.sh that goes on from another training (FROM), and the command that it prints."""
 
 import shlex
+import shutil
 
 import pytest
 import torch
@@ -75,16 +76,17 @@ def test_what_a_finish_cannot_begin_with(env, plain, tmp_path):
         (other / "settings").write_text("".join(f"{line}\n" for line in text))
         return {"FROM": str(other)}
 
-    dictionary = tmp_path / "data" / "data-bin"
-    dictionary.mkdir(parents=True)
-    (dictionary / "dict.en.txt").write_text("another 1\n")
+    shutil.copytree(env["DATA"], tmp_path / "data")
+    for lang in ("en", "fr"):
+        with (tmp_path / "data" / "data-bin" / f"dict.{lang}.txt").open("a") as file:
+            file.write("another 1\n")
     fails("is not the output of train.sh", FROM=str(tmp_path))
     fails("is of multi30k.fr-en, not of multi30k.en-fr", **altered("turned", SRC="fr", TGT="en"))
     fails("is of mine.en-fr, not of multi30k.en-fr", **altered("mine", BENCHMARK="mine"))
-    fails("has another dictionary", **altered("words", DATA=str(tmp_path / "data")))
+    fails("is of another model (dictionary ", DATA=str(tmp_path / "data"))
     fails("has no checkpoint_best.pt and checkpoint_last.pt: train it first", **altered("new"))
-    fails("is of another model: --encoder-ffn-embed-dim 32, not 64", "--encoder-ffn-embed-dim", "64")
-    fails("--arch transformer, not transformer_tiny: give its flags", "--arch", "transformer_tiny")
+    fails("is of another model (--encoder-ffn-embed-dim 32, not 64", "--encoder-ffn-embed-dim", "64")
+    fails("--arch transformer, not transformer_tiny): give what it", "--arch", "transformer_tiny")
     assert "is OUT too" in train(check=False, **env, FROM=str(folder), OUT=str(folder)).stdout
 
 
