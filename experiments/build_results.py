@@ -37,7 +37,7 @@ LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
 DOCS = ROOT / "docs"
 GAINS = ROOT / "results" / "gains.csv"
 EXAMPLES = ROOT / "examples"
-PAGES = [ROOT / "README.md", DOCS / "results.md", DOCS / "fused-loss.md"]
+PAGES = [ROOT / "README.md", ROOT / "results" / "PROTOCOL.md", DOCS / "results.md", DOCS / "fused-loss.md"]
 PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
