@@ -22,6 +22,7 @@ from PIL import Image
 from experiments import evidence, tables, valid_tables
 from experiments.figure import draw, draw_losses
 from experiments.gpu_table import gpu_table, read_measurements
+from experiments.kl_table import kl_table
 from experiments.samsum_table import measured_gains, read_results, samsum_table
 from experiments.screening_table import screening_table
 from experiments.workspace import ROOT
@@ -37,7 +38,8 @@ LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
 DOCS = ROOT / "docs"
 GAINS = ROOT / "results" / "gains.csv"
 EXAMPLES = ROOT / "examples"
-PAGES = [ROOT / "README.md", ROOT / "results" / "PROTOCOL.md", DOCS / "results.md", DOCS / "fused-loss.md"]
+PAGES = [ROOT / "README.md", ROOT / "results" / "PROTOCOL.md", DOCS / "results.md"]
+PAGES += [DOCS / "criterion.md", DOCS / "fused-loss.md"]
 PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -97,6 +99,7 @@ def main() -> None:
     blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
     blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
+    blocks["kl"] = lambda: kl_table(systems, evidence.read_results(SCREENING))
     pages = {path: rebuilt(path, blocks) for path in PAGES}
     pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(read_results(SAMSUM)))
     stale = []
