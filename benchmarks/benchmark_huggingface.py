@@ -16,7 +16,7 @@ import torch
 import transformers
 
 from benchmarks import bench
-from examples.huggingface.rdrop_trainer import RDropTrainer
+from rdrop_fairseq.huggingface import RDropTrainer
 from rdrop_tools import cli
 
 SPECIAL = 4  # <s>, <pad>, </s> and <unk>

@@ -7,7 +7,7 @@ import sys
 import torch
 import transformers
 
-from examples.huggingface.rdrop_trainer import RDropTrainer
+from rdrop_fairseq.huggingface import RDropTrainer
 
 TUNE = "examples/huggingface/fine_tune.py"
 STEP = "benchmarks/benchmark_huggingface.py"

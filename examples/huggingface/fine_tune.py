@@ -17,7 +17,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from examples.huggingface.rdrop_trainer import RDropSeq2SeqTrainer
+from rdrop_fairseq.huggingface import RDropSeq2SeqTrainer
 from rdrop_fairseq.losses.checks import MAX_ALPHA
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs

@@ -8,7 +8,7 @@ pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
 
 from huggingface_models import BIASED, CONFIGS, make_batch, make_model
 
-from examples.huggingface.output_projection import (
+from rdrop_fairseq.huggingface.output_projection import (
     check_loss,
     few_positions,
     find_output_projection,

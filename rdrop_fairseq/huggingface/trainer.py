@@ -28,7 +28,7 @@ except (ImportError, OSError):
 
 from transformers import Seq2SeqTrainer, Trainer
 
-from examples.huggingface.output_projection import (
+from rdrop_fairseq.huggingface.output_projection import (
     IGNORED,
     Batch,
     Loss,

@@ -23,9 +23,9 @@ from huggingface_models import (
 )
 
 from benchmarks import bench
-from examples.huggingface import rdrop_trainer
-from examples.huggingface.output_projection import find_output_projection, logits_loss, with_decoder_inputs
-from examples.huggingface.rdrop_trainer import RDropTrainer
+from rdrop_fairseq.huggingface import trainer as rdrop_trainer
+from rdrop_fairseq.huggingface.output_projection import find_output_projection, logits_loss, with_decoder_inputs
+from rdrop_fairseq.huggingface import RDropTrainer
 
 
 @pytest.mark.parametrize("fused", [True, False])
