@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .fairseq_models import check_no_adaptive_softmax, find_output_projection
 from .losses.checks import CEReduction, check_non_negative
 from .losses.fused import Options, linear_rdrop_sums
 from .losses.terms import rdrop_loss_from_lprobs
-from .projection import check_no_adaptive_softmax, find_output_projection, replaced_forward
+from .projection import stand_in
 from .schedule import Update
 
 
@@ -167,14 +168,14 @@ def _fused_sums(
 ) -> Tensor:
     """The vector of :class:`.fused.LinearRDrop`, computed where the last forward calls the projection."""
     *first, last = forwards
-    with replaced_forward(layer, lambda hidden: hidden):
+    with stand_in(layer, lambda hidden: hidden):
         others = [forward()[0] for forward in first]  # hidden states (B, T, D) of all passes but the last
 
     def loss_of(hidden: Tensor) -> Tensor:
         hidden = torch.cat([*others, hidden]) if others else hidden  # (K * B, T, D)
         return linear_rdrop_sums(hidden, layer.weight, layer.bias, target, options)
 
-    with replaced_forward(layer, loss_of):
+    with stand_in(layer, loss_of):
         sums: Tensor = last()[0]
     if sums.shape != (4,):
         raise RuntimeError(

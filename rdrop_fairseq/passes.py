@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from .noise import (
@@ -20,6 +19,7 @@ from .noise import (
     token_cutoff,
     token_embeddings,
 )
+from .projection import repeat
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Passes:
     def _try_to_repeat(self, sample: dict[str, Any], count: int) -> tuple[Any, str | None]:
         """The repeated ``net_input``, or the reason why there is none and the passes are separate now."""
         try:
-            return repeat_batch(sample["net_input"], count, sample["target"].size(0)), None
+            return repeat(sample["net_input"], count, sample["target"].size(0), "net_input"), None
         except ValueError as error:
             self._check_not_asked_for(str(error))
             self.separate = True
@@ -133,41 +133,3 @@ def _why_not_repeat(model: nn.Module) -> str | None:
     if any(layer_drops(model)):
         return "LayerDrop drops the same layers for a whole batch"
     return None
-
-
-def repeat_batch(net_input: Any, passes: int, batch_size: int, name: str = "net_input") -> Any:
-    """``net_input`` with every tensor repeated ``passes`` times along dimension 0, pass-major.
-
-    Tensors are found at any depth of dicts, lists and tuples, whatever their keys (prefix tokens,
-    language ids). A list as long as the batch has an item for each sentence, and is repeated itself. Other
-    values and 0-dimensional tensors are kept. The argument is not modified.
-
-    Raises:
-        ValueError: a tensor's dimension 0 is not ``batch_size``, or a list as long as the batch has items
-            that may be the batch as well, so that repeating it would be a guess.
-    """
-    if isinstance(net_input, torch.Tensor):
-        if net_input.dim() == 0:
-            return net_input
-        if net_input.size(0) != batch_size:
-            raise ValueError(
-                f"cannot repeat {name}: its dimension 0 is {net_input.size(0)}, "
-                f"the batch has {batch_size} sentences"
-            )
-        return torch.cat([net_input] * passes)
-    if isinstance(net_input, dict):
-        return {
-            key: repeat_batch(value, passes, batch_size, f"{name}[{key!r}]")
-            for key, value in net_input.items()
-        }
-    if isinstance(net_input, (list, tuple)):
-        items: list[Any] = list(net_input)
-        if len(items) == batch_size:
-            tensors = [item for item in items if isinstance(item, torch.Tensor)]
-            if all(item.dim() == 0 or item.size(0) == batch_size for item in tensors):
-                raise ValueError(f"cannot repeat {name}: its {batch_size} items may be sentences, or not")
-            return type(net_input)(items * passes)
-        return type(net_input)(
-            repeat_batch(item, passes, batch_size, f"{name}[{i}]") for i, item in enumerate(items)
-        )
-    return net_input
