@@ -104,7 +104,7 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("folder", type=Path, help="for data, checkpoints and logs")
     parser.add_argument("--results", type=cli.input_folder, default=ROOT / "results" / "samsum")
-    parser.add_argument("--alphas", type=cli.number(0), nargs="+", default=[0.3, 0.7], action=cli.Distinct)
+    parser.add_argument("--alphas", type=cli.number(0), nargs="+", default=[0.3, 0.7])
     parser.add_argument("--seed", type=cli.integer(0), default=1)
     parser.add_argument("--max-update", type=cli.integer(1), default=1500)
     parser.add_argument("--vocab", type=cli.integer(1), default=4000)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-import rdrop_fairseq.checkpoint_safety  # noqa: F401  torch.load accepts what fairseq writes
 from rdrop_tools.cli import InputError, input_file
 
 
@@ -16,6 +15,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file can't be read, or is no checkpoint of fairseq.
     """
+    import rdrop_fairseq.checkpoint_safety  # noqa: F401  torch.load accepts what fairseq writes
+
     input_file(path)
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)

@@ -4,6 +4,7 @@ Errors of files, encodings and pipes, and interrupts, are anyone's to meet;
 a traceback is for a fault of ours.
 """
 
+import argparse
 import contextlib
 import errno
 import math
@@ -16,12 +17,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from rdrop_tools.arguments import Distinct as Distinct
-from rdrop_tools.arguments import InputError as InputError
-from rdrop_tools.arguments import Parser as Parser
-from rdrop_tools.arguments import report
-
 CLOSED_PIPE = 128 + signal.SIGPIPE  # what a shell reports of a program whose reader went away
+EXTRAS = {  # packages that not every installation has: the extra of pyproject.toml that brings them
+    **dict.fromkeys(["matplotlib", "rouge_score", "sacremoses", "subword_nmt", "tqdm"], "examples"),
+    "fairseq": "fairseq",
+    "transformers": "huggingface",
+}
+
+
+class InputError(argparse.ArgumentTypeError):
+    """What the user gave can't be used; the text says what and why, in a line.
+
+    Raised by an argument's type, argparse adds the argument's name.
+    """
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes the module's docstring as it stands, and reports a bad argument in one line."""
+
+    def __init__(self, description: str | None, **kwargs: Any) -> None:
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(description=description, formatter_class=formatter, **kwargs)
+
+    def print_help(self, file: Any = None) -> None:  # argparse's own keeps the error of a full disk to itself
+        (file or sys.stdout).write(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(report(f"{message} (--help lists the arguments)", 2))
+
+
+def report(message: str, code: int = 1) -> int:
+    with contextlib.suppress(OSError):
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
 
 
 def run(main: Callable[[], None]) -> NoReturn:
@@ -48,6 +76,12 @@ def _exit_code(function: Callable[[], None]) -> int | str | None:
         return report("interrupted", 128 + signal.SIGINT)
     except InputError as error:
         return report(str(error))
+    except ModuleNotFoundError as error:
+        name = (error.name or "").split(".")[0].replace("-", "_")  # importlib.metadata says rouge-score
+        if name not in EXTRAS:
+            raise
+        install = f"source .venv/bin/activate, or pip install -e '.[{EXTRAS[name]}]'"
+        return report(f"{name} is not installed here: in the clone, {install}")
     except UnicodeError as error:
         return report(f"not UTF-8: {error}")
     except OSError as error:

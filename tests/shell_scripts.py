@@ -19,8 +19,6 @@ BAD = {
     "ALPHA=-1 SEED=-1 MIN_FREE_MB=-1 NODE_RANK=-1 NODE_RANK=1",
     "translation/evaluate": "AVERAGE=5 AVERAGE=last:0 AVERAGE=worst:1 SUBSET=../test SUBSET=dev DECODING=abc "
     "TOKENIZE=words MAX_TOKENS=0 MIN_FREE_MB=-1",
-    "prepare-cnn_dm": PREPARE_TEXTS,
-    "prepare-xsum": PREPARE_TEXTS,
     "prepare-samsum": PREPARE_TEXTS,
     "summarization/prepare-text": f"{PREPARE_TEXTS} HELDOUT=0",
     "summarization/train": f"{SYSTEM} MAX_UPDATE=0 UPDATE_TOKENS=0 UPDATE_FREQ=0 MAX_TOKENS=0 MAX_TOKENS=512 "

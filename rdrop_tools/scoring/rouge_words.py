@@ -4,7 +4,6 @@ import unicodedata
 from pathlib import Path
 
 import regex
-from rouge_score.tokenizers import Tokenizer
 
 from rdrop_tools.cli import InputError
 from rdrop_tools.scoring.unspaced import UNSPACED
@@ -14,7 +13,7 @@ LETTER = regex.compile(r"[\p{L}\p{M}]")
 TRACE = 0.01  # names and loans of English text have less, German's umlauts are nearly twice as many
 
 
-class UnicodeTokenizer(Tokenizer):  # type: ignore[misc]
+class UnicodeTokenizer:  # as rouge_score.tokenizers.Tokenizer
     """Runs of letters, their marks and digits, in whatever case; of an unspaced script, single characters."""
 
     def tokenize(self, text: str) -> list[str]:

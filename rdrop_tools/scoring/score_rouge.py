@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rouge_score.rouge_scorer import RougeScorer
 
 from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs, read_columns, write_json
@@ -39,6 +38,8 @@ def score_lines(
     references: list[str], hypotheses: list[str], *, tokenizer: str, stemmer: bool, sentences: str
 ) -> Array:
     """(lines, metrics, [precision, recall, F]), in percent."""
+    from rouge_score.rouge_scorer import RougeScorer
+
     words = UnicodeTokenizer() if tokenizer == "unicode" else None
     scorer = RougeScorer(list(METRICS), use_stemmer=stemmer, tokenizer=words)
     if sentences == "punctuation":
@@ -167,5 +168,9 @@ def main() -> None:
     print(table(result))
 
 
-if __name__ == "__main__":
+def command() -> None:
     cli.run(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -204,5 +204,9 @@ def main() -> None:
     print(table(scores))
 
 
-if __name__ == "__main__":
+def command() -> None:
     cli.run(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from subword_nmt.apply_bpe import BPE
-
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_lines, read_pairs, replacing_all, write_rows
 from rdrop_tools.text.corpus import (
@@ -51,6 +49,8 @@ def read_codes(path: Path) -> str:
 
 def splitter(codes: str) -> Callable[[str], str]:
     """The pieces of a line of words."""
+    from subword_nmt.apply_bpe import BPE
+
     bpe = BPE(io.StringIO(codes))
     return lambda line: str(bpe.process_line(" ".join(line.split())))
 

@@ -56,7 +56,7 @@ def add_workers_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_langs_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--langs", nargs=2, action=cli.Distinct, required=True, metavar="LANG")
+    parser.add_argument("--langs", nargs=2, required=True, metavar="LANG")
 
 
 def add_splits_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def add_splits_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out_dir", type=cli.output_folder, help="folder for the pieces, {split}.{lang}")
     add_langs_argument(parser)
     splits = ["train", "valid", "test"]
-    parser.add_argument("--splits", nargs="+", action=cli.Distinct, default=splits, metavar="SPLIT")
+    parser.add_argument("--splits", nargs="+", default=splits, metavar="SPLIT")
 
 
 def split_files(

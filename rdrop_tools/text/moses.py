@@ -6,9 +6,6 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
-from sacremoses.corpus import NonbreakingPrefixes
-
 from rdrop_tools import cli
 from rdrop_tools.lines import decode_lines
 
@@ -25,6 +22,8 @@ class TokeniserOptions:
 
 class Tokeniser:
     def __init__(self, lang: str, options: TokeniserOptions) -> None:
+        from sacremoses import MosesPunctNormalizer, MosesTokenizer
+
         self.options = options
         self.tokeniser = MosesTokenizer(lang)
         self.normaliser = MosesPunctNormalizer(lang)
@@ -49,6 +48,8 @@ def printable(line: str) -> str:
 
 def warn_of_language(lang: str) -> None:
     """On standard error, as Moses does, of a language that it takes for English."""
+    from sacremoses.corpus import NonbreakingPrefixes
+
     if lang not in NonbreakingPrefixes().available_langs:
         print(f"warning: Moses has no abbreviations of {lang!r}: takes those of English", file=sys.stderr)
 
@@ -66,6 +67,8 @@ def main() -> None:
     if args.action == "detokenize":
         if options != TokeniserOptions():
             parser.error("detokenize takes none of the tokeniser's options")
+        from sacremoses import MosesDetokenizer
+
         detokeniser = MosesDetokenizer(args.lang)
         function = lambda line: str(detokeniser.detokenize(line.split()))  # noqa: E731
     for line in decode_lines(cli.standard_input(), "standard input"):

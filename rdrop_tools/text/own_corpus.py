@@ -135,7 +135,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--columns", nargs=2, metavar="NAME", help="of source and target in tables")
     parser.add_argument("--out", type=cli.output_folder)
     splits = ["train", "valid", "test"]
-    parser.add_argument("--splits", nargs=3, action=cli.Distinct, default=splits, help="names for --out")
+    parser.add_argument("--splits", nargs=3, default=splits, help="names for --out")
     parser.add_argument("--heldout", type=cli.integer(1), help=f"({HELDOUT}, or a tenth of fewer pairs)")
     parser.add_argument("--no-empty", action="store_true", help="the test set too has no empty line")
     return parser.parse_args()

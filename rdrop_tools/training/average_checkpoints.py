@@ -168,5 +168,9 @@ def main() -> None:
     print("averaged:", *(path.name for path in paths))
 
 
-if __name__ == "__main__":
+def command() -> None:
     cli.run(main)
+
+
+if __name__ == "__main__":
+    command()

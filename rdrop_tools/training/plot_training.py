@@ -10,10 +10,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 from rdrop_tools import cli
@@ -83,7 +79,10 @@ def names(logs: list[Path]) -> list[str]:
 
 
 def plot(logs: list[Path], x: str) -> Any:
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(4.3 * len(PANELS), 3.8), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.3 * len(PANELS), 3.8), layout="constrained")
+    axes = figure.subplots(1, len(PANELS))
     for axis, (title, *_) in zip(axes, PANELS, strict=True):
         axis.set(title=title, xlabel=UNITS[x])
         axis.grid(alpha=0.3)
@@ -113,7 +112,7 @@ def plot(logs: list[Path], x: str) -> Any:
 
 def main() -> None:
     parser = cli.Parser(__doc__)
-    parser.add_argument("logs", type=cli.input_file, nargs="+", metavar="LOG", action=cli.Distinct)
+    parser.add_argument("logs", type=cli.input_file, nargs="+", metavar="LOG")
     parser.add_argument("-o", "--out", type=picture_file, default="training.png")
     parser.add_argument("--x", choices=list(UNITS), default="update", help="wall-clock: time")
     args = parser.parse_args()
@@ -123,5 +122,9 @@ def main() -> None:
         figure.savefig(file, format=args.out.suffix[1:].lower() or "png", dpi=120)
 
 
-if __name__ == "__main__":
+def command() -> None:
     cli.run(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -206,8 +206,6 @@ NO_COMPILER = "torch.compile needs a C++ compiler: no-compiler is not there"
         ("benchmark_loss", "--compile --tokens 4 --vocab 9 --dim 4", NO_COMPILER),
         ("benchmark_step", "--dim 130 --settings small", "--dim 130 is no multiple of --heads 4"),
         ("benchmark_step", "--dtype fp16", "--dtype fp16 needs a GPU"),
-        ("benchmark_step", "--compile", NO_COMPILER),
-        ("profile_step", "--dtype fp16", "--dtype fp16 needs a GPU"),
     ],
 )
 def test_what_does_not_go_together(tmp_path, monkeypatch, script, arguments, message):
@@ -215,7 +213,6 @@ def test_what_does_not_go_together(tmp_path, monkeypatch, script, arguments, mes
     assert_refused(script, [*arguments.split(), "--device", "cpu"], message, tmp_path)
 
 
-@pytest.mark.parametrize("sizes", ["--vocab 900000000000000 --dim 4", "--vocab 9 --dim 9000000000000000000"])
-def test_sizes_that_no_memory_holds(sizes):
-    arguments = f"--device cpu --repeats 1 --tokens 4 {sizes}".split()
+def test_sizes_that_no_memory_holds():
+    arguments = "--device cpu --repeats 1 --tokens 4 --vocab 900000000000000 --dim 4".split()
     assert_one_line(call_here("benchmark_loss", *arguments), "not enough memory")

@@ -63,7 +63,6 @@ def test_three_tables_are_the_three_splits(env, tmp_path):
         ("mine", "expected a name and a folder, got: mine"),
         ("a/b in", "the name must be of letters, digits, - and _, got a/b"),
         ("samsum in", "the name samsum is of a corpus with a script of its own"),
-        ("mine absent", "absent is not there: name a folder with train.source and train.target"),
         ("mine in", "no texts with the keys source and target"),
     ],
 )

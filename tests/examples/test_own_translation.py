@@ -152,17 +152,13 @@ def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
     [
         ("mine.en-ja", {}, "expected a name, such as mine.en-ja, and a folder, got: mine.en-ja"),
         ("mine in", {}, "the name must look like mine.en-ja, with codes of the languages, got mine"),
-        ("mine.en-german in", {}, "the name must look like mine.en-ja"),
-        ("../mine.en-de in", {}, "the name must look like mine.en-ja"),
         ("mine.en-en in", {}, "the languages of mine.en-en must be two, got en twice"),
         ("multi30k.en-de in", {}, "the name multi30k is a benchmark's"),
         ("mine.en-km in", {}, "TOKENIZE: sacreBLEU has no tokeniser for km, which is written without spaces"),
         ("mine.en-ja in", {"BPE": "subword-nmt"}, "BPE: subword-nmt needs spaces between the words of en"),
         ("mine.en-ja absent", {}, "absent is not there: name a folder with train.en and train.ja"),
         ("mine.en-ja in", {}, "in/train.en is there, but no train.ja with its other side"),
-        ("mine.en-de in", {}, "do not have the same number of lines: 2 and 1"),
         ("mine.en-fr in", {}, "in/train.fr is not UTF-8 at byte 0, line 1"),
-        ("mine.en-it in", {}, "in/train.it do not have the same number of lines: 2 and 0"),
     ],
 )
 def test_refused_before_anything_is_written(env, tmp_path, arguments, change, message):
@@ -181,10 +177,8 @@ def test_refused_before_anything_is_written(env, tmp_path, arguments, change, me
     ("arguments", "change", "message"),
     [
         ("", {}, "expected a folder, and perhaps --interactive, got:"),
-        ("run --beam", {}, "expected a folder, and perhaps --interactive, got: "),
         ("absent", {}, "absent is not the output of train.sh"),
         ("run", {"AVERAGE": "5"}, "AVERAGE must be last:N or best:N, got 5"),
-        ("run", {"MAX_TOKENS": "x"}, "MAX_TOKENS must be an integer from 1 to 999999999, got x"),
         ("run", {"DATA": "/absent"}, "/absent/data-bin is not there: run prepare-text.sh first"),
         ("run", {}, "has fewer than 1 checkpoints to average"),
         ("run", {"DECODING": "--beams 5"}, "fairseq-generate: "),

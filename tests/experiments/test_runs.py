@@ -46,12 +46,8 @@ def test_the_curve_of_a_run_with_a_later_start(log):
     ("row", "message"),
     [
         ("a,x,plain,,all,9,9,,no,", "line 2: must be an integer, got 'x'"),
-        ("a,1,plain,,all,0,9,,no,", "line 2: must be at least 1, got 0"),
         ("a,1,other,,all,9,9,,no,", "line 2: criterion must be plain or rdrop, got 'other'"),
-        ("a,1,plain,,all,9,9,,yes,", "line 2: test must be no or best:1 or last:5 or last:10, got 'yes'"),
-        ("a/b,1,plain,,all,9,9,,no,", "line 2: system must be a name, got 'a/b'"),
         ("a,1,plain,,all,9,9,b,no,", "a-1 has the baseline b-1, which is not there"),
-        ("a,1,plain,,all,9,9,,no,\na,1,plain,,all,9,9,,no,", "a-1 is there twice"),
         (
             "a,1,rdrop,1,all,9,9,b,last:5,\nb,1,plain,,all,9,9,,no,",
             "a-1 and its baseline must have the same test",

@@ -11,8 +11,6 @@ pytest.importorskip("fairseq")
     ("flags", "message"),
     [
         ("--rdrop-alpha -1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
-        ("--rdrop-ce-reduction max", "argument --rdrop-ce-reduction: invalid choice: 'max'"),
-        ("--user-dir /not/there", "FileNotFoundError: /not/there"),
         (
             "--rdrop-dropout 0.1,0.2 --dropout 0",
             "error: --rdrop-dropout needs a model with dropout: set --dropout above 0",
@@ -28,7 +26,6 @@ def test_bad_values_end_with_one_line(data_bin, tmp_path, flags, message):
     result = run(*command, check=False)
     assert result.returncode != 0
     lines = result.stdout.strip().splitlines()
-    assert message in lines[-1]
-    if message.startswith("error:"):
-        assert "Traceback" not in result.stdout
+    assert message == lines[-1]
+    assert "Traceback" not in result.stdout
     assert not list(tmp_path.glob("*.pt"))

@@ -135,7 +135,6 @@ RATES = "--rdrop-dropout 0.3,0.5"
     ("flags", "message"),
     [
         ("--rdrop-alpha nan", "--rdrop-alpha must be a finite number >= 0, got nan"),
-        ("--rdrop-alpha 1e308", "--rdrop-alpha must be at most 1e+30, got 1e+308"),
         ("--rdrop-passes 0", "--rdrop-passes must be an integer >= 1, got 0"),
         ("--rdrop-chunk-size -1", "--rdrop-chunk-size must be >= 0, got -1"),
         ("--rdrop-dropout 0.1", "--rdrop-dropout must have one rate per pass (2), got 0.1"),
@@ -145,11 +144,7 @@ RATES = "--rdrop-dropout 0.3,0.5"
             "--rdrop-dropout needs --rdrop-forward separate (or auto): one forward has one rate",
         ),
         ("--rdrop-cutoff 1", "--rdrop-cutoff must be in [0, 1), got 1.0"),
-        ("--rdrop-cutoff -0.1", "--rdrop-cutoff must be in [0, 1), got -0.1"),
-        ("--rdrop-cutoff nan", "--rdrop-cutoff must be in [0, 1), got nan"),
-        ("--rdrop-interval 0", "--rdrop-interval must be an integer >= 1, got 0"),
         ("--rdrop-start-update -1", "--rdrop-start-update must be >= 0, got -1"),
-        ("--rdrop-warmup-updates -1", "--rdrop-warmup-updates must be >= 0, got -1"),
         ("--label-smoothing 1.5", "--label-smoothing must be in [0, 1), got 1.5"),
     ],
 )
@@ -177,7 +172,6 @@ def test_bad_flags_end_with_one_line(data_bin, flags, message):
             "--rdrop-dropout cannot be combined with --checkpoint-activations",
         ),
         (ADAPTIVE_SOFTMAX, "", "cannot train an adaptive softmax .*: leave out --adaptive-softmax-cutoff"),
-        (ADAPTIVE_SOFTMAX, "--rdrop-passes 1", "cannot train an adaptive softmax"),
     ],
 )
 def test_what_the_model_cannot_do_ends_the_first_step_with_one_line(data_bin, flags, extra, message):

@@ -41,47 +41,35 @@ def call(function, **change):
     return function(**{**{n: TENSORS[n] for n in FUNCTIONS[function]}, **OPTIONS.get(function, {}), **change})
 
 
-# Anything that is not the floating-point tensor that is asked for.
-NO_FLOATS = [
-    [[0.5] * V] * 4,
-    "tensor",
-    np.zeros((4, 2, V)),
-    torch.zeros(4, 2, V, dtype=torch.long),
-    torch.zeros(4, 2, V, dtype=torch.bool),
-    torch.zeros(4, 2, V, dtype=torch.complex64),
-]
-NO_NUMBERS = ["1", None, [1.0], True, 1j, math.nan, math.inf, -1.0, 10**400, torch.tensor(0.5), torch.ones(2)]
-NO_INTEGERS = ["2", [2], 2.0, 2.5, np.float64(2), True, math.nan, 0, -1, 2**63, torch.tensor(2)]
-NO_CHOICES = [None, 1, "max", "", ["sum"], torch.ones(2), np.array(["sum", "mean"])]
+# Of each kind of argument: what it has to refuse, each by a check of its own.
+NO_FLOATS = [[[0.5] * V] * 4, torch.zeros(4, 2, V, dtype=torch.long)]
+NO_NUMBERS = ["1", True, math.nan, -1.0, 10**400, torch.tensor(0.5)]
+NO_INTEGERS = [2.0, True, 0, 2**63, torch.tensor(2)]
 WRONG = {
-    "logits": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(4), torch.zeros(3, 2, V), torch.zeros(4, 2, 0)],
-    "hidden": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(3, 2, D), torch.zeros(4, 2, D).double()],
-    "weight": [*NO_FLOATS, None, torch.zeros(D), torch.zeros(0, D), torch.zeros(V, D).half()],
-    "bias": [*NO_FLOATS, torch.zeros(V + 1), torch.zeros(V).double(), torch.zeros(V, device="meta")],
+    "logits": [*NO_FLOATS, torch.zeros(()), torch.zeros(3, 2, V)],
+    "hidden": [None, torch.zeros(4, 2, D).double()],
+    "weight": [None, torch.zeros(D), torch.zeros(V, D).half()],
+    "bias": ["bias", torch.zeros(V + 1), torch.zeros(V).double()],
     "target": [
-        None,
         [0, 1],
-        torch.zeros(2, 2),
         torch.zeros(2, 2, dtype=torch.int32),
-        torch.tensor(0),
         torch.zeros(2, 3, dtype=torch.long),
         torch.full((2, 2), V),
         torch.full((2, 2), -1),
-        torch.zeros(2, 2, dtype=torch.long, device="meta"),
     ],
-    "p": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(2, 2, 0), torch.zeros(2, 2, V).double()],
-    "q": [*NO_FLOATS, None, torch.zeros(2, 1, V), torch.zeros(2, 2, V, device="meta")],
-    "pad_mask": [[False], torch.zeros(2, 2), torch.zeros(2, dtype=torch.bool), "no"],
-    "lprobs": [*NO_FLOATS, None, torch.zeros(()), torch.zeros(2, 2, 0)],
-    "alpha": [*NO_NUMBERS, 1e308, 1.1e30],
-    "label_smoothing": [*NO_NUMBERS, 1, 1.5],
-    "epsilon": [*NO_NUMBERS, 1, 1.5],
-    "passes": [*NO_INTEGERS, None, 3],
-    "chunk_size": NO_INTEGERS,
-    "compiled": [None, 1, "yes", torch.tensor(True)],
-    "ignore_index": ["0", None, 1.5, True, 2**63, -(2**63) - 1, torch.tensor(0), math.nan],
-    "ce_reduction": [*NO_CHOICES, "none"],
-    "reduction": NO_CHOICES,
+    "p": [None, torch.zeros(2, 2, V).double()],
+    "q": [None, torch.zeros(2, 1, V)],
+    "pad_mask": [torch.zeros(2, 2), torch.zeros(2, dtype=torch.bool)],
+    "lprobs": [None],
+    "alpha": [*NO_NUMBERS, 1.1e30],
+    "label_smoothing": ["1", 1],
+    "epsilon": [1.5],
+    "passes": [*NO_INTEGERS, 3],
+    "chunk_size": [0],
+    "compiled": ["yes"],
+    "ignore_index": [1.5],
+    "ce_reduction": ["none"],
+    "reduction": [None, ["sum"]],
 }
 # An argument that is wrong beside another one may be answered with the name of the other.
 ALSO_NAMED = {
@@ -100,11 +88,13 @@ ARGUMENTS = {
     ]
     for function in FUNCTIONS
 }
+# One check serves an argument of several functions: all values go to the first of them, one to the others.
+FIRST = {name: function for function in reversed(ARGUMENTS) for name in ARGUMENTS[function]}
 CASES = [
     (function, name, value)
     for function, names in ARGUMENTS.items()
     for name in names
-    for value in WRONG[name]
+    for value in WRONG[name][: None if FIRST[name] is function else 1]
 ]
 
 
@@ -116,22 +106,19 @@ def test_wrong_arguments_are_named(function, name, value):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("function", [rdrop_loss, linear_rdrop_loss])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"alpha": -1.0}, "alpha must be a finite number >= 0, got -1.0"),
-        ({"passes": 1}, r"must have shape .* passes = 1"),
         ({"passes": 4}, r"must have shape .* passes = 4"),
         ({"reduction": "max"}, "reduction must be one of 'sum', 'mean'.*, got 'max'"),
         ({"target": torch.full((2, 2), V)}, r"target must be in \[0, 5\) .* got 5"),
-        ({"target": torch.zeros(2, 2)}, "target must be int64"),
     ],
 )
-def test_the_message_says_what_is_wanted(function, change, message):
+def test_the_message_says_what_is_wanted(change, message):
     """The message has the range, the choices or the shape that is asked for."""
     with pytest.raises(ValueError, match=message):
-        call(function, **change)
+        call(linear_rdrop_loss, **change)
 
 
 def test_the_table_names_every_argument():

@@ -24,7 +24,7 @@ def test_a_bad_setting_ends_with_one_line_that_names_it(script, tmp_path):
         assert value.split()[0] in line
 
 
-@pytest.mark.parametrize("script", BAD)
+@pytest.mark.parametrize("script", ["quickstart", "translation/evaluate", "summarization/train"])
 def test_a_folder_that_fairseq_cannot_read_is_refused(script, tmp_path):
     """Regression: fairseq splits a path at a colon, and data were not found after hours of preparation."""
     for name in {"OUT", "VENV"} | {"DATA"} & {*command(script, tmp_path)[1]}:

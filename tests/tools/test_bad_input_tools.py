@@ -15,30 +15,14 @@ pytest.importorskip("fairseq")
 
 CHECKPOINTS = {  # content of checkpoint1.pt: message
     "cut": (CUT, NO_CHECKPOINT),
-    "cut at its beginning": (CUT[:3], NO_CHECKPOINT),
-    "text": (b"not a checkpoint\n", NO_CHECKPOINT),
-    "empty": (b"", NO_CHECKPOINT),
-    "a page": (b"<html>404</html>", NO_CHECKPOINT),
     "code": (checkpoint_bytes({"model": Runs()}), "it holds posix.system, which could run code"),
-    "list": (checkpoint_bytes([1, 2]), NO_MODEL),
-    "tensor": (checkpoint_bytes(torch.ones(2)), NO_MODEL),
     "no model": (checkpoint_bytes({"args": None}), NO_MODEL),
-    "model a list": (checkpoint_bytes({"model": [torch.ones(2)]}), NO_MODEL),
     "model of text": (checkpoint_bytes({"model": {"w": "1, 2"}}), NO_MODEL),
-    "model empty": (checkpoint_bytes({"model": {}}), NO_MODEL),
     "shape": (
         checkpoint_bytes({"model": {"w": torch.ones(3)}}),
         "w is float32 [3] there, and float32 [2] here",
     ),
-    "dtype": (
-        checkpoint_bytes({"model": {"w": torch.ones(2).half()}}),
-        "w is float16 [2] there, and float32 [2]",
-    ),
     "one more": (checkpoint_bytes(weights(v=torch.ones(1))), "v is float32 [1] there, and missing here"),
-    "one less": (
-        checkpoint_bytes({"model": {"v": torch.ones(1)}}),
-        "w is missing there, and float32 [2] here",
-    ),
     "NaN": (checkpoint_bytes(weights(math.nan)), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
 }
 
@@ -67,11 +51,7 @@ def test_checkpoints(run_folder, kind):
     [
         ("run out.pt --count 3", "run has fewer than 3 checkpoints to average"),
         ("run run/checkpoint_last.pt --count 2", "is a name of fairseq's own checkpoints"),
-        ("run ./checkpoint_best.pt --count 2", "is a name of fairseq's own checkpoints"),
-        ("run checkpoint_3_500.pt --count 2", "is a name of fairseq's own checkpoints"),
-        ("run checkpoint10.pt --count 2", "is a name of fairseq's own checkpoints"),
         ("run checkpoint.best_bleu_50.0.pt --count 2", "is a name of fairseq's own checkpoints"),
-        ("run checkpoint_last-shard0.pt --count 2", "is a name of fairseq's own checkpoints"),
         ("run link.pt --count 2", "link.pt is a name of fairseq's own checkpoints"),
         ("run out.pt --metric bleu", "--metric goes with --which best"),
         ("run out.pt --which best --count 1", "was not saved as the best by bleu, but by None"),
@@ -87,11 +67,10 @@ def test_averaging_arguments(run_folder, arguments, message):
     assert_refused("average_checkpoints", arguments.split(), message, run_folder.parent)
 
 
-@pytest.mark.parametrize("name", ["checkpoint_last-shard0.pt", "checkpoint3-model_part-1.pt"])
-def test_parts_of_checkpoints(run_folder, name):
+def test_parts_of_checkpoints(run_folder):
     """Regression: the whole checkpoints of an earlier run were averaged in the place of parts."""
-    (run_folder / name).touch()
-    message = f"run/{name} is a part of a checkpoint"
+    (run_folder / "checkpoint_last-shard0.pt").touch()
+    message = "run/checkpoint_last-shard0.pt is a part of a checkpoint"
     assert_refused("average_checkpoints", ["run", "out.pt", "--count", "2"], message, run_folder.parent)
 
 
@@ -115,14 +94,8 @@ NO_LOG = "has no train_inner, train or valid lines"
     ("arguments", "message"),
     [
         ("empty.log", NO_LOG),
-        ("utf16.log", NO_LOG),
-        ("bytes.log", NO_LOG),
-        ("good.log ./good.log", "good.log is named twice"),
         ("good.log --x time", "no log line has what --x time needs"),
         ("log.png -o log.png", "log.png would be written over log.png"),
-        ("good.log log.png -o link.png", "link.png would be written over log.png"),
-        ("good.log -o /dev/full", "cannot write /dev/full: No space left on device"),
-        ("cut.log.gz", "cut.log.gz is damaged, or not compressed by gzip"),
     ],
 )
 def test_logs(tmp_path, arguments, message):
@@ -143,11 +116,9 @@ def test_logs(tmp_path, arguments, message):
 # ---- as a shell calls them
 
 
-@pytest.mark.parametrize(
-    "script", ["average_checkpoints", "plot_training", "examples/summarization/read_corpus.py"]
-)
-def test_a_bad_argument_in_a_shell(tmp_path, script):
+def test_a_bad_argument_in_a_shell(tmp_path):
     """In a process of its own, a script's error is one line, though fairseq's import has something to say."""
+    script = "examples/summarization/summarize.py"
     result = call(script, "--nonsense", cwd=tmp_path, LC_ALL="C", PYTHONUTF8="0")
     assert result.code == 2
     assert result.err.splitlines()[-1].startswith("error: ")

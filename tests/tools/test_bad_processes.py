@@ -16,12 +16,11 @@ def folder(tmp_path):
     return write_files(tmp_path)
 
 
-@pytest.mark.parametrize("tokeniser", ["ja-mecab", "ko-mecab", "spm", "flores101", "flores200", "spBLEU-1K"])
+@pytest.mark.parametrize("tokeniser", ["ja-mecab", "flores200"])
 def test_a_tokeniser_that_is_not_there(folder, tmp_path_factory, tokeniser):
     """Regression: RuntimeError and URLError were shown with their tracebacks, where nothing is downloaded."""
-    package = {"ja-mecab": "ipadic", "ko-mecab": "mecab_ko"}.get(tokeniser)
-    if package and importlib.util.find_spec(package):
-        pytest.skip(f"{package} is there")
+    if tokeniser == "ja-mecab" and importlib.util.find_spec("ipadic"):
+        pytest.skip("ipadic is there")
     env = {"SACREBLEU": str(tmp_path_factory.mktemp("sacrebleu")), "https_proxy": "http://127.0.0.1:9"}
     arguments = [*SCORED.split(), "--tokenize", tokeniser]
     message = f"--tokenize {tokeniser} is not to be had here: "
@@ -53,13 +52,6 @@ STREAMS = [
     ("moses", "tokenize en", "<hyp >>hyp", "standard input is the file that standard output"),
     ("moses", "tokenize en", "<&-", "standard input is closed"),
     ("moses", "tokenize en", "<utf16", "standard input is not UTF-8 at byte 0, line 1"),
-    ("score_translation", SCORED, "<&- >/dev/full", "standard input or output: No space left on device"),
-    (
-        "score_translation",
-        f"{SCORED} --json written",
-        ">>written",
-        "written is the file that standard output",
-    ),
 ]
 
 
@@ -75,9 +67,7 @@ def test_streams_that_are_closed_or_full(folder, script, arguments, redirect, me
     ("script", "arguments"),
     [
         ("apply_bpe", f"codes in out {LANGS}"),
-        ("tokenize_corpus", f"out train {LANGS} --pair in/train.de in/train.en"),
         ("sentencepiece_encode", f"in out {LANGS} --vocab-size 60"),
-        ("libreoffice_corpus", "help out --heldout 5"),
         ("score_translation", f"{SCORED} --json out/scores.json"),
     ],
 )

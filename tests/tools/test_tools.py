@@ -4,8 +4,10 @@ import json
 import os
 import sys
 
+import pytest
 import torch
-from bad_input import call_here
+from bad_files import write_files
+from bad_input import assert_refused, call_here
 from conftest import SCRIPTS, run
 
 from rdrop_tools.text.libreoffice_corpus import read_pairs
@@ -68,14 +70,38 @@ def test_classification_example(tmp_path):
     assert [system["test"] for system in first] == [system["test"] for system in second]
 
 
-def test_a_missing_package_is_named_with_its_extra():
-    """Regression: a script run outside the environment ended in a traceback that named no extra."""
-    code = "import runpy, sys; sys.modules[sys.argv[1]] = None; runpy.run_module(sys.argv[2])"
-    for package, module, extra in (
-        ("sacremoses", "rdrop_tools.text.moses", "examples"),
-        ("transformers", "benchmarks.benchmark_huggingface", "huggingface"),
-    ):
-        result = run(sys.executable, "-W", "ignore", "-c", code, package, module, check=False)
-        assert result.returncode == 1
-        assert result.stdout.splitlines()[-1].startswith(f"error: {package} is not installed here: ")
-        assert result.stdout.endswith(f" or pip install -e '.[{extra}]'\n")
+@pytest.mark.parametrize(
+    ("package", "script", "arguments", "extra"),
+    [
+        ("sacremoses", "moses", "tokenize de", "examples"),
+        ("subword_nmt", "apply_bpe", "codes in out --langs de en", "examples"),
+        ("rouge_score", "score_rouge", "ref hyp", "examples"),
+        ("matplotlib", "plot_training", "log", "examples"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, package, script, arguments, extra):
+    """Regression: it ended in a traceback, or in a hook for all errors of whoever imported rdrop_tools."""
+    write_files(tmp_path)
+    (tmp_path / "log").write_text("| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n")
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert call_here(script, "--help").code == 0
+    install = f"source .venv/bin/activate, or pip install -e '.[{extra}]'\n"
+    assert_refused(
+        script, arguments.split(), f"{package} is not installed here: in the clone, {install}", tmp_path
+    )
+    assert sys.excepthook is sys.__excepthook__
+
+
+def test_checkpoints_are_not_averaged_without_fairseq(tmp_path):
+    (tmp_path / "checkpoint1.pt").touch()
+    code = (
+        "import runpy, sys; sys.modules['fairseq'] = None; del sys.argv[0]; "
+        "runpy.run_module(sys.argv[0], run_name='__main__')"
+    )
+    module = "rdrop_tools.training.average_checkpoints"
+    arguments = [tmp_path, tmp_path / "out.pt", "--count", "1"]
+    result = run(sys.executable, "-c", code, module, *arguments, check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith("error: fairseq is not installed here: ")
+    assert result.stdout.count("\n") == 1
