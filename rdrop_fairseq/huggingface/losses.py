@@ -155,13 +155,14 @@ def check_batch(model: Any, batch: Batch, passes: int) -> None:
             f"R-Drop needs the labels of a batch, one for each position, (B, T); they {shape}. "
             "DataCollatorForSeq2Seq and DataCollatorForLanguageModeling make them"
         )
-    attention = str(model.config._attn_implementation)
-    if passes > 1 and len(labels) == 1 and "flash" in attention and "position_ids" in batch:
-        if batch["position_ids"].diff().ne(1).any():
-            raise ValueError(
-                f"{attention} takes packed sentences in one row, not in the {passes} of R-Drop: pad them, "
-                "or load the model with attn_implementation='sdpa'"
-            )
+    attention, row = str(model.config._attn_implementation), batch.get("position_ids")
+    if passes == 1 or len(labels) > 1 or "flash" not in attention or row is None:
+        return
+    if row.diff().ne(1).any():
+        raise ValueError(
+            f"{attention} takes packed sentences in one row, not in the {passes} of R-Drop: pad them, "
+            "or load the model with attn_implementation='sdpa'"
+        )
 
 
 def with_decoder_inputs(model: Any, batch: Batch) -> Batch:
