@@ -64,6 +64,7 @@ def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
         ("subword_nmt", "apply_bpe", "codes in out --langs de en", "examples"),
         ("rouge_score", "score_rouge", "ref hyp", "examples"),
         ("matplotlib", "plot_training", "log", "examples"),
+        ("transformers", "examples/huggingface/fine_tune.py", "--out new", "huggingface"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, package, script, arguments, extra):
