@@ -30,11 +30,13 @@ class Probe(NamedTuple):
     """What a model made of known numbers.
 
     numbers: what its projection returned, (1, 3, V): :data:`FACTORS` times one number for each class.
+    returned: the copy of them that the model got.
     output: what the call of the model returned.
     hidden: what the model called its projection with, (..., D).
     """
 
     numbers: Tensor
+    returned: Tensor
     output: Any
     hidden: Tensor
 
@@ -72,17 +74,17 @@ def probe(layer: nn.Linear, call: Callable[[], Any]) -> Probe:
     signs = torch.randint(0, 2, (layer.out_features,), generator=generator) * 2 - 1
     numbers = torch.tensor(FACTORS).view(1, -1, 1) * (sizes * signs)
     numbers = numbers.to(device=weight.device, dtype=weight.dtype)
-    inputs: list[Tensor] = []
+    returned, inputs = numbers.clone(), []
 
     def forward(hidden: Tensor) -> Tensor:
         inputs.append(hidden)
-        return numbers.clone()
+        return returned
 
     with stand_in(layer, forward):
         output = call()
     if len(inputs) != 1:
         raise ValueError(f"calls its output projection {len(inputs)} times")
-    return Probe(numbers, output, inputs[0])
+    return Probe(numbers, returned, output, inputs[0])
 
 
 def scale_and_bias(numbers: Tensor, logits: Tensor) -> tuple[float, Tensor | None]:
