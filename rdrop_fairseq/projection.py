@@ -105,7 +105,7 @@ def scale_and_bias(numbers: Tensor, logits: Tensor) -> tuple[float, Tensor | Non
     slopes = (torch.stack(others)[:, finite] - bias) / (factors * per_class)
     if not finite.any():
         raise ValueError("masks all classes")
-    scale = slopes[1, bias.abs().argmin()].item()
+    scale = slopes[1, bias.abs().eq(bias.abs().min())].mean().item()  # rounding averages out
     rounding = epsilon * bias.abs() / (factors * per_class.abs())
     if not ((slopes - scale).abs() <= max(1e-3, epsilon) * abs(scale) + rounding).all():
         raise ValueError("does more to its logits than to scale them and to add a bias")

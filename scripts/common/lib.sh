@@ -158,6 +158,9 @@ install_venv() {
     || die "pip could not install torch 2.13.0, see above"
   "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
     || die "pip could not install the requirements of pyproject.toml, see above"
+  # fairseq brings a torchaudio that does not load without CUDA, and then transformers' Trainer does not load either.
+  "$VENV/bin/python" -c 'import torchaudio' 2>/dev/null \
+    || "$VENV/bin/python" -m pip uninstall --quiet --yes torchaudio
   for extra; do touch "$stamp-$extra"; done
 }
 

@@ -1,31 +1,35 @@
-"""The output projection of a Hugging Face model: found, measured, checked, for the loss to stand in for it.
+"""The R-Drop losses of a Hugging Face model and a batch: from the logits, or from the decoder's states.
 
 There is more than an ``lm_head`` between a decoder's last states and the logits that a model returns. A tied
 T5 scales the states before it by ``d_model ** -0.5``; BART and Marian add a ``final_logits_bias`` after it;
 Cohere and Granite multiply the logits; Gemma bends them by a tanh. Left out, each gives another loss and no
 error. So nothing is known here by the name of a model: the states are those that the model calls its
-``lm_head`` with, and what follows is measured, by an ``lm_head`` that returns known numbers.
+``lm_head`` with, and what follows is measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
-from unittest.mock import patch  # an attribute replaced for the length of a block
+from typing import Any, Callable, Dict, Iterator, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdrop_fairseq import RDropLoss, linear_rdrop_loss, rdrop_loss
+from ..losses.functional import linear_rdrop_loss, rdrop_loss
+from ..losses.terms import RDropLoss
+from ..projection import is_plain, probe, repeat, scale_and_bias, stand_in
 
-Batch = dict[str, Any]
+Batch = Dict[str, Any]
 Loss = Callable[..., RDropLoss]  # see logits_loss
 
 IGNORED = -100  # the label of a position that does not count
-PROBES = (0.0, 1.0, 100.0)  # in place of logits they show a bias, a scale, and whether far out it is the same
 CHECKED_POSITIONS = 32  # the check holds the logits of these
+# What a causal language model takes, a value for each position.
+TEXT = {
+    *("input_ids", "inputs_embeds", "attention_mask", "position_ids", "token_type_ids"),
+    *("labels", "shift_labels"),
+}
 
 
 def logits_loss(
@@ -53,14 +57,10 @@ class OutputProjection(NamedTuple):
     def loss(
         self, model: nn.Module, inputs: Batch, target: Tensor, epsilon: float = 0.0, **options: Any
     ) -> RDropLoss:
-        """:func:`logits_loss` without the logits.
-
-        ``linear_rdrop_loss`` runs where the model calls the layer, so that a wrapper of the model that
-        gathers weights, or looks which take part (DistributedDataParallel), sees the layer at work.
-        """
+        """:func:`logits_loss` without the logits."""
         results: list[RDropLoss] = []
 
-        def stand_in(hidden: Tensor) -> Tensor:  # (K * B, T, D)
+        def forward(hidden: Tensor) -> Tensor:  # (K * B, T, D)
             weight, bias = self.layer.weight, self.bias
             if self.layer.bias is not None:
                 bias = self.scale * self.layer.bias + (0.0 if bias is None else bias)
@@ -71,7 +71,7 @@ class OutputProjection(NamedTuple):
             results.append(linear_rdrop_loss(hidden * self.scale, weight, target, **more, **options))
             return results[0].loss.view(1, 1, 1)  # to the model logits of one position and one class
 
-        with patch.object(self.layer, "forward", stand_in):
+        with stand_in(self.layer, forward):
             model(**inputs)
         return results[0]
 
@@ -88,60 +88,81 @@ def find_output_projection(model: Any, batch: Batch) -> OutputProjection:
         ValueError: the model makes its logits in another way; says which.
     """
     name, layer = type(model).__name__, model.get_output_embeddings()
-    if type(layer) is not nn.Linear or "forward" in vars(layer):
+    if not is_plain(layer):
         raise ValueError(f"{name} has no plain lm_head")
-    inputs, _ = split_labels(model, few_positions(batch))
-    calls = []
-
-    def stand_in(hidden: Tensor) -> Tensor:
-        calls.append(hidden)
-        probes = torch.tensor(PROBES, device=layer.weight.device).view(1, -1, 1)
-        return probes.repeat(1, 1, layer.out_features)
-
-    with evaluation(model), patch.object(layer, "forward", stand_in):
-        logits = model(**inputs).logits
-    if len(calls) != 1 or logits.shape != (1, len(PROBES), layer.out_features):
-        raise ValueError(f"{name} calls its lm_head {len(calls)} times, or returns logits of another shape")
-    at_0, at_1, at_100 = logits[0].float()
-    finite = at_0.isfinite()  # -inf masks a class
-    size = at_0[finite].abs()  # of a bias, beside which a probe is rounded
-    slopes = torch.stack([at_1 - at_0, (at_100 - at_0) / 100])[:, finite]
-    scale = slopes[1, size.argmin()].item()
-    if ((slopes - scale).abs() > 1e-3 * abs(scale) + 1e-6 * size).any():
-        raise ValueError(f"{name} does more to its logits than to scale them and to add a bias")
-    return OutputProjection(layer, scale, at_0 if at_0.any() else None)
+    inputs, _ = split_labels(model, few_positions(model, batch))
+    try:
+        with evaluation(model):
+            found = probe(layer, lambda: model(**inputs).logits)
+        return OutputProjection(layer, *scale_and_bias(found.numbers, found.output))
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
-def check_loss(model: Any, batch: Batch, loss: Loss, tolerance: float) -> None:
-    """Compares a loss with the cross entropy that the model itself returns, on a few positions of a batch.
+def check_loss(model: Any, batch: Batch, loss: Loss, passes: int, tolerance: float) -> None:
+    """Compares a loss of ``passes`` passes with the cross entropy that the model itself returns of one, on a
+    few positions of a batch.
 
     Raises:
         ValueError: they differ by more than ``tolerance``, relative to the model's.
     """
-    few = few_positions(batch)
+    few = few_positions(model, batch)
     inputs, target = split_labels(model, few)
+    inputs = repeat(inputs, passes, 1, "batch")
+    options: dict[str, Any] = {"alpha": 0.0, "ce_reduction": "mean", "reduction": "mean"}
     with evaluation(model):
         own = model(**few).loss.item()
-        ours = loss(model, inputs, target, alpha=0.0, passes=1, reduction="mean").loss.item()
+        ours = loss(model, inputs, target, passes=passes, **options).loss.item()
     if not abs(ours - own) <= tolerance * own:
         raise ValueError(f"the loss is {ours:.5g} where {type(model).__name__} itself returns {own:.5g}")
 
 
-def few_positions(batch: Batch) -> Batch:
-    """The beginning of the sentence with the most labels, each position with a label."""
+def few_positions(model: Any, batch: Batch) -> Batch:
+    """The beginning of the sentence with the most labels, each position with a label. Of packed sentences,
+    the end of one and the beginning of the next.
+
+    What has a value for each position is known by its name; nothing is cut where it might be anything else.
+    """
     labels = batch["labels"]
+    tensors = {key: value for key, value in batch.items() if isinstance(value, Tensor) and value.dim() > 0}
+    per_position = {key for key, value in tensors.items() if value.shape[:2] == labels.shape}
+    if model.config.is_encoder_decoder:
+        per_position = {key for key in per_position if key == "labels" or key.startswith("decoder_")}
+    elif tensors.keys() - (per_position & TEXT):
+        per_position = set()
     counted = labels.ne(IGNORED)
     row = int(counted.sum(1).argmax())
     begin = int(counted[row].int().argmax())  # behind a prompt, or padding on the left
+    if "position_ids" in per_position:
+        starts = batch["position_ids"][row].diff().ne(1).nonzero()
+        if len(starts):
+            begin = max(0, int(starts[0]) + 1 - CHECKED_POSITIONS // 2)
+    few = {key: value[row : row + 1] for key, value in tensors.items()}
+    few |= {key: few[key][:, begin : begin + CHECKED_POSITIONS] for key in per_position}
+    few |= {key: few[key].clamp(min=0) for key in ("labels", "shift_labels") if key in few}
+    return {**batch, **few}
 
-    def cut(value: Any) -> Any:
-        if not isinstance(value, Tensor) or value.dim() == 0:
-            return value
-        if value.shape[:2] == labels.shape:
-            return value[row : row + 1, begin : begin + CHECKED_POSITIONS]
-        return value[row : row + 1]
 
-    return {**{key: cut(value) for key, value in batch.items()}, "labels": cut(labels).clamp(min=0)}
+def check_batch(model: Any, batch: Batch, passes: int) -> None:
+    """
+    Raises:
+        ValueError: R-Drop has no meaning for a batch of this kind, or would have another one.
+    """
+    labels = batch.get("labels")
+    if not isinstance(labels, Tensor) or labels.dim() != 2:
+        shape = f"are of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else "are not there"
+        raise ValueError(
+            f"R-Drop needs the labels of a batch, one for each position, (B, T); they {shape}. "
+            "DataCollatorForSeq2Seq and DataCollatorForLanguageModeling make them"
+        )
+    attention, row = str(model.config._attn_implementation), batch.get("position_ids")
+    if passes == 1 or len(labels) > 1 or "flash" not in attention or row is None:
+        return
+    if row.diff().ne(1).any():
+        raise ValueError(
+            f"{attention} takes packed sentences in one row, not in the {passes} of R-Drop: pad them, "
+            "or load the model with attn_implementation='sdpa'"
+        )
 
 
 def with_decoder_inputs(model: Any, batch: Batch) -> Batch:
@@ -161,27 +182,23 @@ def split_labels(model: Any, batch: Batch) -> tuple[Batch, Tensor]:
     """What the model takes to return its logits, and the class that each position predicts, (B, T)."""
     inputs = {"use_cache": False, **with_decoder_inputs(model, batch)}
     labels = inputs.pop("labels")
-    if not model.config.is_encoder_decoder:  # a causal language model predicts the next position
-        labels = F.pad(labels, (0, 1), value=IGNORED)[:, 1:]
-    return inputs, labels
+    if model.config.is_encoder_decoder:
+        return inputs, labels
+    shifted = inputs.pop("shift_labels", None)  # some collators shift them
+    if shifted is None:  # a causal language model predicts the next position
+        shifted = F.pad(labels, (0, 1), value=IGNORED)[:, 1:]
+    return inputs, shifted
 
 
-def repeat(inputs: Batch, passes: int, batch_size: int) -> Batch:
-    """The inputs of ``passes`` passes, pass-major.
-
-    Raises:
-        ValueError: dimension 0 of a tensor is not ``batch_size``, so that repeating it would be a guess.
-    """
-    repeated = dict(inputs)
-    for name, value in inputs.items():
-        if isinstance(value, Tensor) and value.dim() > 0:
-            if value.size(0) != batch_size:
-                raise ValueError(
-                    f"cannot repeat {name} for R-Drop: its dimension 0 is {value.size(0)}, "
-                    f"the batch has {batch_size} sentences"
-                )
-            repeated[name] = torch.cat([value] * passes)
-    return repeated
+def has_dropout(model: nn.Module) -> bool:
+    """Whether a module has a dropout rate above 0: its own, or one for a function that it calls."""
+    return any(
+        isinstance(value, float) and value > 0
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if ("drop" in name and "layer" not in name)
+        or (name == "p" and isinstance(module, nn.modules.dropout._DropoutNd))
+    )
 
 
 @contextmanager
