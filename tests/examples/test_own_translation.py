@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 from conftest import files, kill_when, run
-from own_corpora import LANGS, english_japanese, german_english, write_csv, write_lines
+from own_corpora import LANGS, english_japanese, german_english, write_csv, write_lines, write_trained
 from translation_data import TRANSLATION, environment, translate
 
 pytest.importorskip("fairseq")
@@ -191,15 +191,7 @@ def test_refused_before_anything_is_written(env, tmp_path, arguments, change, me
     ],
 )
 def test_translate_refuses_in_one_line(env, tmp_path, arguments, change, message):
-    for name, settings in {
-        "run": f"KIND=translation-training\nBENCHMARK=mine\nSRC=de\nTGT=en\nDATA={tmp_path}/data\n",
-        "data": "KIND=translation-data\nBENCHMARK=mine\nLANGS=de-en\nBPE=sentencepiece\n",
-    }.items():
-        (tmp_path / name / "data-bin").mkdir(parents=True)
-        (tmp_path / name / "pieces").mkdir()
-        (tmp_path / name / "settings").write_text(settings)
-    if "DECODING" in change:
-        (tmp_path / "run" / "checkpoint_best.pt").touch()
+    write_trained(tmp_path, checkpoint="DECODING" in change)
     command = [part if part.startswith("-") else tmp_path / part for part in arguments.split()]
     result = script("translate", *command, **{**env, **change}, check=False)
     assert result.returncode in (1, 2)
