@@ -28,8 +28,8 @@ def run_in(folder, *command, **env):
 
 @pytest.mark.parametrize(("venv", "name"), [("none", "link"), (sys.prefix, "clone")])
 def test_scripts_take_the_packages_of_their_clone(clone, venv, name, tmp_path):
-    """Regression: translate.sh ended in fairseq's ImportError, "not globally unique"; what was started from
-    the root of another clone, from where it lies, took the tools there.
+    """Regression: translate.sh ended in fairseq's ImportError, "not globally unique"; what was started
+    from the root of another clone took the tools that are there.
     """
     scripts_environment()  # or there is nothing installed
     (tmp_path / "link").symlink_to(clone)
