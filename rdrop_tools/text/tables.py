@@ -92,7 +92,7 @@ def choose_columns(
             f"name, or, if they are a pair of the text, by the numbers 1 and 2: {HOW}"
         )
     taken = f"the first column is taken for {langs[0]}, the second for {langs[1]}"
-    note(f"{path}: {taken}, and line 1 for a pair: {' | '.join(header)}")
+    note(f"{path}: {taken}, and line 1 for a pair: {' | '.join(cell[:60] for cell in header)}")
     return [0, 1], False
 
 
@@ -123,35 +123,42 @@ class Lines:
         return f"{self.row[-1]}\n"
 
 
-def _parse(path: Path, lines: Lines, form: str, delimiter: str) -> Iterator[Row]:
+def _parse(lines: Lines, delimiter: str) -> Iterator[list[str]]:
+    """The rows that are not empty; ``lines.row`` has the lines of the last one.
+
+    Raises:
+        csv.Error: quotes are not as they should be.
+    """
     csv.field_size_limit(2**31 - 1)
-    rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ",")
-    try:
-        for row in rows:
-            if row:
-                yield lines.number - len(lines.row) + 1, row
-            lines.row.clear()
-    except csv.Error as error:
-        first = lines.number - len(lines.row) + 1
-        where = f" (line {lines.number})" if lines.number > first else ""
-        raise InputError(
-            f"{path}, line {first}: no {form}: {error}{where}; is there a quote that never closes?"
-        ) from None
+    for row in csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ","):
+        if row:
+            yield row
+        lines.row.clear()
 
 
-def csv_rows(path: Path, note: Note) -> Iterator[Row]:
-    """Rows that go over several lines are noted, as a quote that never closes may make them."""
+def quoted_rows(path: Path, delimiter: str, note: Note) -> Iterator[Row]:
+    """Those that go over several lines are noted, as a quote that never closes may make them."""
     several = longest = 0
     where = ""
     lines = Lines(path)
-    for number, row in _parse(path, lines, "CSV", ","):
-        if lines.number > number:
-            several += 1
-            if lines.number - number > longest:
-                longest, where = lines.number - number, f"lines {number} to {lines.number}"
-        yield number, row
+    try:
+        for row in _parse(lines, delimiter):
+            more = len(lines.row) - 1
+            several += more > 0
+            if more > longest:
+                longest, where = more, f"lines {lines.number - more} to {lines.number}"
+            yield lines.number - more, row
+    except csv.Error as error:
+        first = lines.number - len(lines.row) + 1
+        at = f" (line {lines.number})" if lines.number > first else ""
+        said = f"no CSV: {error}{at}; is there a quote that never closes?"
+        raise InputError(f"{path}, line {first}: {said}") from None
     if several:
         note(f"{path}: {several} rows go over several lines, as cells in quotes may; the longest is {where}")
+
+
+def csv_rows(path: Path, note: Note) -> Iterator[Row]:
+    return quoted_rows(path, ",", note)
 
 
 def tsv_rows(path: Path, note: Note) -> Iterator[Row]:
@@ -159,13 +166,14 @@ def tsv_rows(path: Path, note: Note) -> Iterator[Row]:
     way = _quoting(path)
     if way:
         note(f"{path}: cells are in quotes ({way}), which are taken off")
-        yield from _parse(path, Lines(path), "TSV", "\t")
+        yield from quoted_rows(path, "\t", note)
         return
     kept = 0
     for number, line in enumerate(iter_lines(path), 1):
-        row = line.split("\t")
-        kept += sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row)
-        yield number, row
+        if line:
+            row = line.split("\t")
+            kept += sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row)
+            yield number, row
     if kept:
         note(
             f"{path}: {kept} cells begin and end with a quote, which stays, as not all of the table is quoted"
@@ -176,19 +184,18 @@ def _quoting(path: Path) -> str | None:
     """The way in which all rows after the first, which may be names, have quotes; None if no cell has any."""
     ways = dict(QUOTED)
     lines = Lines(path)
-    quotes = False
+    quotes, width = False, 0
     try:
-        for count, (_, row) in enumerate(_parse(path, lines, "TSV", "\t")):
+        for row in _parse(lines, "\t"):
             text = "\n".join(lines.row)
             quotes = quotes or '"' in text
-            for way, is_quoted in list(ways.items()) if count else ():
+            for way, is_quoted in list(ways.items()) if width else ():
                 if text != "\t".join(_in_quotes(cell) if is_quoted(cell) else cell for cell in row):
                     del ways[way]
-            if not ways:
+            width = width or len(row)
+            if not ways or len(row) != width:
                 return None
-    except InputError as error:
-        if ": no TSV: " not in str(error):
-            raise
+    except csv.Error:
         return None
     return next(iter(ways)) if quotes else None
 

@@ -11,6 +11,7 @@ SAID = '"So," sagte er.\t"Thus," he said.\n"Ja."\t"Yes."\n'  # no quoting: this 
 @pytest.mark.parametrize(
     ("files", "columns", "pairs", "note"),
     [
+        ({TSV: "de\ten\na\tb\n\n"}, None, [("a", "b")], ""),
         ({"train.csv": "EN,De\nb,a\n"}, None, [("a", "b")], ""),
         ({"train.csv": 'i, en, de\n1, "b, c", a\n'}, None, [("a", "b, c")], ""),
         (
@@ -32,7 +33,7 @@ SAID = '"So," sagte er.\t"Thus," he said.\n"Ja."\t"Yes."\n'  # no quoting: this 
             "in quotes (where they must be), which are",
         ),
         ({TSV: 'de\ten\na\t"b, c"\n'}, None, [("a", "b, c")], "cells are in quotes (as by Excel), which are"),
-        ({TSV: '"de"\t"en"\n"a"\t"b\nc"\n"d"\t"e"\n'}, None, [("a", "b c"), ("d", "e")], "(all), which are"),
+        ({TSV: '"de"\t"en"\n"a"\t"b"\n"d"\t"e"\n'}, None, [("a", "b"), ("d", "e")], "(all), which are"),
         (
             {TSV: 'i\tde\ten\n1\t"a"\t"b"\n'},
             None,
