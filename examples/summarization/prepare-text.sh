@@ -35,9 +35,9 @@ READ=(python -m rdrop_tools.text.own_corpus "$TEXT" --langs source target --spli
   ${HELDOUT:+--heldout "$HELDOUT"})
 [[ -z ${SRC_COLUMN:-}${TGT_COLUMN:-} ]] || READ+=(--columns "${SRC_COLUMN:-source}" "${TGT_COLUMN:-target}")
 
-read_corpus() { "${READ[@]}" --out "$1"; }
+read_corpus() { "${READ[@]}" --quiet --out "$1"; }
 
 setup_venv examples
 found=$("${READ[@]}") # reads all of the text: nothing is written if it is not as it should be
-own_folder OUT summarization-data raw "CORPUS=$CORPUS" "TEXT_SHA256=${found% *}" "HELDOUT=${HELDOUT:-}"
+own_folder OUT summarization-data raw "CORPUS=$CORPUS" "TEXT_SHA256=${found%% *}" "HELDOUT=${HELDOUT:-}"
 prepare_stages

@@ -92,6 +92,13 @@ read_training() {
   MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
 }
 
+# check_detokeniser: dies if the output of a model in Moses' tokens cannot be put together again, which evaluate.sh and
+# translate.sh do by Moses' rules, for want of rules for the language.
+check_detokeniser() {
+  [[ $BPE == sentencepiece ]] || is_benchmark "$BENCHMARK" \
+    || python -m rdrop_tools.text.moses check "$TGT" <"$DATA/corpus/raw/train.$TGT" || exit
+}
+
 make_pieces() { # the stages after the text
   run_stage "BPE: $BPE, $MERGES" pieces encode
   run_stage "binarising" data-bin binarise
