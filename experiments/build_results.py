@@ -19,7 +19,7 @@ mpl.use("Agg")
 import numpy as np
 from PIL import Image
 
-from experiments import evidence, tables, valid_tables
+from experiments import evidence, tables, training_time, valid_tables
 from experiments.figure import draw, draw_losses
 from experiments.gpu_table import gpu_table, read_measurements
 from experiments.samsum_table import measured_gains, read_results, samsum_table
@@ -32,7 +32,6 @@ MULTI30K = ROOT / "results" / "multi30k"
 SAMSUM = ROOT / "results" / "samsum"
 GPU = ROOT / "results" / "gpu"
 SCREENING = ROOT / "results" / "screening"
-STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
 DOCS = ROOT / "docs"
 GAINS = ROOT / "results" / "gains.csv"
@@ -89,7 +88,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     systems = evidence.read_results(MULTI30K)
-    seconds = evidence.seconds_per_update(STEPS)
+    seconds = training_time.seconds_per_update(training_time.STEPS)
     blocks: dict[str, Callable[[], str]] = {
         name: partial(block, systems, seconds)
         for name, block in (tables.BLOCKS | valid_tables.BLOCKS).items()

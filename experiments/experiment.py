@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
 class Experiment:
     """A list's runs, from data to results.
 
-    results: the folder of the JSON files.
+    results: the folder of the JSON files; starts: the names of runs that others begin with.
     """
 
     workspace: Workspace
     results: Path
+    starts: Set[str] = frozenset()
 
     def is_done(self, run: Run) -> bool:
         return self._json(run).exists() and (not run.test or "test" in self.result(run)["scores"])
@@ -54,6 +55,18 @@ class Experiment:
         self._prune(run)
         _say(run, "done")
 
+    def check_start(self, run: Run) -> None:
+        """
+        Raises:
+            InputError: the run that this one begins with is done, but its checkpoints are not here.
+        """
+        folder = self.workspace.folder / "runs" / run.start
+        if run.start and not (folder / "checkpoint_best.pt").exists():
+            raise InputError(
+                f"{run.name} begins with {run.start}, which is done but has no checkpoint in {folder}: "
+                f"to train it again, move {self.results / run.start}.json away"
+            )
+
     def compare(self, run: Run, baseline: Run) -> None:
         """Adds the p-values of the test sets to a result that has none yet."""
         result = self.result(run)
@@ -75,6 +88,8 @@ class Experiment:
     ) -> dict[str, Any]:
         log = "\n".join(read_lines(self.workspace.training_log(run)))
         settings = " ".join(f"{key}={value}" for key, value in train_run.settings(run, place).items())
+        if run.start:
+            settings = f"FROM={run.start} {settings}"
         pair = self.workspace.pair
         train = shlex.join(train_run.command(run, pair)).removeprefix(f"{ROOT}/")
         prepare = (
@@ -98,10 +113,10 @@ class Experiment:
         }
 
     def _prune(self, run: Run) -> None:
-        """Leaves the best checkpoint and, as long as the test sets are not scored, those to be averaged."""
+        """Leaves the best checkpoint and, where they are still needed, those to be averaged."""
         folder = self.workspace.checkpoints(run)
         needed = {folder / "checkpoint_best.pt"}
-        if not run.test:
+        if not run.test or run.name in self.starts:
             needed |= set(folder.glob("checkpoint[0-9]*.pt"))
         for path in {*folder.glob("checkpoint*.pt")} - needed:
             path.unlink()

@@ -6,7 +6,8 @@ The list is a CSV file, a training a line:
     seed
     criterion   plain or rdrop, and alpha for rdrop
     pairs       training pairs: all, or the first so many
-    max_update  updates at most
+    from        system with whose training of the same seed this one begins; empty: from scratch
+    max_update  updates at most, those of the other training not among them
     patience    updates without a better BLEU on valid after which a training ends
     baseline    system to compare with on the test sets, at the same seed
     test        no: valid is all that this run may see; else what the test sets are scored with, as AVERAGE
@@ -31,6 +32,7 @@ COLUMNS = [
     "criterion",
     "alpha",
     "pairs",
+    "from",
     "max_update",
     "patience",
     "baseline",
@@ -47,6 +49,7 @@ class Run:
     criterion: str
     alpha: str
     pairs: str
+    from_system: str  # empty for none
     max_update: int
     patience: int
     baseline: str
@@ -56,6 +59,11 @@ class Run:
     @property
     def name(self) -> str:
         return f"{self.system}-{self.seed}"
+
+    @property
+    def start(self) -> str:
+        """The name of the run that this one begins with; empty for none."""
+        return self.from_system and f"{self.from_system}-{self.seed}"
 
 
 def read_runs(path: Path) -> list[Run]:
@@ -69,16 +77,15 @@ def read_runs(path: Path) -> list[Run]:
             runs.append(_run(line))
         except Exception as error:
             raise InputError(f"{path}, line {lines.line_num}: {error}") from None
-    names = [run.name for run in runs]
+    named = {run.name: run for run in runs}
     for run in runs:
-        if names.count(run.name) > 1:
-            raise InputError(f"{path}: {run.name} is there twice")
-        if run.baseline and f"{run.baseline}-{run.seed}" not in names:
-            raise InputError(
-                f"{path}: {run.name} has the baseline {run.baseline}-{run.seed}, which is not there"
-            )
-        if run.test and run.baseline and runs[names.index(f"{run.baseline}-{run.seed}")].test != run.test:
-            raise InputError(f"{path}: {run.name} and its baseline must have the same test")
+        try:
+            if [each.name for each in runs].count(run.name) > 1:
+                raise ValueError(f"{run.name} is there twice")
+            _check_baseline(run, named)
+            _check_start(run, named)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
     return runs
 
 
@@ -99,12 +106,37 @@ def _run(line: dict[str, str]) -> Run:
         line["criterion"],
         line["alpha"],
         line["pairs"],
+        line["from"],
         integer(1)(line["max_update"]),
         integer(1)(line["patience"]),
         line["baseline"],
         "" if line["test"] == "no" else line["test"],
         tuple(shlex.split(line["flags"])),
     )
+
+
+def _check_baseline(run: Run, named: dict[str, Run]) -> None:
+    if not run.baseline:
+        return
+    name = f"{run.baseline}-{run.seed}"
+    if name not in named:
+        raise ValueError(f"{run.name} has the baseline {name}, which is not there")
+    if run.test and named[name].test != run.test:
+        raise ValueError(f"{run.name} and its baseline must have the same test")
+
+
+def _check_start(run: Run, named: dict[str, Run]) -> None:
+    passed = [run]
+    while start := passed[-1].start:
+        if start not in named:
+            raise ValueError(f"{passed[-1].name} begins with {start}, which is not there")
+        if named[start] in passed:
+            raise ValueError(
+                f"{' begins with '.join(each.name for each in [*passed, named[start]])}: a circle"
+            )
+        passed.append(named[start])
+        if passed[-1].pairs != run.pairs:
+            raise ValueError(f"{run.name} begins with {start}, which has other pairs")
 
 
 def curve(log: Path, patience: int) -> tuple[list[dict[str, Any]], bool]:

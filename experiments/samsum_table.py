@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from experiments.evidence import Result
 from experiments.markdown_table import table
+from experiments.training_time import Result
 from rdrop_tools.scoring.score_rouge import METRICS
 
 NOTHING = "No run is done yet."

@@ -44,6 +44,8 @@ def train(workspace: Workspace, run: Run, place: Place) -> None:
         InputError: the training failed; names its log.
     """
     folders = {"OUT": str(workspace.checkpoints(run)), "DATA": str(workspace.data(run))}
+    if run.start:
+        folders["FROM"] = str(workspace.folder / "runs" / run.start)
     if not commit_file(workspace, run).exists():
         with replacing(commit_file(workspace, run)) as file:
             file.write(provenance("cpu")["commit"])

@@ -84,8 +84,7 @@ check_from() { # that FROM is a training of this corpus, direction and dictionar
     cmp -s {"$theirs","$DATA"}/data-bin/dict."$lang".txt \
       || die "FROM: $FROM has another dictionary, $theirs/data-bin/dict.$lang.txt, than $DATA"
   done
-  [[ -e $FROM/checkpoint_best.pt && -e $FROM/checkpoint_last.pt ]] \
-    || die "FROM: $FROM has no checkpoint_best.pt and checkpoint_last.pt: train it first"
+  [[ -e $FROM/checkpoint_best.pt ]] || die "FROM: $FROM has no checkpoint_best.pt: train it first"
 }
 
 START=() # flags for average_checkpoints.py
