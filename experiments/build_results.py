@@ -1,4 +1,4 @@
-"""Rebuild from results/ the tables and the figures, and results/gains.csv: `make results`.
+"""Rebuild from results/ the tables and the figures, and the rows that reached.py has: `make results`.
 
 A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
 is there is not what would be built; a figure is compared by its lines and its pixels.
@@ -22,7 +22,7 @@ from PIL import Image
 from experiments import evidence, tables, training_time, valid_tables
 from experiments.figure import draw, draw_losses
 from experiments.gpu_table import gpu_table, read_measurements
-from experiments.samsum_table import measured_gains, read_results, samsum_table
+from experiments.samsum_table import measured_gains, samsum_table
 from experiments.screening_table import screening_table
 from experiments.workspace import ROOT
 from rdrop_tools import cli
@@ -34,7 +34,7 @@ GPU = ROOT / "results" / "gpu"
 SCREENING = ROOT / "results" / "screening"
 LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
 DOCS = ROOT / "docs"
-GAINS = ROOT / "results" / "gains.csv"
+GAINS = ROOT / "rdrop_tools" / "training" / "gains.csv"
 EXAMPLES = ROOT / "examples"
 PAGES = [ROOT / "README.md", DOCS / "results.md", DOCS / "fused-loss.md"]
 PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
@@ -93,11 +93,11 @@ def main() -> None:
         name: partial(block, systems, seconds)
         for name, block in (tables.BLOCKS | valid_tables.BLOCKS).items()
     }
-    blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
+    blocks["samsum"] = lambda: samsum_table(evidence.read_results(SAMSUM))
     blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
     pages = {path: rebuilt(path, blocks) for path in PAGES}
-    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(read_results(SAMSUM)))
+    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(evidence.read_results(SAMSUM)))
     stale = []
     for path, text in pages.items():
         if not path.exists() or text != text_of(path):

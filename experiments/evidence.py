@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.runs import AVERAGES, best_point
+from experiments.multi30k import best_point
+from experiments.runs import AVERAGES
 from experiments.training_time import Result, updates, words_of
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines

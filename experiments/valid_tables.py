@@ -14,7 +14,8 @@ from experiments.evidence import (
     valid_scores,
 )
 from experiments.markdown_table import table
-from experiments.runs import AVERAGES, best_point
+from experiments.multi30k import best_point
+from experiments.runs import AVERAGES
 from experiments.tables import NAMES, Block
 from experiments.training_time import Result, Seconds
 

@@ -17,7 +17,8 @@ from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30
 
 from experiments import run_queue, scheduler
 from experiments.experiment import Experiment
-from experiments.runs import COLUMNS, best_point, read_runs
+from experiments.multi30k import best_point
+from experiments.runs import COLUMNS, read_runs
 from experiments.train_run import LEADER
 from experiments.training_time import PLAIN_FUSED, STEPS, seconds_per_update
 from experiments.training_time import RDROP as RDROP_PRICE
@@ -50,10 +51,10 @@ def queue(tmp_path_factory):
     return command, env
 
 
-RDROP = f"rdrop,1,rdrop,1,100,,40,1000,plain,{{test}},{FLAGS}"
-PLAIN = f"plain,1,plain,,100,,100,8,,{{test}},{FLAGS}"
-FINISH = f"finish,1,plain,,100,rdrop,8,1000,,no,{FLAGS}"
-NEXT = f"next,1,plain,,100,,100,8,,no,{FLAGS}"
+RDROP = f"multi30k.en-de,rdrop,1,rdrop,1,100,,40,1000,plain,{{test}},{FLAGS}"
+PLAIN = f"multi30k.en-de,plain,1,plain,,100,,100,8,,{{test}},{FLAGS}"
+FINISH = f"multi30k.en-de,finish,1,plain,,100,rdrop,8,1000,,no,{FLAGS}"
+NEXT = f"multi30k.en-de,next,1,plain,,100,,100,8,,no,{FLAGS}"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,16 @@ def finished(queue, tmp_path_factory):
     again = run(*command(folder, *rows), **env).stdout
     assert "0 runs to do" in again
     assert "training" not in again.replace("hours of training", "")
+    runs = folder / "runs"
+    for name in ("rdrop-1", "plain-1"):  # what was scored is kept
+        for subset in ("test", "test1", "test2"):
+            kept = folder / "results" / "translations" / f"{name}.{subset}.txt"
+            assert (
+                kept.read_text()
+                == (runs / name / f"evaluation.{subset}.best-1" / "system" / "hyp.txt").read_text()
+            )
+    assert len(list((runs / "rdrop-1").glob("checkpoint[0-9]*.pt"))) == 10  # finish-1 begins with them
+    assert not list((runs / "plain-1").glob("checkpoint[0-9]*.pt"))
     return {path.stem: json.loads(path.read_text()) for path in (folder / "results").glob("*.json")}
 
 
@@ -155,7 +166,7 @@ def test_a_killed_queue_goes_on_elsewhere_and_gives_the_same_numbers(queue, fini
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
     (listed,) = read_runs(arguments[2])
-    experiment = Experiment(Workspace(tmp_path, "en-de"), tmp_path / "results")
+    experiment = Experiment(Workspace(tmp_path), tmp_path / "results")
     tasks = {listed.name: partial(experiment.run, listed)}
     assert scheduler.work_off(tasks, [Place("cuda", "0", 2)], tmp_path) == []
     result = json.loads((tmp_path / "results" / "rdrop-1.json").read_text())
@@ -253,6 +264,6 @@ def test_a_run_cannot_begin_with_one_whose_checkpoints_are_gone(queue, tmp_path)
 def test_the_hours_count_the_schedule_and_where_a_run_starts(tmp_path):
     """Regression: R-Drop in every 2nd update had the price of R-Drop in every one."""
     prices = seconds_per_update(STEPS)
-    path = write_list(tmp_path / "runs.csv", "a,1,rdrop,1,all,,7200,9,,no,--rdrop-interval 2")
-    hours = run_queue.core_hours(read_runs(path), Workspace(tmp_path, "en-de"))
+    path = write_list(tmp_path / "runs.csv", "multi30k.en-de,a,1,rdrop,1,all,,7200,9,,no,--rdrop-interval 2")
+    hours = run_queue.core_hours(read_runs(path), Workspace(tmp_path))
     assert hours == pytest.approx(prices[RDROP_PRICE] + prices[PLAIN_FUSED])
