@@ -1,4 +1,4 @@
-"""Rebuild from results/ the tables and the figures, and results/gains.csv: `make results`.
+"""Rebuild from results/ the tables and the figures, and the rows that reached.py has: `make results`.
 
 A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
 is there is not what would be built; a figure is compared by its lines and its pixels.
@@ -19,11 +19,11 @@ mpl.use("Agg")
 import numpy as np
 from PIL import Image
 
-from experiments import evidence, tables, valid_tables
+from experiments import evidence, tables, training_time, valid_tables
 from experiments.figure import draw, draw_losses
 from experiments.gpu_table import gpu_table, read_measurements
 from experiments.kl_table import kl_table
-from experiments.samsum_table import measured_gains, read_results, samsum_table
+from experiments.samsum_table import measured_gains, samsum_table
 from experiments.screening_table import screening_table
 from experiments.workspace import ROOT
 from rdrop_tools import cli
@@ -33,10 +33,9 @@ MULTI30K = ROOT / "results" / "multi30k"
 SAMSUM = ROOT / "results" / "samsum"
 GPU = ROOT / "results" / "gpu"
 SCREENING = ROOT / "results" / "screening"
-STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
 DOCS = ROOT / "docs"
-GAINS = ROOT / "results" / "gains.csv"
+GAINS = ROOT / "rdrop_tools" / "training" / "gains.csv"
 EXAMPLES = ROOT / "examples"
 PAGES = [ROOT / "README.md", ROOT / "results" / "PROTOCOL.md", DOCS / "results.md"]
 PAGES += [DOCS / "criterion.md", DOCS / "fused-loss.md"]
@@ -91,17 +90,17 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     systems = evidence.read_results(MULTI30K)
-    seconds = evidence.seconds_per_update(STEPS)
+    seconds = training_time.seconds_per_update(training_time.STEPS)
     blocks: dict[str, Callable[[], str]] = {
         name: partial(block, systems, seconds)
         for name, block in (tables.BLOCKS | valid_tables.BLOCKS).items()
     }
-    blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
+    blocks["samsum"] = lambda: samsum_table(evidence.read_results(SAMSUM))
     blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
     blocks["kl"] = lambda: kl_table(systems, evidence.read_results(SCREENING))
     pages = {path: rebuilt(path, blocks) for path in PAGES}
-    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(read_results(SAMSUM)))
+    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(evidence.read_results(SAMSUM)))
     stale = []
     for path, text in pages.items():
         if not path.exists() or text != text_of(path):

@@ -5,29 +5,32 @@ from collections.abc import Callable
 
 from experiments.evidence import (
     CHRF,
-    IN_TREE,
     LOWERCASED,
-    PLAIN,
-    RDROP,
     SACREBLEU,
-    Kinds,
     Pair,
-    Result,
-    Seconds,
     Systems,
-    ahead_for_good,
     all_tested,
     compared,
     gain,
     gains_on_valid,
-    length,
     longest_plain,
-    mean_at,
     seeds,
     test_scores,
     tested_schedules,
 )
 from experiments.markdown_table import table
+from experiments.training_time import (
+    IN_TREE,
+    PLAIN,
+    RDROP,
+    Result,
+    Seconds,
+    ahead_for_good,
+    length,
+    mean_at,
+    updates,
+    words_of,
+)
 
 Block = Callable[[Systems, Seconds], str]
 
@@ -54,7 +57,7 @@ def _brings(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     significant = f"p < 0.05 in {sum(p < 0.05 for p in p_values)} of {len(p_values)} comparisons"
     minutes = sum(length(result, seconds) for result in rdrop) / sum(_updates([result]) for result in rdrop)
     return (
-        f"{Kinds.of(rdrop[0]).words} adds, in BLEU, {', '.join(gains)} and {last} to plain training "
+        f"{words_of(rdrop[0])} adds, in BLEU, {', '.join(gains)} and {last} to plain training "
         f"(sacreBLEU, mean of seeds {seeds(rdrop)}; {significant}). An update takes "
         f"{minutes / seconds[PLAIN]:.2f} times as long as a plain one. R-Drop was given "
         f"{_length(rdrop, seconds)} of one CPU core; plain training {_length(plain, seconds)}."
@@ -141,7 +144,7 @@ def price_table(systems: Systems, seconds: Seconds) -> str:
     for rdrop, plain in pairs:
         minutes, of_plain = (f"{_minutes(results, seconds):.0f}" for results in (rdrop, plain))
         gains = [*gains_on_valid(rdrop, plain), *(gain(rdrop, plain, t, SACREBLEU).mean for t in PUBLISHED)]
-        name = f"{Kinds.of(rdrop[0]).words} (`{rdrop[0]['system']}`)"
+        name = f"{words_of(rdrop[0])} (`{rdrop[0]['system']}`)"
         minus = f"`{plain[0]['system']}`"
         rows.append([name, minutes, minus, of_plain, *(f"{difference:+.2f}" for difference in gains)])
     return table(columns, rows) if rows else NOTHING
@@ -157,7 +160,7 @@ def published_table(systems: Systems, seconds: Seconds) -> str:
         [test, *(test_scores(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
         for test, published in PUBLISHED.items()
     ]
-    columns = ["test set", "plain", Kinds.of(rdrop[0]).words, "Wu et al. 2021, transformer_tiny"]
+    columns = ["test set", "plain", words_of(rdrop[0]), "Wu et al. 2021, transformer_tiny"]
     return f"{table(columns, rows)}\n\n{_signatures(rdrop, (LOWERCASED,))}"
 
 
@@ -183,7 +186,7 @@ def _minutes(results: list[Result], seconds: Seconds) -> float:
 
 
 def _updates(results: list[Result]) -> float:
-    return float(statistics.mean(result["curve"][-1]["update"] for result in results))
+    return float(statistics.mean(map(updates, results)))
 
 
 def _p_values(rdrop: list[Result], test: str) -> list[float]:

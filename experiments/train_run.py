@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from benchmarks.bench import provenance
-from experiments.runs import Run, curve
-from experiments.workspace import TRANSLATION, Place, Workspace, environment
+from experiments.corpus import Corpus
+from experiments.runs import Run
+from experiments.workspace import Place, Workspace, environment
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import replacing
 
@@ -20,22 +21,7 @@ exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null
 """
 
 
-def settings(run: Run, place: Place) -> dict[str, str]:
-    """The settings of train.sh, without the folders."""
-    result = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
-    return result | ({"ALPHA": run.alpha} if run.alpha else {}) | place.settings
-
-
-def command(run: Run, pair: str) -> list[str]:
-    return [str(TRANSLATION / "train.sh"), f"multi30k.{pair}", "--num-workers", "0", *run.flags]
-
-
-def is_trained(workspace: Workspace, run: Run) -> bool:
-    points, out_of_patience = curve(workspace.training_log(run), run.patience)
-    return out_of_patience or bool(points and points[-1]["update"] >= run.max_update)
-
-
-def train(workspace: Workspace, run: Run, place: Place) -> None:
+def train(workspace: Workspace, corpus: Corpus, run: Run, place: Place) -> None:
     """Train a run until its updates or its patience are at an end.
 
     fairseq's --patience counts anew in a resumed run, which would go on longer than one not interrupted.
@@ -43,33 +29,34 @@ def train(workspace: Workspace, run: Run, place: Place) -> None:
     Raises:
         InputError: the training failed; names its log.
     """
-    folders = {"OUT": str(workspace.checkpoints(run)), "DATA": str(workspace.data(run))}
+    out, script = workspace.out(run.name), corpus.train(run)
+    folders = {"OUT": str(out), "DATA": str(workspace.folder / corpus.data(run))}
+    if run.start:
+        folders["FROM"] = str(workspace.out(run.start))
     if not commit_file(workspace, run).exists():
         with replacing(commit_file(workspace, run)) as file:
             file.write(provenance("cpu")["commit"])
-    _go_back_to_what_is_logged(workspace, run)
+    _go_back_to_what_is_logged(out, len(corpus.curve(out, run)[0]))
     log = workspace.folder / f"{run.name}.log"
     with log.open("ab") as file:
         process = subprocess.Popen(
-            ["bash", "-c", LEADER, "training", *place.start, *command(run, workspace.pair)],
+            ["bash", "-c", LEADER, "training", *place.start, *script.command],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            env=environment(settings(run, place) | folders | place.environment),
+            env=environment(script.settings | place.settings | folders | place.environment),
             start_new_session=True,
         )
     with process:
-        while process.poll() is None and not curve(workspace.training_log(run), run.patience)[1]:
+        while process.poll() is None and not corpus.curve(out, run)[1]:
             time.sleep(POLL_SECONDS)
     # Leaving the block has closed the standard input of the training, and waited for it.
-    if not is_trained(workspace, run):
+    if not corpus.is_trained(out, run):
         raise InputError(f"the training failed, see {log}")
 
 
-def _go_back_to_what_is_logged(workspace: Workspace, run: Run) -> None:
+def _go_back_to_what_is_logged(folder: Path, epochs: int) -> None:
     """fairseq saves an epoch before it logs its training: killed in between, it does that epoch again."""
-    folder = workspace.checkpoints(run)
-    epochs = len(curve(workspace.training_log(run), run.patience)[0])
     if not (folder / f"checkpoint{epochs + 1}.pt").exists():
         return
     last = folder / "checkpoint_last.pt"

@@ -3,8 +3,6 @@
 import statistics
 
 from experiments.evidence import (
-    Result,
-    Seconds,
     Spread,
     Systems,
     brought,
@@ -16,8 +14,10 @@ from experiments.evidence import (
     valid_scores,
 )
 from experiments.markdown_table import table
-from experiments.runs import AVERAGES, best_point
+from experiments.multi30k import best_point
+from experiments.runs import AVERAGES
 from experiments.tables import NAMES, Block
+from experiments.training_time import Result, Seconds
 
 EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
 NO_PAIR = "No two runs to compare are done yet."

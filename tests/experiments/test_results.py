@@ -6,8 +6,8 @@ pytest.importorskip("matplotlib")
 
 from made_up_results import SECONDS, result, two_systems
 
-from experiments import evidence, tables, valid_tables
-from experiments.evidence import Spread, ahead_for_good
+from experiments import evidence, tables, training_time, valid_tables
+from experiments.evidence import Spread
 from experiments.screening_table import screening_table
 
 systems = pytest.fixture(two_systems)
@@ -21,15 +21,15 @@ def test_spread():
 def test_ahead_for_good(systems):
     """At equal time: plain's 35 after 240 s is passed by 36.5 after 360 s, 180 updates of R-Drop."""
     rdrop, plain = systems["rdrop-a2"], systems["plain-d0.3"]
-    assert ahead_for_good(rdrop, plain, SECONDS) == 360
-    assert ahead_for_good(rdrop, plain, SECONDS | {evidence.RDROP: 1.0}) == 180
-    assert ahead_for_good(plain, rdrop, SECONDS) is None
+    assert training_time.ahead_for_good(rdrop, plain, SECONDS) == 360
+    assert training_time.ahead_for_good(rdrop, plain, SECONDS | {training_time.RDROP: 1.0}) == 180
+    assert training_time.ahead_for_good(plain, rdrop, SECONDS) is None
     for each in plain:
         each["curve"].append({"update": 300, "bleu": 37.5})
     assert tables.ahead(systems, SECONDS) == "In the end R-Drop is not ahead."
-    assert evidence.mean_at(rdrop, SECONDS, 119) == 0
-    assert evidence.mean_at(rdrop, SECONDS, 120) == 31
-    assert evidence.mean_at(rdrop, SECONDS, 1e9) == 37.5  # best so far, not the last
+    assert training_time.mean_at(rdrop, SECONDS, 119) == 0
+    assert training_time.mean_at(rdrop, SECONDS, 120) == 31
+    assert training_time.mean_at(rdrop, SECONDS, 1e9) == 37.5  # best so far, not the last
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_ahead_for_good(systems):
 )
 def test_each_update_takes_the_time_of_its_kind(criterion, flags, seconds):
     """A single pass of our criterion is the fused loss with one pass, before the start and in an interval."""
-    kinds = evidence.Kinds.of({"criterion": criterion, "flags": flags.split()})
+    kinds = training_time.Kinds.of(criterion, flags.split())
     assert {n: pytest.approx(kinds.seconds(n, SECONDS)) for n in seconds} == seconds
 
 

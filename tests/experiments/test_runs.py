@@ -2,7 +2,8 @@
 
 import pytest
 
-from experiments.runs import COLUMNS, best_point, curve, read_runs
+from experiments.multi30k import best_point, curve
+from experiments.runs import COLUMNS, read_runs
 from rdrop_tools.cli import InputError
 
 
@@ -45,20 +46,35 @@ def test_the_curve_of_a_run_with_a_later_start(log):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("a,x,plain,,all,9,9,,no,", "line 2: must be an integer, got 'x'"),
-        ("a,1,other,,all,9,9,,no,", "line 2: criterion must be plain or rdrop, got 'other'"),
-        ("a,1,plain,,all,9,9,b,no,", "a-1 has the baseline b-1, which is not there"),
+        ("~,a,x,plain,,all,,9,9,,no,", "line 2: must be an integer, got 'x'"),
+        ("~,a,1,other,,all,,9,9,,no,", "line 2: criterion must be plain or rdrop, got 'other'"),
+        ("~,a,1,plain,,all,,9,9,b,no,", "a-1 has the baseline b-1, which is not there"),
         (
-            "a,1,rdrop,1,all,9,9,b,last:5,\nb,1,plain,,all,9,9,,no,",
+            "~,a,1,rdrop,1,all,,9,9,b,last:5,\n~,b,1,plain,,all,,9,9,,no,",
             "a-1 and its baseline must have the same test",
         ),
-        ("a,1,plain,,all", "line 2: expected 10 values"),
-        ("a,1,plain,,all,9,9,,no,'", "line 2: No closing quotation"),
+        ("~,a,1,rdrop,1,all,b,9,9,,no,", "a-1 begins with b-1, which is not there"),
+        (
+            "~,a,1,rdrop,1,all,b,9,9,,no,\n~,b,2,plain,,all,,9,9,,no,",
+            "a-1 begins with b-1, which is not there",
+        ),
+        (
+            "~,a,1,plain,,all,b,9,9,,no,\n~,b,1,plain,,all,c,9,9,,no,\n~,c,1,plain,,all,b,9,9,,no,",
+            "a-1 begins with b-1 begins with c-1 begins with b-1: a circle",
+        ),
+        (
+            "~,a,1,plain,,9,b,9,9,,no,\n~,b,1,plain,,all,,9,9,,no,",
+            "a-1 begins with b-1, which has other pairs",
+        ),
+        ("other,a,1,plain,,all,,9,9,,no,", "corpus must be multi30k.en-de or multi30k.en-fr or samsum, got"),
+        ("samsum,a,1,plain,,all,,9,9,,no,", "line 2: patience must be empty, got '9'"),
+        ("~,a,1,plain,,all", "line 2: expected 12 values"),
+        ("~,a,1,plain,,all,,9,9,,no,'", "line 2: No closing quotation"),
     ],
 )
 def test_a_list_that_is_none(tmp_path, row, message):
     path = tmp_path / "runs.csv"
-    path.write_text(f"{','.join(COLUMNS)}\n{row}\n")
+    path.write_text(f"{','.join(COLUMNS)}\n{row.replace('~', 'multi30k.en-de')}\n")
     with pytest.raises(InputError, match=r"runs\.csv") as error:
         read_runs(path)
     assert message in str(error.value)
