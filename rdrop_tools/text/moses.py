@@ -67,6 +67,8 @@ def check_detokeniser(lang: str, lines: Sequence[str]) -> str:
     Raises:
         InputError: they are more than a few. A translation in the right words would score as a wrong one.
     """
+    from sacremoses import MosesDetokenizer
+
     tokenise, detokeniser = Tokeniser(lang, TokeniserOptions()), MosesDetokenizer(lang)
     lines = [" ".join(line.split()) for line in lines]
     lost = [line for line in lines if detokeniser.detokenize(tokenise(line).split()) != line]
