@@ -22,7 +22,7 @@ except ImportError:  # the losses have tests that do without
 
 import rdrop_fairseq
 
-pytest_plugins = ["devices"]  # its fixtures
+pytest_plugins = ["devices", "training"]  # its fixtures
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS, TOOLS = ROOT / "scripts", ROOT / "rdrop_tools"
 USER_DIR = str(Path(rdrop_fairseq.__file__).parent)

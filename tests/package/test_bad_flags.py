@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import run
-from test_cli import PLUGIN, RDROP, RECIPE
+from training import PLUGIN, RDROP, RECIPE
 
 pytest.importorskip("fairseq")
 

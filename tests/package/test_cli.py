@@ -1,6 +1,5 @@
 """fairseq's own commands with --user-dir, as a user calls them."""
 
-import json
 import math
 import os
 import re
@@ -10,31 +9,10 @@ from subprocess import DEVNULL
 
 import pytest
 import torch
-from conftest import OFFICIAL, PLAIN, TRANSFORMER, USER_DIR, run
+from conftest import OFFICIAL, PLAIN, USER_DIR, run
+from training import EVAL_BLEU, PLUGIN, RDROP, RECIPE, records
 
 pytest.importorskip("fairseq")
-
-PLUGIN = ["--user-dir", USER_DIR]
-# No buffer: its thread, still at work when a training of a few updates ends, can abort the interpreter.
-RECIPE = [
-    *TRANSFORMER,
-    *"--optimizer adam --lr 0.01 --lr-scheduler fixed --max-tokens 400 --label-smoothing 0.1".split(),
-    *"--no-epoch-checkpoints --num-workers 0 --data-buffer-size 0 --seed 3".split(),
-    *"--log-interval 1 --log-format json".split(),
-]
-RDROP = ["--criterion", "label_smoothed_cross_entropy_rdrop"]
-EVAL_BLEU = [*"--eval-bleu --eval-bleu-detok space --report-accuracy --eval-bleu-args".split(), '{"beam": 1}']
-
-
-def train(data, save_dir, *extra, check=True):
-    command = ["fairseq-train", data, *PLUGIN, *RECIPE, *RDROP, "--save-dir", save_dir, *extra]
-    return run(*command, check=check).stdout
-
-
-def records(log, kind):
-    """The JSON records of a training log: kind is train_inner, train or valid."""
-    prefix = rf"(?:\| {kind} \||\[{kind}\]\[INFO\] -)"  # fairseq-train, fairseq-hydra-train
-    return [json.loads(m) for m in re.findall(prefix + r" (\{.*\})", log)]
 
 
 def curve(log):
@@ -46,7 +24,8 @@ def curve(log):
 def trained(data_bin, tmp_path_factory):
     """A run of 3 epochs with BLEU and accuracy: (checkpoint folder, log)."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, train(data_bin, folder, *EVAL_BLEU, "--max-epoch", "3")
+    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", folder, *EVAL_BLEU]
+    return folder, run(*command, "--max-epoch", "3").stdout
 
 
 def test_train_logs(trained):
@@ -61,13 +40,13 @@ def test_train_logs(trained):
         assert "valid_rdrop_kl_loss" not in record
 
 
-def test_one_pass_logs_what_a_plain_run_logs(data_bin, tmp_path):
+def test_one_pass_logs_what_a_plain_run_logs(train, tmp_path):
     """Loss, perplexity and tokens are comparable between criterions, and nothing is added to the records."""
     options = "--optimizer sgd --lr 0.001 --disable-validation --no-save --report-accuracy --max-update 10"
-    ours = train(data_bin, tmp_path / "a", *options.split(), "--rdrop-passes", "1")
-    plain = ["fairseq-train", data_bin, *RECIPE, "--criterion", PLAIN, "--save-dir", tmp_path / "b"]
-    plain = run(*plain, *options.split()).stdout
-    ours, plain = (records(log, "train_inner") for log in (ours, plain))
+    ours, plain = (
+        records(train(tmp_path, *options.split(), *flags), "train_inner")
+        for flags in (["--rdrop-passes", "1"], ["--criterion", PLAIN])
+    )
     assert len(ours) == len(plain) == 10
     for a, b in zip(ours, plain):
         assert a.keys() == b.keys()
@@ -76,6 +55,7 @@ def test_one_pass_logs_what_a_plain_run_logs(data_bin, tmp_path):
 
 
 VARIANTS = {
+    "fused": "",
     # stopped in the middle of its warm-up: 1 plain update, then alpha 0, 5/3, 10/3
     "schedule": "--rdrop-loss plain --rdrop-start-update 1 --rdrop-warmup-updates 3",
     # stopped in the middle of an interval: only the 2nd update of these four has a KL
@@ -85,14 +65,14 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
+def test_resume_continues_the_same_curve(train, tmp_path, variant):
     """A run that is stopped and resumed logs what one in a single piece logs."""
     options = (
         "--update-freq 2 --sentence-avg --ignore-prefix-size 1 --save-interval-updates 2 --max-tokens 100"
     )
     options = [*VARIANTS[variant].split(), *EVAL_BLEU, *options.split(), "--clip-norm", "1.0", "--max-update"]
-    whole = curve(train(data_bin, tmp_path / "whole", *options, "4"))
-    first, second = (curve(train(data_bin, tmp_path / "parts", *options, count)) for count in "24")
+    whole = curve(train(tmp_path / "whole", *options, "4"))
+    first, second = (curve(train(tmp_path / "parts", *options, count)) for count in "24")
     assert list(whole) == ["1", "2", "3", "4"]
     assert first.keys() | second.keys() == whole.keys()
     assert {**first, **second} == whole
@@ -102,13 +82,13 @@ def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
         assert [row["rdrop_kl_loss"] is None for row in whole.values()] == [True, False, True, True]
 
 
-def test_the_kl_of_an_interval_is_logged_from_the_updates_that_have_it(data_bin, tmp_path):
+def test_the_kl_of_an_interval_is_logged_from_the_updates_that_have_it(train, tmp_path):
     """A record is the mean over the tokens of its updates with a KL, without alpha's factor, or has none.
 
     R-Drop is in updates 1, 4 and 7; of the records every 2 updates the third falls between.
     """
     options = "--rdrop-interval 3 --max-update 8 --disable-validation --no-save --max-tokens 200".split()
-    each, pairs = (train(data_bin, tmp_path / n, *options, "--log-interval", n) for n in "12")
+    each, pairs = (train(tmp_path / n, *options, "--log-interval", n) for n in "12")
     kls = [r.get("rdrop_kl_loss") for r in records(each, "train_inner")]
     assert [kl is not None for kl in kls] == [True, False, False, True, False, False, True, False]
     in_pairs = [r.get("rdrop_kl_loss") for r in records(pairs, "train_inner")]
@@ -119,7 +99,7 @@ def test_the_kl_of_an_interval_is_logged_from_the_updates_that_have_it(data_bin,
     tokens = [float(r["wpb"]) for r in records(each, "train_inner")][:updates]
     mean = sum(float(kl) * n for kl, n in zip(kls, tokens) if kl) / sum(n for kl, n in zip(kls, tokens) if kl)
     assert math.isclose(float(first["train_rdrop_kl_loss"]), mean, abs_tol=2e-4)
-    every = curve(train(data_bin, tmp_path / "no", *options, "--rdrop-interval", "1"))
+    every = curve(train(tmp_path / "no", *options, "--rdrop-interval", "1"))
     assert every["1"]["rdrop_kl_loss"] == kls[0]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import MODELS, TRANSFORMER, USER_DIR, run
-from test_cli import RDROP
+from training import RDROP
 
 pytest.importorskip("fairseq")
 

@@ -5,7 +5,7 @@ import importlib
 import pytest
 import torch
 from conftest import TRANSFORMER, Setup, run
-from test_cli import RDROP, RECIPE
+from training import RDROP, RECIPE
 
 from rdrop_fairseq.errors import RDropError
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 import torch
-from conftest import PLAIN, USER_DIR, run
-from test_cli import RDROP, RECIPE, records
+from conftest import PLAIN, run
+from training import PLUGIN, RDROP, RECIPE, records
 
 pytest.importorskip("fairseq")
 
@@ -19,25 +19,21 @@ def plain(data_bin, tmp_path_factory):
     return folder
 
 
-def go_on(data, save_dir, *flags, check=True):
-    command = ["fairseq-train", data, "--user-dir", USER_DIR, *RECIPE, *RDROP, "--save-dir", save_dir, *flags]
-    return run(*command, "--max-update", "3", "--lr", "1e-9", check=check).stdout
-
-
+GO_ON = ["--max-update", "3", "--lr", "1e-9"]
 UNSET = ("_weight", "_bias", "_float_tensor")  # the official fairseq has them, and neither sets nor uses them
 RESETS = "--reset-optimizer --reset-lr-scheduler --reset-dataloader --reset-meters".split()
 
 
 def test_over_the_same_folder_fairseq_says_what_to_do(data_bin, plain):
-    assert "Criterion does not match; please reset the optimizer" in go_on(data_bin, plain, check=False)
+    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", plain, *GO_ON]
+    assert "Criterion does not match; please reset the optimizer" in run(*command, check=False).stdout
 
 
 @pytest.mark.parametrize("flag", ["--finetune-from-model", "--restore-file"])
-def test_a_plain_run_goes_on_with_r_drop(data_bin, plain, tmp_path, flag):
+def test_a_plain_run_goes_on_with_r_drop(train, plain, tmp_path, flag):
     """Regression: over the same folder it ended in an AssertionError, and no page said which flags do it."""
-    log = go_on(
-        data_bin, tmp_path, flag, plain / "checkpoint_last.pt", *(RESETS if "restore" in flag else [])
-    )
+    resets = RESETS if "restore" in flag else []
+    log = train(tmp_path, flag, plain / "checkpoint_last.pt", *resets, *GO_ON)
     assert re.search(r"Loaded checkpoint \S+checkpoint_last.pt \(epoch \d @ 0 updates\)", log)
     updates = records(log, "train_inner")
     assert [record["num_updates"] for record in updates] == ["1", "2", "3"]
