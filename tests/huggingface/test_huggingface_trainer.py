@@ -174,6 +174,26 @@ def test_a_wrong_projection_is_not_used(tmp_path, caplog, monkeypatch):
     assert re.match(f"R-Drop: the loss takes all logits, as {reason}", log)
 
 
+class DropsLogits(transformers.GPT2LMHeadModel):
+    """Its logits have dropout, which evaluation does not show."""
+
+    def forward(self, **inputs):
+        output = super().forward(**inputs)
+        output.logits = torch.nn.functional.dropout(output.logits, 0.1, self.training)
+        return output
+
+
+def test_logits_that_are_changed_in_training_only(tmp_path):
+    """Regression: what stands behind the projection in training only was left out of the loss, in silence."""
+    model, batch = DropsLogits(make_model("gpt2").config).train(), make_batch("gpt2")
+    trainer = make_trainer(model, tmp_path, rdrop={"rdrop_alpha": 2.5, "rdrop_passes": 1})
+    trainer.compute_loss(model, batch | {"labels": torch.full_like(batch["labels"], -100)})  # shows nothing
+    with pytest.raises(ValueError, match="DropsLogits makes its logits in another way in training than in"):
+        trainer.compute_loss(model, batch)
+    rdrop = {"rdrop_alpha": 2.5, "rdrop_fused": False}
+    assert make_trainer(model, tmp_path, rdrop=rdrop).compute_loss(model, batch) > 0
+
+
 def test_a_model_with_a_loss_of_another_kind_is_refused(tmp_path):
     """ProphetNet, which adds the losses of further n-grams, is refused."""
     sizes = {"vocab_size": VOCAB, "hidden_size": 16, "num_encoder_layers": 1, "num_decoder_layers": 1}
