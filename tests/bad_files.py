@@ -11,25 +11,17 @@ def write_files(folder):
     hyp = "A dog sees it.\nThe well-known cat is here.\nNobody was at home.\n"
     segment = '<seg id="1"> A dog. </seg>\n'
     files = {f"in/{split}.{lang}": text for split in SPLITS for lang, text in (("de", de), ("en", en))}
-    files |= {f"help/{lang}/page.html": page(lang) for lang in ("de", "en-US", "en-GB")}
+    files |= {f"help/{lang}/page.html": page(lang) for lang in ("de", "en-US")}
     files |= {
         "codes": "#version: 0.2\nt h\nth e</w>\n",
-        "in/header": "#version: 0.2\n\n",
-        "in/version": "#version: 2x\na b\n",
-        "in/one_piece": "#version: 0.2\na b\na \n",
         "in/short.de": "a\nb\nc\n",
         "in/short.en": "a\nb\n",
-        "in/none.de": "",
-        "in/none.en": "",
         "blank/train.de": "\n \n",
         "blank/train.en": "\n\x00\n",
         "made/tok/train.de": hyp,
-        "made/raw/train.en": hyp,
         "folders/train.de/keep": "mine",
-        "help/bad/page.html": page("de").encode("utf-16"),
         "test.sgm": segment,
         "cut.sgm": segment + segment[:20],
-        "nested.sgm": segment[:-8] + segment,
         "refs.sgm": "".join(f'<refset refid="{n}">{segment}</refset>' for n in (1, 2)),
         "less.xml": f"<src>{segment}{segment}</src><ref>{segment}</ref>",
         "hyp": hyp,
@@ -46,7 +38,7 @@ def write_files(folder):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    for name, target in {"loop": "loop", "help/loop": "loop", "link": "in", "linked": "hyp"}.items():
+    for name, target in {"loop": "loop", "link": "in", "linked": "hyp"}.items():
         (folder / name).symlink_to(target)
     return folder
 

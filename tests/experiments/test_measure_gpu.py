@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 from bad_input import assert_refused
 from conftest import ROOT, SCRIPTS, run
-from translation_data import MULTI30K_SETTINGS, TINY, write_multi30k
 
 from experiments import measure_gpu
 from experiments.gpu_table import NOTHING, gpu_table, read_measurements
-from experiments.runs import COLUMNS
 from rdrop_tools.cli import InputError
 
 pytest.importorskip("fairseq")
@@ -30,16 +28,10 @@ def dry_run(test):
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """(folder, output) of a dry run with everything, a training too."""
-    folder = tmp_path_factory.mktemp("gpu")
-    row = f"plain,1,plain,,100,4,1000,,no,{' '.join(TINY)}"
-    (folder / "runs.csv").write_text(f"{','.join(COLUMNS)}\n{row}\n")
-    local = write_multi30k(folder / "local")
-    env = {"LOCAL_FILES": str(local), "RUNS": str(folder / "runs.csv"), "PYTHON": sys.executable}
-    output = run(
-        SCRIPTS / "measure_gpu.sh", folder / "out", "600", "--dry-run", **MULTI30K_SETTINGS, **env
-    ).stdout
-    return folder / "out", output
+    """(folder, output) of a dry run with everything; the queue only lists its trainings."""
+    out = tmp_path_factory.mktemp("gpu") / "out"
+    result = run(SCRIPTS / "measure_gpu.sh", out, "600", "--dry-run", PYTHON=sys.executable, LOCAL_FILES="")
+    return out, result.stdout
 
 
 @dry_run
@@ -47,17 +39,25 @@ def test_every_part_leaves_its_result(measured):
     out, output = measured
     parts = [line.rsplit(": ", 1) for line in output.splitlines() if " s" in line and ": " in line]
     assert [end.split(",")[0] for _, end in parts] == ["exit 0"] * 6, output
-    names = "installed.json loss.csv measure.log profile.txt runs.tar.gz step.csv tests.txt trace.json.gz"
+    names = "installed.json loss.csv measure.log profile.txt step.csv tests.txt trace.json.gz"
     assert sorted(path.name for path in out.iterdir()) == names.split()
     installed = json.loads((out / "installed.json").read_bytes())
     assert installed["dry_run"]
     assert installed["versions"]["torch"]
     assert "skipped" in (out / "tests.txt").read_text()
     assert "Self CPU" in (out / "profile.txt").read_text()
-    with tarfile.open(out / "runs.tar.gz") as archive:
-        assert {"results/plain-1.json", "runs/plain-1/train.log"} <= set(archive.getnames())
+    assert " runs to do on " in (out / "measure.log").read_text()
     with pytest.raises(InputError, match="is of a dry run"):
         read_measurements(out.parent)
+
+
+def test_results_and_logs_of_the_queue_are_packed(tmp_path):
+    for name in ("results/plain-1.json", "runs/plain-1/train.log", "runs/plain-1/checkpoint_last.pt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    measure_gpu.pack(tmp_path, tmp_path / "runs.tar.gz")
+    with tarfile.open(tmp_path / "runs.tar.gz") as archive:
+        assert archive.getnames() == ["results/plain-1.json", "runs/plain-1/train.log"]
 
 
 @dry_run

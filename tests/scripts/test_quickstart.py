@@ -84,18 +84,15 @@ def test_a_setting_can_be_corrected_until_something_is_made_with_it(env, help_di
     assert files(tmp_path) == before
 
 
-@pytest.mark.slow
 def test_multi30k_is_trained_from_german(env, tmp_path):
-    """The data of en-de serve both directions."""
-    out = tmp_path / "out"
-    env = {**env, **MULTI30K_SETTINGS, "CORPUS": "multi30k", "OUT": str(out), "MERGES": "70"}
-    result = run(SCRIPT, **{**env, "LOCAL_FILES": str(write_multi30k(tmp_path)), "MAX_UPDATE": "2"})
-    hypotheses = out / "rdrop" / "evaluation.test" / "system" / "hyp.txt"
-    assert len(hypotheses.read_text().splitlines()) == 12
-    assert "BLEU, sacreBLEU" in result.stdout
-    settings = (out / "rdrop" / "settings").read_text()
+    """The data of en-de serve both directions: the training has begun."""
+    trained = tmp_path / "out" / "rdrop"
+    env = {**env, **MULTI30K_SETTINGS, "CORPUS": "multi30k", "OUT": str(trained.parent), "MERGES": "70"}
+    env["LOCAL_FILES"] = str(write_multi30k(tmp_path))
+    kill_when(trained / "train.log", SCRIPT, **env)
+    settings = (trained / "settings").read_text()
     assert {"BENCHMARK=multi30k", "SRC=de", "TGT=en"} <= set(settings.splitlines())
-    assert (out / "data" / "data-bin" / "test.en-de.de.bin").stat().st_size
+    assert (trained.parent / "data" / "data-bin" / "test.en-de.de.bin").stat().st_size
 
 
 def test_no_apt_get_no_download(env, tmp_path):

@@ -1,6 +1,5 @@
 """Bad input to the scripts of training: a table, a row a kind. Types are in test_arguments.py."""
 
-import gzip
 import math
 
 import pytest
@@ -86,30 +85,21 @@ def test_a_folder_for_a_checkpoint_and_a_full_disk(run_folder):
 
 # ---- plot_training.py
 
-RECORD = b"| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n"
-NO_LOG = "has no train_inner, train or valid lines"
+RECORD = "| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("empty.log", NO_LOG),
+        ("empty.log", "has no train_inner, train or valid lines: is it the log of fairseq-train"),
         ("good.log --x time", "no log line has what --x time needs"),
         ("log.png -o log.png", "log.png would be written over log.png"),
     ],
 )
 def test_logs(tmp_path, arguments, message):
     """Regression: the log was overwritten by the picture."""
-    for name, content in {
-        "good.log": RECORD,
-        "log.png": RECORD,
-        "empty.log": b"",
-        "utf16.log": RECORD.decode().encode("utf-16"),
-        "bytes.log": bytes(range(256)),
-        "cut.log.gz": gzip.compress(RECORD)[:-9],
-    }.items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "link.png").symlink_to("log.png")
+    for name, content in {"good.log": RECORD, "log.png": RECORD, "empty.log": ""}.items():
+        (tmp_path / name).write_text(content)
     assert_refused("plot_training", arguments.split(), message, tmp_path)
 
 

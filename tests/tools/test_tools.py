@@ -93,3 +93,12 @@ def test_checkpoints_are_not_averaged_without_fairseq(tmp_path):
     assert result.returncode == 1
     assert result.stdout.startswith("error: fairseq is not installed here: ")
     assert result.stdout.count("\n") == 1
+
+
+def test_an_older_python_is_told_so():
+    """The package is for Python 3.8 too, and installs the commands there: they ended in a TypeError."""
+    code = "import sys; sys.version_info = (3, 9); import rdrop_tools.cli"
+    result = run(sys.executable, "-c", code, check=False)
+    assert result.returncode == 1
+    assert result.stdout.startswith("error: the tools need Python 3.10 or newer")
+    assert result.stdout.count("\n") == 1
