@@ -96,6 +96,14 @@ def weights_after_an_update(name, folder, size, takes_count=True, labels=(2, 9, 
     return weights
 
 
+def log_of_steps(caplog, trainer, model, *batches):
+    """What was logged of the losses of these batches, and the losses, with one state of random numbers."""
+    caplog.clear()
+    torch.manual_seed(7)
+    losses = [trainer.compute_loss(model, batch) for batch in batches]
+    return [record.getMessage() for record in caplog.records], losses
+
+
 if __name__ == "__main__":  # one process of two, started by torchrun
     model, out = sys.argv[1:]
     accumulate = {"gradient_accumulation_steps": 2, "ddp_backend": "gloo"}

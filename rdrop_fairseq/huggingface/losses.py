@@ -10,6 +10,7 @@ error. So nothing is known here by the name of a model: the states are those tha
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, NamedTuple
 
 import torch
@@ -55,9 +56,20 @@ class OutputProjection(NamedTuple):
     bias: Tensor | None  # (V)
 
     def loss(
-        self, model: nn.Module, inputs: Batch, target: Tensor, epsilon: float = 0.0, **options: Any
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        target: Tensor,
+        epsilon: float = 0.0,
+        check: bool = False,
+        **options: Any,
     ) -> RDropLoss:
-        """:func:`logits_loss` without the logits."""
+        """:func:`logits_loss` without the logits.
+
+        Raises:
+            ValueError: ``check``, and the model makes its logits in another way than was measured, as it may
+                in training.
+        """
         results: list[RDropLoss] = []
 
         def forward(hidden: Tensor) -> Tensor:  # (K * B, T, D)
@@ -69,10 +81,19 @@ class OutputProjection(NamedTuple):
                 "label_smoothing": _for_others(epsilon, weight.size(0)),
             }
             results.append(linear_rdrop_loss(hidden * self.scale, weight, target, **more, **options))
-            return results[0].loss.view(1, 1, 1)  # to the model logits of one position and one class
+            return results[-1].loss.view(1, 1, 1)  # to the model logits of one position and one class
 
         with stand_in(self.layer, forward):
-            model(**inputs)
+            logits = model(**inputs).logits
+        if check:
+            bias = 0.0 if self.bias is None else self.bias
+            expected = [result.loss.detach() * self.scale + bias for result in results]
+            close = partial(torch.allclose, logits.float(), rtol=1e-2, atol=1e-2, equal_nan=True)
+            if [close(each) for each in expected] != [True]:
+                raise ValueError(
+                    f"{type(model).__name__} makes its logits in another way in training than in evaluation: "
+                    "set rdrop_fused=False"
+                )
         return results[0]
 
 

@@ -79,7 +79,7 @@ class RDropTrainer(Trainer):
         self.rdrop_options: dict[str, Any] = {"alpha": alpha, "passes": passes, "ce_reduction": "mean"}
         self.rdrop_fused = rdrop_fused
         self.rdrop_loss: Any = None  # a Loss, chosen in the first step
-        self.rdrop_watched = passes > 1  # whether the passes have to show yet that they differ
+        self.rdrop_watched = True  # until the passes of a batch with labels differ
 
     def compute_loss(
         self,
@@ -99,10 +99,12 @@ class RDropTrainer(Trainer):
         batch = inputs
         inputs, target = split_labels(unwrapped, batch)
         inputs = repeat(inputs, passes, len(target), "batch")
+        options = {"epsilon": self.args.label_smoothing_factor, **self.rdrop_options}
         if self.rdrop_loss is None:
             self.rdrop_loss = self._choose_loss(unwrapped, batch)
-        epsilon = self.args.label_smoothing_factor
-        result = self.rdrop_loss(model, inputs, target, epsilon=epsilon, **self.rdrop_options)
+        if self.rdrop_watched and self.rdrop_loss is not logits_loss:
+            options["check"] = True
+        result = self.rdrop_loss(model, inputs, target, **options)
         if self.rdrop_watched:
             self._watch_passes(unwrapped, result)
         if num_items_in_batch is None:
@@ -115,9 +117,9 @@ class RDropTrainer(Trainer):
 
     def _watch_passes(self, model: nn.Module, result: RDropLoss) -> None:
         """Warns of passes that do not differ: at once without dropout, else when it has had time to tell."""
-        if result.kl_loss > 1e-6 * result.nll_loss:
-            self.rdrop_watched = False
-        elif result.nll_loss > 0:  # of a batch with labels
+        if result.nll_loss == 0:  # of a batch without labels
+            return
+        if self.rdrop_options["passes"] > 1 and result.kl_loss <= 1e-6 * result.nll_loss:
             if not has_dropout(model):
                 reason = "as the model has no dropout (see its config)"
             elif self.state.global_step >= PATIENCE:
@@ -125,7 +127,7 @@ class RDropTrainer(Trainer):
             else:
                 return
             logger.warning(f"R-Drop: its passes do not differ, {reason}")
-            self.rdrop_watched = False
+        self.rdrop_watched = False
 
     def _choose_loss(self, model: Any, batch: Batch) -> Loss:
         if getattr(model.config, "output_router_logits", False):
