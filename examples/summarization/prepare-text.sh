@@ -11,9 +11,10 @@ usage() {
 usage: examples/summarization/prepare-text.sh NAME FOLDER
 
 Takes FOLDER/{train,val,test}.{source,target}, a document and a summary a line, or a table each,
-{train,val,test}.{jsonl,csv,tsv}; all may be .gz. FOLDER may also be one such table, which is train. Without val, some
-of train is held out, and what repeats it is taken out of train; no test set is fine too. Leaves in OUT what the other
-prepare scripts leave, for CORPUS=NAME train.sh and evaluate.sh. Started again, it goes on where it was interrupted.
+{train,val,test}.{jsonl,csv,tsv}; all may be .gz. val may also be called valid, validation or dev, and test devtest.
+FOLDER may also be one such table, which is train. Without val, some of train is held out, and what repeats it is taken
+out of train; no test set is fine too. Leaves in OUT what the other prepare scripts leave, for CORPUS=NAME train.sh and
+evaluate.sh. Started again, it goes on where it was interrupted.
 
 Environment:
   SRC_COLUMN TGT_COLUMN   keys or columns of a table, by name, or by number from 1 where it has no line of names

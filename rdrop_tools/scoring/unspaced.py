@@ -11,14 +11,15 @@ import regex
 from rdrop_tools import cli
 from rdrop_tools.lines import iter_lines
 
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-LETTER = regex.compile(rf"(?V1)[[{UNSPACED}]&&[\p{{L}}\p{{M}}]]")
-SCRIPTS = {  # scripts whose words sacreBLEU has a tokeniser for; what is left of UNSPACED has none
-    "zh": regex.compile(r"[\p{Han}\p{Bopomofo}]"),
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+SCRIPT = rf"{UNSPACED}\p{{Tibetan}}"  # which has a sign after each syllable
+LETTER = regex.compile(rf"(?V1)[[{SCRIPT}]&&[\p{{L}}\p{{M}}]]")
+SCRIPTS = {  # scripts whose words sacreBLEU has a tokeniser for; what is left of SCRIPT has none
+    "zh": regex.compile(r"\p{Han}"),
     "ja-mecab": regex.compile(r"[\p{Hiragana}\p{Katakana}]"),
     "char": regex.compile(r"\p{Thai}"),
 }
-SPACED = regex.compile(rf"(?V1)[\p{{L}}--[{UNSPACED}]][[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]*")  # a word
+SPACED = regex.compile(rf"(?V1)[\p{{L}}--[{SCRIPT}]][[\p{{L}}\p{{M}}\p{{N}}]--[{SCRIPT}]]*")  # a word
 HANGUL = regex.compile(r"\p{Hangul}")
 CJK = ("zh", "ja-mecab", "ko-mecab")  # that sacreBLEU's TER has its own words for
 SAMPLE = 2000  # lines that tell the script

@@ -25,16 +25,14 @@ from pathlib import Path
 from rdrop_tools import cli
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import Pair, replacing_all, write_rows
-from rdrop_tools.scoring.unspaced import SAMPLE, has_spaces, sacrebleu_tokenizer
+from rdrop_tools.scoring.unspaced import FEW, SAMPLE, has_spaces, sacrebleu_tokenizer
 from rdrop_tools.text.corpus import add_langs_argument, prepare_outputs
 from rdrop_tools.text.moses import check_detokeniser
 from rdrop_tools.text.tables import Columns
 from rdrop_tools.text.text_forms import Text, find_text, not_taken, table_file
 
-VALID, TEST = (
-    ["valid", "val", "validation", "dev"],
-    ["test", "devtest"],
-)  # names, the first that is there is taken
+VALID = ["valid", "val", "validation", "dev"]  # names, of which the first that is there is taken
+TEST = ["test", "devtest"]
 HELDOUT = 1000  # pairs, or a tenth of a smaller corpus
 SEED = 1
 
@@ -65,16 +63,24 @@ class Corpus:
     def read(self, split: str) -> Iterator[Pair]:
         """
         Raises:
-            InputError: as Text.pairs; or there is no text in it, or the same on both sides.
+            InputError: as Text.pairs; or there is no text in it, or the same on both sides, or in all pairs.
         """
-        texts = different = 0
+        texts = different = count = repeated = 0
+        first = None
         for pair in self.texts[split].pairs(self.langs, self.columns, self.note):
+            first = first or pair
+            count += 1
+            repeated += pair == first
             texts += is_text(pair)
             different += pair[0] != pair[1]
             yield pair
         if not texts or not different:
             names = " and ".join(map(str, self.texts[split].files))
             raise InputError(f"{names} {'have the same text on both sides' if texts else 'have no text'}")
+        if repeated == count > FEW:
+            raise InputError(
+                f"{self.texts[split].files[0]}: all {count} pairs are {' and '.join(first or ())}"
+            )
 
     def sample(self) -> list[tuple[str, ...]]:
         """The first lines of train, a tuple a side."""

@@ -73,20 +73,20 @@ def choose_columns(
                     f"{path} names the column {name} {len(places)} times in its first line: rename one"
                 )
         return [places[0] for places in found], True
-    looks_like_names = len(header) > 1 and all(map(NAME.fullmatch, header))
     if columns and all(name.isdecimal() and int(name) > 0 for name in columns):
         indices = [int(name) - 1 for name in columns]
         if max(indices) >= len(first):
             raise InputError(f"{path}, line 1 has {len(first)} columns, {max(indices) + 1} are needed")
-        if looks_like_names:
-            note(f"{path}: the first line is taken for a pair, as columns are numbered: {', '.join(header)}")
+        cells = [header[index] for index in indices]
+        if all(map(NAME.fullmatch, cells)):
+            note(f"{path}: the first line is taken for a pair, as columns are numbered: {' | '.join(cells)}")
         return indices, False
     if columns or len(first) != 2:
         raise InputError(
             f"{path} has no columns {' and '.join(names)} in its first line, which has {len(first)} columns: "
             f"choose two by name or by number: {HOW}"
         )
-    if looks_like_names:
+    if all(map(NAME.fullmatch, header)):
         raise InputError(
             f"{path}, line 1: are {header[0]!r} and {header[1]!r} names of columns? Then choose them by "
             f"name, or, if they are a pair of the text, by the numbers 1 and 2: {HOW}"

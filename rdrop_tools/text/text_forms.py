@@ -1,6 +1,7 @@
 """The forms in which people keep parallel text: two files of lines, TSV, CSV, or JSON lines; plain or .gz.
 
-A split is found by its name: train.de and train.en, or one table, train.tsv, train.csv or train.jsonl.
+A split is found by its name: train.de and train.en (or, as in FLORES, de.train and en.train), or one table,
+train.tsv, train.csv or train.jsonl.
 """
 
 import json
@@ -50,7 +51,9 @@ def find_text(folder: Path, names: list[str], langs: list[str]) -> Text | None:
         InputError: it is there in two forms, or one of its sides is missing.
     """
     for name in names:
-        sides = [_existing(folder / f"{name}.{lang}") for lang in langs]
+        sides = [
+            _existing(folder / f"{name}.{lang}") or _existing(folder / f"{lang}.{name}") for lang in langs
+        ]
         tables = [path for suffix in TABLES if (path := _existing(folder / f"{name}{suffix}"))]
         found = [path for path in (*sides, *tables) if path]
         if not found:
