@@ -53,6 +53,15 @@ def test_each_update_takes_the_time_of_its_kind(criterion, flags, seconds):
     assert {n: pytest.approx(kinds.seconds(n, SECONDS)) for n in seconds} == seconds
 
 
+def test_the_flags_of_a_schedule_are_those_of_the_criterion():
+    pytest.importorskip("fairseq.criterions")
+    from rdrop_fairseq.config import LabelSmoothedCrossEntropyRDropConfig
+
+    config, kinds = LabelSmoothedCrossEntropyRDropConfig(), training_time.Kinds.of("rdrop", [])
+    names = config.rdrop_passes, config.rdrop_start_update, config.rdrop_interval
+    assert (kinds.passes, kinds.start, kinds.interval) == names
+
+
 def test_tables(systems):
     text = tables.headline(systems, SECONDS)
     assert (
