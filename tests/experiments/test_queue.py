@@ -164,7 +164,7 @@ def test_a_killed_queue_goes_on_elsewhere_and_gives_the_same_numbers(queue, fini
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
-    (listed,) = read_runs(arguments[2])
+    (listed,) = read_runs(arguments[3])
     experiment = Experiment(Workspace(tmp_path), tmp_path / "results")
     tasks = {listed.name: partial(experiment.run, listed)}
     assert scheduler.work_off(tasks, [Place("cuda", "0", 2)], tmp_path) == []
