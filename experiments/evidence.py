@@ -92,20 +92,26 @@ def tested_schedules(systems: Systems) -> dict[str, Pair]:
 
 
 def longest_plain(pairs: Iterable[Pair]) -> list[Result]:
-    """Of the plain trainings of these pairs that with most updates: the rival at equal time."""
+    """Of the plain trainings from scratch of these pairs that with most updates: the rival at equal time."""
     trainings = [plain for _, plain in pairs]
-    return max(trainings, key=lambda results: sum(map(updates, results)))
+    from_scratch = [results for results in trainings if not results[0]["from"]]
+    return max(from_scratch or trainings, key=lambda results: sum(map(updates, results)))
 
 
 def test_scores(results: list[Result], test: str, metric: str) -> Spread:
     return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
 
 
+def valid_score(result: Result, average: str) -> float:
+    """BLEU on valid at beam 5, of one of AVERAGES."""
+    return float(result["scores"]["valid"][average][SACREBLEU]["score"])
+
+
 def valid_scores(results: list[Result]) -> list[Spread]:
     """BLEU on valid at beam 5, for each of AVERAGES for which the trainings had enough epochs."""
     valid = [result["scores"]["valid"] for result in results]
     averages = [average for average in AVERAGES if all(average in scores for scores in valid)]
-    return [Spread.of(scores[average][SACREBLEU]["score"] for scores in valid) for average in averages]
+    return [Spread.of(valid_score(result, average) for result in results) for average in averages]
 
 
 def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
@@ -115,6 +121,24 @@ def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Sp
         a["scores"]["test"][test][metric]["score"] - b["scores"]["test"][test][metric]["score"]
         for a, b in pairs
     )
+
+
+def same_seeds(ours: list[Result], theirs: list[Result]) -> Pair:
+    """Those of both that have a seed in common, seed by seed."""
+    by_seed = {result["seed"]: result for result in theirs}
+    ours = [result for result in ours if result["seed"] in by_seed]
+    return ours, [by_seed[result["seed"]] for result in ours]
+
+
+def p_values(results: list[Result], test: str) -> list[float]:
+    """The p-value of each seed's BLEU against its baseline's."""
+    return [result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in results]
+
+
+def significant(results: list[Result]) -> str:
+    """In how many of the comparisons with the baseline p is below 0.05, such as "7 of 9"."""
+    found = [p for test in results[0]["scores"]["test"] for p in p_values(results, test)]
+    return f"{sum(p < 0.05 for p in found)} of {len(found)}"
 
 
 def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:

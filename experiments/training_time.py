@@ -17,11 +17,12 @@ from rdrop_fairseq.schedule import Schedule, ordinal
 from rdrop_tools.lines import read_lines
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
-PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
+PLAIN, RDROP, IN_TREE, PLAIN_FUSED, EVERY_2ND = (
     "plain",
     "ours, fused loss",
     "fairseq in-tree R-Drop",
     "ours, fused loss, 1 pass",
+    "ours, fused loss, every 2nd update",
 )
 Result = dict[str, Any]  # the JSON of a run, and what runs.csv says of it
 Seconds = dict[str, float]  # {contestant of benchmark_step.py: of an undisturbed update}
@@ -60,7 +61,10 @@ class Kinds(NamedTuple):
         return f"R-Drop{interval}" + (f" from update {self.start:,} on" if self.start else "")
 
     def seconds(self, updates: int, seconds: Seconds) -> float:
-        """The time of the first so many updates."""
+        """The time of the first so many updates. With R-Drop in every 2nd the mean update was measured."""
+        if self.interval == 2:
+            from_start = max(updates - self.start, 0)
+            return from_start * seconds[EVERY_2ND] + (updates - from_start) * seconds[self.single]
         with_rdrop = _with_rdrop(
             self.passes, self.start, self.interval, 1 << max(updates - 1, 1).bit_length()
         )[updates]
@@ -99,6 +103,12 @@ def length(result: Result, seconds: Seconds) -> float:
     """The seconds of a whole training, undisturbed."""
     own = kinds_of(result).seconds(result["curve"][-1]["update"], seconds)
     return own + (length(result["from"], seconds) if result.get("from") else 0.0)
+
+
+def price(result: Result, seconds: Seconds) -> float:
+    """The time of an update over that of a plain one, without those of the training that it begins with."""
+    own: int = result["curve"][-1]["update"]
+    return kinds_of(result).seconds(own, seconds) / own / seconds[PLAIN]
 
 
 def timed_curve(result: Result, seconds: Seconds) -> list[tuple[float, dict[str, Any]]]:

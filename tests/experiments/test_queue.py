@@ -20,8 +20,7 @@ from experiments.experiment import Experiment
 from experiments.multi30k import best_point
 from experiments.runs import COLUMNS, read_runs
 from experiments.train_run import LEADER
-from experiments.training_time import PLAIN_FUSED, STEPS, seconds_per_update
-from experiments.training_time import RDROP as RDROP_PRICE
+from experiments.training_time import EVERY_2ND, STEPS, seconds_per_update
 from experiments.workspace import Place, Workspace
 from rdrop_tools.cli import InputError
 
@@ -165,7 +164,7 @@ def test_a_killed_queue_goes_on_elsewhere_and_gives_the_same_numbers(queue, fini
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
-    (listed,) = read_runs(arguments[2])
+    (listed,) = read_runs(arguments[3])
     experiment = Experiment(Workspace(tmp_path), tmp_path / "results")
     tasks = {listed.name: partial(experiment.run, listed)}
     assert scheduler.work_off(tasks, [Place("cuda", "0", 2)], tmp_path) == []
@@ -266,4 +265,4 @@ def test_the_hours_count_the_schedule_and_where_a_run_starts(tmp_path):
     prices = seconds_per_update(STEPS)
     path = write_list(tmp_path / "runs.csv", "multi30k.en-de,a,1,rdrop,1,all,,7200,9,,no,--rdrop-interval 2")
     hours = run_queue.core_hours(read_runs(path), Workspace(tmp_path))
-    assert hours == pytest.approx(prices[RDROP_PRICE] + prices[PLAIN_FUSED])
+    assert hours == pytest.approx(2 * prices[EVERY_2ND])
