@@ -6,7 +6,7 @@ pytest.importorskip("matplotlib")
 
 from made_up_results import SECONDS, result, two_systems
 
-from experiments import tables, training_time, valid_tables
+from experiments import evidence, tables, training_time, valid_tables
 from experiments.evidence import Spread
 from experiments.screening_table import screening_table
 
