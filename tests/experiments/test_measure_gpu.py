@@ -32,7 +32,7 @@ def dry_run(test):
 def measured(tmp_path_factory):
     """(folder, output) of a dry run with everything, a training too."""
     folder = tmp_path_factory.mktemp("gpu")
-    row = f"plain,1,plain,,100,4,1000,,no,{' '.join(TINY)}"
+    row = f"multi30k.en-de,plain,1,plain,,100,,4,1000,,no,{' '.join(TINY)}"
     (folder / "runs.csv").write_text(f"{','.join(COLUMNS)}\n{row}\n")
     local = write_multi30k(folder / "local")
     env = {"LOCAL_FILES": str(local), "RUNS": str(folder / "runs.csv"), "PYTHON": sys.executable}
