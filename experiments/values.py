@@ -21,7 +21,6 @@ At the end there may be a format, such as .1f or +.2f; else there are two decima
 
 import csv
 import json
-import math
 import re
 import statistics
 from functools import cache
@@ -119,7 +118,10 @@ def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
             return gain(ours, theirs, keys[3], SACREBLEU).mean
         return _of_all(ours, keys[2:]) - _of_all(theirs, keys[2:])
     if what == "ahead":
-        return (ahead_for_good(results, systems[keys[1]], seconds_per_update(STEPS)) or math.nan) / 60
+        ahead = ahead_for_good(results, systems[keys[1]], seconds_per_update(STEPS))
+        if ahead is None:
+            raise ValueError("in the end it is not ahead")
+        return ahead / 60
     if what == "significant":
         return significant(results)
     if what == "pairs":

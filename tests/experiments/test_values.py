@@ -52,6 +52,7 @@ def test_values(results):
         "made/rdrop-a2; train_kl; middle": "0.30",
         "made/rdrop-a2; train_kl; end": "0.40",
         "made/rdrop-a2; significant": "0 of 6",
+        "made/rdrop-a2-1; updates; ,.0f": "240",
     }.items():
         assert value(results, name) == expected, name
 
@@ -66,6 +67,7 @@ def test_names_that_are_none(results):
         "made/nobody; minutes",
         "made/rdrop-a2; nothing",
         "made/rdrop-a2",
+        "made/plain-d0.3; ahead; rdrop-a2",
         "made",
     ):
         with pytest.raises(InputError, match=f"value {name}: "):
