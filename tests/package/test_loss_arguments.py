@@ -78,7 +78,6 @@ WRONG = {
     "epsilon": [*NO_NUMBERS, 1, 1.5],
     "passes": [*NO_INTEGERS, None, 3],
     "chunk_size": NO_INTEGERS,
-    "compiled": [None, 1, "yes", torch.tensor(True)],
     "ignore_index": ["0", None, 1.5, True, 2**63, -(2**63) - 1, torch.tensor(0), math.nan],
     "ce_reduction": [*NO_CHOICES, "none"],
     "reduction": NO_CHOICES,
