@@ -60,7 +60,6 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         rdrop_ce_reduction="sum",
         rdrop_loss="auto",
         rdrop_chunk_size=0,
-        rdrop_compile=False,
     ):
         super().__init__(task, sentence_avg, label_smoothing, ignore_prefix_size, report_accuracy)
         ce_reduction: Any = str(rdrop_ce_reduction)
@@ -82,7 +81,6 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
                 ignore_prefix_size=ignore_prefix_size,
                 loss_kind=str(rdrop_loss),
                 chunk_size=rdrop_chunk_size,
-                compiled=rdrop_compile,
                 count_correct=report_accuracy,
             )
         except ValueError as error:

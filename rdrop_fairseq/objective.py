@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .errors import RDropError
 from .fairseq_models import check_output, find_output_projection, is_output, why_not_fused
 from .losses.checks import CEReduction, check_non_negative
+from .losses.elementwise import has_kernel
 from .losses.fused import Options, linear_rdrop_sums
 from .losses.terms import rdrop_loss_from_lprobs
 from .projection import stand_in
@@ -45,7 +46,6 @@ class Objective:
         ignore_prefix_size: that many first target positions count for nothing.
         loss_kind: "fused", "plain", or "auto" for fused where the model allows it.
         chunk_size: of the fused loss, 0 chooses.
-        compiled: the fused loss's elementwise part under torch.compile.
         count_correct: also count the correct predictions.
 
     Raises:
@@ -58,7 +58,6 @@ class Objective:
     ignore_prefix_size: int
     loss_kind: str
     chunk_size: int
-    compiled: bool
     count_correct: bool
 
     def __post_init__(self) -> None:
@@ -76,7 +75,7 @@ class Objective:
         if layer is not None and (problem := why_not_fused(model, layer, sample)):
             layer, reason = None, problem
         if layer is not None:
-            return layer, f"fused loss{', compiled' if self.compiled else ''} ({reason})"
+            return layer, f"fused loss{', kernel' if has_kernel(layer.weight) else ''} ({reason})"
         if self.loss_kind == "fused":
             raise RDropError(f"--rdrop-loss fused: {reason}; use auto or plain")
         check_output(model, sample)
@@ -151,7 +150,6 @@ class Objective:
             ce_scale=float(update.ce_weight) if self.ce_reduction == "sum" else 1.0 / update.passes,
             chunk_size=self.chunk_size or None,
             max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
-            compiled=self.compiled,
         )
         sums = _fused_sums(model, layer, forwards, target, options)
         loss = sums[0]
