@@ -36,7 +36,7 @@ def train(workspace: Workspace, corpus: Corpus, run: Run, place: Place) -> None:
     if not commit_file(workspace, run).exists():
         with replacing(commit_file(workspace, run)) as file:
             file.write(provenance("cpu")["commit"])
-    _go_back_to_what_is_logged(out, len(corpus.curve(out, run)[0]))
+    go_back(corpus, run, out)
     log = workspace.folder / f"{run.name}.log"
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -51,22 +51,33 @@ def train(workspace: Workspace, corpus: Corpus, run: Run, place: Place) -> None:
         while process.poll() is None and not corpus.curve(out, run)[1]:
             time.sleep(POLL_SECONDS)
     # Leaving the block has closed the standard input of the training, and waited for it.
+    go_back(corpus, run, out)
     if not corpus.is_trained(out, run):
         raise InputError(f"the training failed, see {log}")
 
 
-def _go_back_to_what_is_logged(folder: Path, epochs: int) -> None:
-    """fairseq saves an epoch before it logs its training: killed in between, it does that epoch again."""
-    if not (folder / f"checkpoint{epochs + 1}.pt").exists():
+def go_back(corpus: Corpus, run: Run, folder: Path) -> None:
+    """Makes the checkpoints those of the curve.
+
+    fairseq saves an epoch before it logs its training: killed in between, it does that epoch again. And it
+    may have done some more when the end of patience is seen.
+    """
+    points, _ = corpus.curve(folder, run)
+    epochs = len(points)
+    numbers = {int(path.stem.removeprefix("checkpoint")): path for path in folder.glob("checkpoint[0-9]*.pt")}
+    later = [path for epoch, path in numbers.items() if epoch > epochs]
+    if not later:
         return
-    last = folder / "checkpoint_last.pt"
     if epochs == 0:
-        for path in folder.glob("checkpoint*.pt"):
-            path.unlink()
+        later = [*folder.glob("checkpoint*.pt")]
     else:
-        part = last.with_suffix(".part")
-        shutil.copyfile(folder / f"checkpoint{epochs}.pt", part)
-        part.replace(last)
+        for name, epoch in {"last": epochs, "best": points.index(corpus.best(points)) + 1}.items():
+            if epoch in numbers:
+                part = folder / f"checkpoint_{name}.part"
+                shutil.copyfile(numbers[epoch], part)
+                part.replace(part.with_suffix(".pt"))
+    for path in later:
+        path.unlink()
 
 
 def commit_file(workspace: Workspace, run: Run) -> Path:

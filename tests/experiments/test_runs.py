@@ -2,8 +2,9 @@
 
 import pytest
 
-from experiments.multi30k import best_point, curve
+from experiments.multi30k import Multi30k, best_point, curve
 from experiments.runs import COLUMNS, read_runs
+from experiments.train_run import go_back
 from rdrop_tools.cli import InputError
 
 
@@ -35,6 +36,27 @@ def test_curve_ends_where_patience_does(log):
     assert points[0] == {"update": 10, "bleu": 1.5, "nll": 3.1, "train_nll": 4.2, "train_seconds": 60}
     assert best_point(points)["update"] == 30  # of equals the last, which fairseq keeps
     assert curve(path, 21) == (curve(path, 1000)[0], False)
+
+
+def test_the_checkpoints_are_those_of_the_curve(log, tmp_path):
+    """Regression: what was trained until the end of patience was seen took the best checkpoint's place, or
+    left it half-written when it was killed. Short epochs showed it.
+    """
+    log((10, 1.5, ""), (20, 3.5, ""), (30, 2.5, ""), (40, 2.5, ""), (50, 9.5, ""))
+    names = ["1", "2", "3", "4", "5", "6", "_best", "_last"]
+    for name in names:
+        (tmp_path / f"checkpoint{name}.pt").write_text(name)
+    (tmp_path / "runs.csv").write_text(f"{','.join(COLUMNS)}\nmulti30k.en-de,a,1,plain,,all,,99,20,,no,\n")
+    (run,) = read_runs(tmp_path / "runs.csv")
+    for _ in range(2):
+        go_back(Multi30k("en-de"), run, tmp_path)
+        kept = {path.stem: path.read_text() for path in tmp_path.glob("*.pt")}
+        assert kept.pop("checkpoint_best") == "2"
+        assert kept.pop("checkpoint_last") == "4"
+        assert kept == {f"checkpoint{name}": name for name in names[:4]}
+    (tmp_path / "train.log").write_text("")
+    go_back(Multi30k("en-de"), run, tmp_path)
+    assert not list(tmp_path.glob("*.pt"))
 
 
 def test_the_curve_of_a_run_with_a_later_start(log):
