@@ -44,7 +44,7 @@ PRINT=
 NAME=$1
 shift
 [[ $NAME =~ ^([A-Za-z0-9][A-Za-z0-9_-]*)\.($LANGUAGE)-($LANGUAGE)$ ]] \
-  || die "the benchmark must look like iwslt14.de-en, got $NAME"
+  || die "the benchmark must look like iwslt14.de-en, with codes of the languages (pt_BR, not pt-BR), got $NAME"
 BENCHMARK=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]}
 
 CRITERION=${CRITERION:-rdrop}
@@ -102,6 +102,8 @@ case $CRITERION in
 esac
 
 setup_venv examples
+BPE=$(setting "$DATA" BPE)
+check_detokeniser
 count_gpus
 if [[ -z ${PROCESSES:-} ]]; then # one per GPU, but no more than an update has batches
   most=$((TOKENS_PER_UPDATE / (MAX_TOKENS * NODES)))

@@ -146,7 +146,7 @@ def test_yaml_has_the_recipe(benchmark):
     ("name", "change", "message"),
     [
         ("wmt16.en-de", {"DATA": ""}, "data/wmt16.en-de/data-bin is not there: run prepare-text.sh first"),
-        ("multi30k", {}, "the benchmark must look like iwslt14.de-en, got multi30k"),
+        ("multi30k", {}, "the benchmark must look like iwslt14.de-en, with codes"),
         ("iwslt14.de-en", {}, "is not of iwslt14"),
         (NAME, {"MAX_TOKENS": "3000"}, "must divide the 1024 tokens of an update"),
         (NAME, {"NODES": "2"}, "MASTER must be HOST:PORT of the first machine for NODES=2"),
