@@ -167,7 +167,7 @@ def test_scratch_plain_against_rdrop(scratch_data):
     assert "R-Drop from here on" not in said
     for change, flags, message in (
         ({"FROM": str(data)}, tiny, "is not the output of train.sh"),
-        ({"VOCAB": "80"}, tiny, "is not there: run BPE"),
+        ({"VOCAB": "80"}, tiny, "has the ENCODING sentencepiece90, not sentencepiece80"),
         ({"MODEL": "bart.base", "OUT": str(data / "new")}, tiny, "has the MODEL transformer, not bart.base"),
         ({"OUT": str(data / "new")}, [*tiny, "--activation-fn", "gelu"], "--activation-fn relu, not gelu"),
     ):
