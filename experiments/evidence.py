@@ -145,7 +145,7 @@ def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:
     """{(pairs, parameters): systems that were trained from scratch}, in the order of runs.csv."""
     sizes: dict[tuple[str, int], Systems] = {}
     for name, results in systems.items():
-        if not results[0].get("from"):
+        if not results[0]["from"]:
             sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
     return sizes
 

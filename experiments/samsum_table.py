@@ -2,7 +2,7 @@
 
 from experiments.evidence import Systems
 from experiments.markdown_table import table
-from experiments.training_time import Result, updates
+from experiments.training_time import Result, before, updates
 from rdrop_tools.scoring.score_rouge import METRICS
 
 NOTHING = "No run is done yet."
@@ -18,7 +18,12 @@ def samsum_table(systems: Systems) -> str:
     rows = []
     for result in results:
         valid = result["rouge"]["val"]["system"]
-        cells = [result["system"], f"{updates(result):,}", f"{result['best_update']:,}", *_nll(result)]
+        cells = [
+            result["system"],
+            f"{updates(result):,}",
+            f"{before(result) + result['best_update']:,}",
+            *_nll(result),
+        ]
         rows.append([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)])
     on_valid = table(columns, rows)
     rows, signature = [], ""

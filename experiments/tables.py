@@ -56,7 +56,7 @@ def headline(systems: Systems, seconds: Seconds) -> str:
     shown = [(baseline, "")]
     for rdrop, plain in schedules.values():
         shown.append((rdrop, significant(rdrop)))
-        if plain[0].get("from"):
+        if plain[0]["from"]:
             shown.append((plain, ""))
     rows = []
     for results, wins in shown:
@@ -78,7 +78,7 @@ def headline(systems: Systems, seconds: Seconds) -> str:
 
 
 def _prices(result: Result, seconds: Seconds) -> str:
-    before = f"{_prices(result['from'], seconds)}, then " if result.get("from") else ""
+    before = f"{_prices(result['from'], seconds)}, then " if result["from"] else ""
     own = f"{before}{price(result, seconds):.2f}"
     if kinds_of(result).words != "R-Drop":
         return own

@@ -89,20 +89,24 @@ def kinds_of(result: Result) -> Kinds:
 
 def words_of(result: Result) -> str:
     """What was trained, such as "plain, then R-Drop"."""
-    start = result.get("from")
+    start = result["from"]
     return f"{words_of(start)}, then {kinds_of(result).words}" if start else kinds_of(result).words
 
 
 def updates(result: Result) -> int:
     """Those of the training that it begins with among them."""
-    own: int = result["curve"][-1]["update"]
-    return own + (updates(result["from"]) if result.get("from") else 0)
+    return before(result) + int(result["curve"][-1]["update"])
+
+
+def before(result: Result) -> int:
+    """The updates of the training that it begins with."""
+    return updates(result["from"]) if result["from"] else 0
 
 
 def length(result: Result, seconds: Seconds) -> float:
     """The seconds of a whole training, undisturbed."""
     own = kinds_of(result).seconds(result["curve"][-1]["update"], seconds)
-    return own + (length(result["from"], seconds) if result.get("from") else 0.0)
+    return own + (length(result["from"], seconds) if result["from"] else 0.0)
 
 
 def price(result: Result, seconds: Seconds) -> float:
@@ -113,7 +117,7 @@ def price(result: Result, seconds: Seconds) -> float:
 
 def timed_curve(result: Result, seconds: Seconds) -> list[tuple[float, dict[str, Any]]]:
     """(seconds of undisturbed training, point of the curve)"""
-    kinds, start = kinds_of(result), result.get("from")
+    kinds, start = kinds_of(result), result["from"]
     before = timed_curve(start, seconds) if start else []
     begin = length(start, seconds) if start else 0.0
     return before + [(begin + kinds.seconds(point["update"], seconds), point) for point in result["curve"]]

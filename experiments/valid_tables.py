@@ -18,7 +18,7 @@ from experiments.markdown_table import table
 from experiments.multi30k import best_point
 from experiments.runs import AVERAGES
 from experiments.tables import NAMES, Block
-from experiments.training_time import Result, Seconds, length, updates
+from experiments.training_time import Result, Seconds, before, length
 
 EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
 NO_PAIR = "No two runs to compare are done yet."
@@ -33,12 +33,13 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
     rows = []
     for name, results in systems.items():
         best = [best_point(result["curve"]) for result in results]
+        to_best = [before(result) + point["update"] for result, point in zip(results, best, strict=True)]
         bleu = [str(spread) for spread in valid_scores(results)]
         cells = [
             name,
             *size(results),
             seeds(results),
-            f"{statistics.mean(map(_updates_to_best, results)):,.0f}",
+            f"{statistics.mean(to_best):,.0f}",
             Spread.of(point["bleu"] for point in best),
             *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
             Spread.of(point["nll"] for point in best),
@@ -46,11 +47,6 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
         ]
         rows.append(cells)
     return table(columns, rows)
-
-
-def _updates_to_best(result: Result) -> int:
-    """Those of the training that it begins with among them."""
-    return int(best_point(result["curve"])["update"]) + (updates(result["from"]) if result.get("from") else 0)
 
 
 def finish_table(systems: Systems, seconds: Seconds) -> str:
@@ -66,7 +62,7 @@ def finish_table(systems: Systems, seconds: Seconds) -> str:
     columns += ["mean of the two", "nll", "KL on train, last epoch"]
     rows = []
     for name, (result, *_) in systems.items():
-        if result.get("from") and "test" not in result["scores"]:
+        if result["from"] and "test" not in result["scores"]:
             two = [valid_score(result, average) for average in ("best:1", "last:5")]
             last = result["curve"][-1]
             rows.append(
@@ -112,7 +108,7 @@ def equal_table(systems: Systems, seconds: Seconds) -> str:
     for name, results in systems.items():
         baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
         pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
-        if pairs and not results[0].get("from"):
+        if pairs and not results[0]["from"]:
             cells = [name, results[0]["baseline"], seeds([result for result, _ in pairs])]
             rows.append([*cells, *(_difference_at(pairs, updates) for updates in EQUAL_UPDATES)])
     return table(columns, rows) if rows else NO_PAIR

@@ -16,12 +16,16 @@ from experiments.workspace import Place, Workspace
 
 pytest.importorskip("fairseq")
 
-ROWS = "samsum,plain,1,plain,,all,,4,,,best:1,", "samsum,rdrop,1,rdrop,5,all,,4,,plain,best:1,"
+ROWS = (
+    "samsum,plain,1,plain,,all,,4,,,best:1,",
+    "samsum,rdrop,1,rdrop,5,all,,4,,plain,best:1,",
+    "samsum,finish,1,rdrop,5,all,plain,2,,,no,",
+)
 
 
 @pytest.fixture(scope="module")
 def systems(tmp_path_factory):
-    """The results of plain training and R-Drop, compared on the test set."""
+    """The results of plain training and R-Drop, compared on the test set, and of one after the other."""
     folder = tmp_path_factory.mktemp("queue")
     (folder / "runs.csv").write_text("".join(f"{line}\n" for line in (",".join(COLUMNS), *ROWS)))
     with pytest.MonkeyPatch.context() as patch:
@@ -31,9 +35,9 @@ def systems(tmp_path_factory):
         for name, value in (scripts_environment() | settings).items():
             patch.setenv(name, value)
         experiment = Experiment(Workspace(folder), folder)
-        plain, rdrop = read_runs(folder / "runs.csv")
+        plain, rdrop, finish = read_runs(folder / "runs.csv")
         experiment.prepare(plain)
-        tasks = {run.name: partial(experiment.run, run) for run in (plain, rdrop)}
+        tasks = {run.name: partial(experiment.run, run) for run in (plain, rdrop, finish)}
         assert work_off(tasks, [Place("cpu", a_core())], folder) == []
         assert experiment.is_done(rdrop)
         experiment.compare(rdrop, plain)
@@ -48,7 +52,7 @@ def systems(tmp_path_factory):
 
 
 def test_the_result_of_a_run(systems):
-    (plain,), (rdrop,) = systems.values()
+    (plain,), (rdrop,), (finish,) = systems.values()
     settings = "CORPUS=samsum MODEL=transformer VOCAB=90 CRITERION=rdrop ALPHA=5 MAX_UPDATE=4 WARMUP=0 SEED=1"
     assert rdrop["command"] == [
         "BPE=sentencepiece VOCAB=90 examples/summarization/prepare-samsum.sh",
@@ -59,6 +63,13 @@ def test_the_result_of_a_run(systems):
     assert rdrop["parameters"] > 100_000
     assert rdrop["rouge"]["val"]["signature"].startswith("rouge-score")
     assert plain["curve"] != rdrop["curve"]
+    assert finish["command"][1] == (
+        "FROM=plain-1 CORPUS=samsum MODEL=transformer VOCAB=90 CRITERION=rdrop ALPHA=5 MAX_UPDATE=2 SEED=1 "
+        "examples/summarization/train.sh"
+    )
+    assert finish["curve"][-1]["update"] == 2
+    assert finish["curve"][0]["nll"] < plain["curve"][0]["nll"]
+    assert finish["from"] == plain
     test = rdrop["rouge"]["test"]
     scores = plain["rouge"]["test"]["system"]
     assert test["baseline"] == scores
@@ -67,8 +78,11 @@ def test_the_result_of_a_run(systems):
 
 def test_table(systems):
     text = samsum_table(systems)
-    for (result,) in systems.values():
-        assert f"| {result['system']} | 4 | {result['best_update']} | {result['train_nll']:.2f} |" in text
+    for name, updates, before in (("plain", 4, 0), ("rdrop", 4, 0), ("finish", 6, 4)):
+        (result,) = systems[name]
+        assert (
+            f"| {name} | {updates} | {before + result['best_update']} | {result['train_nll']:.2f} |" in text
+        )
         assert f"| {result['rouge']['val']['system']['rougeLsum']['f']:.2f} |\n" in text
     test = systems["rdrop"][0]["rouge"]["test"]
     score, difference = test["system"]["rouge1"], test["difference"]["rouge1"]
@@ -81,7 +95,7 @@ def test_table(systems):
 
 def test_gains(systems):
     """Of what was compared on the test set only, beside the nll of plain training."""
-    (plain,), (rdrop,) = systems.values()
+    (plain,), (rdrop,), _ = systems.values()
     rouge = rdrop["rouge"]["test"]["difference"]["rouge1"]
     (nll,) = (point["nll"] for point in plain["curve"] if point["update"] == plain["best_update"])
     gain = f"{rouge['f']:+.2f} ROUGE-1 on the test set (p = {rouge['p']:.3f})"
