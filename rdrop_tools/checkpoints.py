@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
-import rdrop_fairseq.checkpoint_safety  # noqa: F401  torch.load accepts what fairseq writes
+from rdrop_fairseq.repairs import load_checkpoints
 from rdrop_tools.cli import InputError, input_file
+
+load_checkpoints()  # torch.load accepts what fairseq writes
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
