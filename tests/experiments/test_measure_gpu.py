@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import sys
@@ -22,12 +21,6 @@ from rdrop_tools.cli import InputError
 pytest.importorskip("fairseq")
 
 
-def dry_run(test):
-    """Marks a test of the folder ``measured``."""
-    no_compiler = shutil.which(os.environ.get("CXX", "g++")) is None
-    return pytest.mark.slow(pytest.mark.skipif(no_compiler, reason="torch.compile needs a compiler")(test))
-
-
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """(folder, output) of a dry run with everything, a training too."""
@@ -42,7 +35,7 @@ def measured(tmp_path_factory):
     return folder / "out", output
 
 
-@dry_run
+@pytest.mark.slow
 def test_every_part_leaves_its_result(measured):
     out, output = measured
     parts = [line.rsplit(": ", 1) for line in output.splitlines() if " s" in line and ": " in line]
@@ -60,7 +53,7 @@ def test_every_part_leaves_its_result(measured):
         read_measurements(out.parent)
 
 
-@dry_run
+@pytest.mark.slow
 def test_the_tables_of_a_measurement(measured, tmp_path):
     """The tables are those of a copy of the dry run that calls itself one on a GPU."""
     folder = tmp_path / "a-gpu"
