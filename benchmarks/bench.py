@@ -1,10 +1,11 @@
 """Shared by the benchmarks: timing in turn, peak memory, one CSV with what is needed to repeat a row."""
 
+import contextlib
 import csv
 import datetime
+import importlib.util
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import time
@@ -14,6 +15,8 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from rdrop_tools import cli
@@ -44,13 +47,6 @@ def device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise cli.InputError("torch finds no GPU")
     return name
-
-
-def check_compiler() -> None:
-    """Raises InputError where torch.compile would fail for a CPU."""
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        raise cli.InputError(f"torch.compile needs a C++ compiler: {compiler} is not there")
 
 
 def times(contestants: Contestants, repeats: int, device: str) -> dict[str, list[float]]:
@@ -109,6 +105,66 @@ def gflop(function: Callable[[], Any]) -> float:
         function()
     flop: int = counter.get_total_flops()
     return flop / 1e9
+
+
+class Traffic(TorchDispatchMode):
+    """Counts the bytes that torch's operators read and write, each tensor once an operator; views move none.
+
+    The kernel of the fused loss, no operator of torch's, reads the logits twice and writes them once. What
+    other projects' kernels move is not seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = self.operators = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        aliases = [value.alias_info for value in func._schema.returns]
+        view = any(alias is not None and not alias.is_write for alias in aliases)
+        if not view and "empty" not in func.__name__:
+            self.operators += 1
+            kwargs = {name: value for name, value in (kwargs or {}).items() if name != "out"}
+            for value in tree_leaves((args, kwargs, result)):
+                self.bytes += value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 0
+        return result
+
+    def __enter__(self) -> "Traffic":
+        self.patches = contextlib.ExitStack()
+        if importlib.util.find_spec("triton"):
+            from rdrop_fairseq.losses import kernel
+
+            def record(logits: torch.Tensor, *rest: Any, its: Any = kernel.losses_and_grad_) -> Any:
+                self.operators += 1
+                self.bytes += 3 * logits.numel() * logits.element_size()
+                return its(logits, *rest)
+
+            self.patches.enter_context(mock.patch.object(kernel, "losses_and_grad_", record))
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.patches.close()
+        super().__exit__(*error)
+
+
+def traffic(function: Callable[[], Any]) -> tuple[int, int]:
+    """Bytes read and written in a call, and by how many operators, see :class:`Traffic`."""
+    with Traffic() as count:
+        function()
+    return count.bytes, count.operators
+
+
+def busy_ms(function: Callable[[], Any], device: str) -> float | None:
+    """Milliseconds that a GPU works in a call: what the wall time has more, it waits for its host."""
+    if device != "cuda":
+        return None
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        function()
+        torch.cuda.synchronize()
+    kineto: Any = profiler.profiler
+    events = [e for e in kineto.kineto_results.events() if "CUDA" in str(e.device_type())]
+    return float(sum(e.duration_ns() for e in events if not e.is_user_annotation())) / 1e6
 
 
 def summary(milliseconds: list[float]) -> dict[str, float]:

@@ -3,17 +3,20 @@
 Contestants: the three matrix products that no loss can avoid, in the dtype of the others; fairseq's
 label-smoothed cross entropy on one pass; the R-Drop authors' formula (reference.py) and fairseq's
 label_smoothed_cross_entropy_with_rdrop, both for two passes only; rdrop_loss; linear_rdrop_loss, also with
-its elementwise part under torch.compile (--compile) and with other chunks (--chunk-size). With --rivals and
-one pass also other projects' fused cross entropies (rivals.py). What would hold more than --max-gib is left
-out.
+other chunks (--chunk-size), and on a GPU without its kernel. With --rivals and one pass also other projects'
+fused cross entropies (rivals.py). What would hold more than --max-gib is left out.
+
+"bytes_a_logit" is what operators and our kernel read and write, counted, over passes x tokens x vocabulary,
+and "tb_s" that by the time: beside a GPU's memory it says how far a loss is from its limit.
 """
 
 import argparse
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +25,9 @@ from fairseq.criterions import label_smoothed_cross_entropy_with_rdrop as fairse
 from torch import Tensor
 
 from benchmarks import bench, reference
-from benchmarks.rivals import rivals
+from benchmarks.rivals import RIVALS, rivals
 from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
+from rdrop_fairseq.losses.device import DEVICES
 from rdrop_tools import cli
 
 ALPHA, PAD = 5.0, 1
@@ -42,6 +46,11 @@ def fairseq_rdrop_loss(logits: Tensor, target: Tensor, epsilon: float) -> Tensor
     pad_mask = target[: target.size(0) // 2].unsqueeze(-1).eq(PAD)
     loss: Tensor = ce + ALPHA * fairseq_rdrop.compute_kl_loss(probs, logits, pad_mask)
     return loss
+
+
+def without_kernel(function: Callable[[], None]) -> None:
+    with mock.patch.dict(DEVICES, cuda=DEVICES["cuda"]._replace(kernel=False)):
+        function()
 
 
 def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench.Contestants:
@@ -88,8 +97,8 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench
             rdrop_loss(F.linear(hidden, weight), target, **ours).loss
         )
     contestants["linear_rdrop_loss"] = linear
-    if args.compile:
-        contestants["linear_rdrop_loss, compiled"] = functools.partial(linear, compiled=True)
+    if device == "cuda":
+        contestants["linear_rdrop_loss, no kernel"] = functools.partial(without_kernel, linear)
     for size in args.chunk_size:
         contestants[f"linear_rdrop_loss, chunk {size}"] = functools.partial(linear, chunk_size=size)
     if args.rivals and passes == 1:
@@ -116,6 +125,14 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 }
                 row |= {"dtype": args.dtype, **bench.summary(timings[name])}
                 row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
+                # A rival has kernels of its own.
+                moved, operators = bench.traffic(function) if name not in RIVALS else (None, None)
+                per_logit = moved and round(moved / (args.passes * tokens * vocab), 1)
+                row["operators"] = operators
+                row |= {
+                    "bytes_a_logit": per_logit,
+                    "tb_s": moved and round(moved / row["median_ms"] / 1e9, 3),
+                }
                 row["time_over_ours"] = round(row["median_ms"] / ours, 2)
                 yield row
 
@@ -133,10 +150,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     parser.add_argument("--label-smoothing", type=cli.number(0, 0.99), default=0.1)
     parser.add_argument("--rivals", action="store_true", help="also other projects' losses of one pass")
-    parser.add_argument("--compile", action="store_true", help="also under torch.compile")
     args = parser.parse_args()
-    if args.compile and args.device == "cpu":
-        bench.check_compiler()
     logging.disable(logging.INFO)
     bench.report(measure(args), args.device, args.out)
 

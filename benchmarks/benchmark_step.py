@@ -4,12 +4,14 @@ Contestants, on the same batch of random sentences: label_smoothed_cross_entropy
 with one pass, which is plain training at another price; label_smoothed_cross_entropy_with_rdrop; and
 label_smoothed_cross_entropy_rdrop with the fused loss, in every update and in every 2nd (--rdrop-interval 2:
 two updates a round; the row has their mean time and operations, and the higher peak). --all adds the plain
-loss, separate forwards and the phase before --rdrop-start-update; --passes more passes; --compile the
-compiled loss. Operations are those of the matrix products: their ratio to plain training is what a criterion
-costs on any machine.
+loss, separate forwards and the phase before --rdrop-start-update; --passes more passes. Operations are those
+of the matrix products: their ratio to plain training is what a criterion costs on any machine.
 
-A setting is a model and a batch: "multi30k" is that of examples/translation; "iwslt", "wmt-base" and
-"wmt-big" are what people train on a GPU. --layers and the like change it.
+On a GPU "busy_ms" is the time that it works in a step, and "host_share" what is left of the step's time: in
+that share it waits for the host, which starts operators, and a step of much of it is bound by the host.
+
+A setting is a model and a batch: "multi30k" is that of examples/translation; "iwslt" is what people train on
+a GPU; "wmt-base" and "wmt-big" have batches that keep one busy. --layers and the like change it.
 """
 
 import argparse
@@ -46,7 +48,6 @@ MORE_CRITERIONS = {
     "ours, fused loss, separate forwards": [OURS, "--rdrop-forward", "separate"],
     "ours, before --rdrop-start-update": [OURS, "--rdrop-start-update", "1000000"],
 }
-COMPILED = {"ours, fused loss, compiled": [OURS, "--rdrop-compile"]}
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ SETTINGS = {
         layers=3, dim=256, ffn=1024, vocab=6048, pre_norm=1, dropout=0.3, max_tokens=1024, length=15
     ),
     "iwslt": Setting(layers=6, dim=512, ffn=1024, vocab=10152, dropout=0.3, max_tokens=4096),
-    "wmt-base": Setting(layers=6, dim=512, ffn=2048, vocab=32768, heads=8, max_tokens=4096),
-    "wmt-big": Setting(layers=6, dim=1024, ffn=4096, vocab=32768, heads=16, max_tokens=4096),
+    "wmt-base": Setting(layers=6, dim=512, ffn=2048, vocab=32768, heads=8, max_tokens=16384),
+    "wmt-big": Setting(layers=6, dim=1024, ffn=4096, vocab=32768, heads=16, max_tokens=16384),
 }
 
 
@@ -147,7 +148,7 @@ def measure(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -
             sample = {**batch, "net_input": dict(batch["net_input"])}  # the in-tree criterion changes it
             trainer.train_step([sample])
 
-    criterions = CRITERIONS | (MORE_CRITERIONS if args.all else {}) | (COMPILED if args.compile else {})
+    criterions = CRITERIONS | (MORE_CRITERIONS if args.all else {})
     criterions |= {f"ours, fused loss, {k} passes": [OURS, "--rdrop-passes", str(k)] for k in args.passes}
     contestants: bench.Contestants = {}
     for criterion, flags in criterions.items():
@@ -167,6 +168,9 @@ def measure(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -
         row: dict[str, Any] = {"criterion": criterion, "setting": name, **asdict(setting)}
         row |= {"sentences": batch["nsentences"], "tokens": batch["ntokens"], "dtype": dtype}
         row |= times
+        busy = bench.busy_ms(function, args.device)
+        row["busy_ms"] = busy and round(busy / updates, 2)
+        row["host_share"] = busy and round(max(0.0, 1 - row["busy_ms"] / row["median_ms"]), 2)
         row |= {"peak_mib": round(costs["peak"], 1), "gflop": round(costs["gflop"], 2)}
         yield row | {f"{cost}_over_plain": round(costs[cost] / plain[cost], 3) for cost in costs}
 
@@ -189,12 +193,9 @@ def main() -> None:
     parser.add_argument(
         "--dtype", choices=["fp32", "fp16", "bf16"], nargs="+", default=["fp32"], help="of fairseq's trainer"
     )
-    parser.add_argument("--compile", action="store_true", help="also --rdrop-compile")
     args = parser.parse_args()
     if "fp16" in args.dtype and args.device == "cpu":
         parser.error("--dtype fp16 needs a GPU")
-    if args.compile and args.device == "cpu":
-        bench.check_compiler()
     given = {f.name: value for f in fields(Setting) if (value := getattr(args, f.name)) is not None}
     settings = {name: replace(SETTINGS[name], **given) for name in args.settings}
     for setting in settings.values():

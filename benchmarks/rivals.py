@@ -1,4 +1,7 @@
-"""Other projects' cross entropies fused with the output projection, as far as they are installed."""
+"""Other projects' cross entropies fused with the output projection, as far as they are installed.
+
+None has R-Drop: the KL divergences of Liger-Kernel are for distillation, and give their target no gradient.
+"""
 
 import importlib
 import sys

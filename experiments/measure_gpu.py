@@ -55,13 +55,12 @@ class Part:
 def parts(device: str, out: Path, work: Path) -> list[Part]:
     """On a CPU one of each kind, in miniature."""
     small = device == "cpu"
-    loss = ["-m", "benchmarks.benchmark_loss", "--device", device, "--compile"]
+    loss = ["-m", "benchmarks.benchmark_loss", "--device", device]
     loss += "--tokens 200 --dim 16 --repeats 1".split() if small else ["--tokens", "4096", "--max-gib", "30"]
     vocab = ["--vocab", "300"] if small else ["--vocab", "10152", "32768"]
     step = ["-m", "benchmarks.benchmark_step", "--device", device]
     step += "--layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9 --repeats 1".split() * small
     half = "fp32" if small else "fp16"
-    large = ["--max-tokens", "16384"] * (not small)  # a batch that keeps the GPU, not its host, busy
     profile = ["-m", "benchmarks.profile_step", *step[2:4], "--trace", str(out / "trace.json.gz")]
     profile += ["--settings", "small" if small else "iwslt", "--dtype", half]
     tests = "-m pytest -q -p no:cacheprovider -m cuda -n".split()
@@ -69,18 +68,13 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
     one_pass = [*loss, *vocab, "--passes", "1", "--rivals", "--dtype", "bfloat16"]
     found = [
         Part("tests", tests, 180, "tests.txt"),
-        Part("loss, bf16", [*loss, *vocab, "--dtype", "bfloat16"], 90, "loss.csv"),
-        Part(
-            "step, iwslt",
-            [*step, "--settings", "iwslt", "--dtype", half, *["--compile"] * (not small)],
-            90,
-            "step.csv",
-        ),
+        Part("loss, bf16", [*loss, *vocab, "--dtype", "bfloat16"], 60, "loss.csv"),
+        Part("loss of one pass", one_pass, 60, "loss.csv"),
+        Part("step, wmt-base", [*step, "--settings", "wmt-base", "--dtype", half], 60, "step.csv"),
+        Part("step, wmt-big", [*step, "--settings", "wmt-big", "--dtype", half], 60, "step.csv"),
+        Part("loss of one pass, no smoothing", [*one_pass, "--label-smoothing", "0"], 60, "loss.csv"),
+        Part("step, iwslt", [*step, "--settings", "iwslt", "--dtype", half], 60, "step.csv"),
         Part("step, multi30k", [*step, "--settings", "multi30k", "--dtype", "fp32"], 60, "step.csv"),
-        Part("loss of one pass", one_pass, 90, "loss.csv"),
-        Part("loss of one pass, no smoothing", [*one_pass, "--label-smoothing", "0"], 90, "loss.csv"),
-        Part("step, wmt-base", [*step, "--settings", "wmt-base", "--dtype", half], 90, "step.csv"),
-        Part("step, wmt-big", [*step, "--settings", "wmt-big", "--dtype", half, *large], 90, "step.csv"),
         Part("profile", profile, 60, "profile.txt"),
     ]
     if small:

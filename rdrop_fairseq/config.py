@@ -74,10 +74,3 @@ class LabelSmoothedCrossEntropyRDropConfig(LabelSmoothedCrossEntropyCriterionCon
         default=0,
         metadata={"help": "fused: target positions to project at a time, 0 chooses"},
     )
-    rdrop_compile: bool = field(
-        default=False,
-        metadata={
-            "help": "fused: its elementwise part under torch.compile, which takes seconds in the first "
-            "update; where that fails, a warning, and the same numbers without it"
-        },
-    )

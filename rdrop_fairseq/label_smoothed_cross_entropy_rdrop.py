@@ -46,7 +46,6 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
         rdrop_ce_reduction="sum",
         rdrop_loss="auto",
         rdrop_chunk_size=0,
-        rdrop_compile=False,
     ):
         super().__init__(task, sentence_avg, label_smoothing, ignore_prefix_size, report_accuracy)
         ce_reduction: Any = str(rdrop_ce_reduction)
@@ -62,7 +61,6 @@ class LabelSmoothedCrossEntropyRDropCriterion(LabelSmoothedCrossEntropyCriterion
             ignore_prefix_size=ignore_prefix_size,
             path=str(rdrop_loss),
             chunk_size=rdrop_chunk_size,
-            compiled=rdrop_compile,
             count_correct=report_accuracy,
         )
         self._is_prepared = False

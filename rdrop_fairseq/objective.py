@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .losses.checks import CEReduction, check_non_negative
+from .losses.elementwise import has_kernel
 from .losses.fused import Options, linear_rdrop_sums
 from .losses.terms import rdrop_loss_from_lprobs
 from .projection import check_no_adaptive_softmax, find_output_projection, replaced_forward
@@ -43,7 +44,6 @@ class Objective:
         ignore_prefix_size: that many first target positions count for nothing.
         path: "fused", "plain", or "auto" for fused where the model allows it.
         chunk_size: of the fused loss, 0 chooses.
-        compiled: the fused loss's elementwise part under torch.compile.
         count_correct: also count the correct predictions.
 
     Raises:
@@ -56,7 +56,6 @@ class Objective:
     ignore_prefix_size: int
     path: str
     chunk_size: int
-    compiled: bool
     count_correct: bool
 
     def __post_init__(self) -> None:
@@ -80,7 +79,7 @@ class Objective:
             raise ValueError(f"--rdrop-loss fused: {reason}; use auto or plain")
         if layer is None:
             return f"plain loss ({reason})"
-        return f"fused loss{', compiled' if self.compiled else ''} ({reason})"
+        return f"fused loss{', kernel' if has_kernel(layer.weight) else ''} ({reason})"
 
     def __call__(
         self,
@@ -151,7 +150,6 @@ class Objective:
             ce_scale=float(update.ce_weight) if self.ce_reduction == "sum" else 1.0 / update.passes,
             chunk_size=self.chunk_size or None,
             max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
-            compiled=self.compiled,
         )
         sums = _fused_sums(model, layer, forwards, target, options)
         loss = sums[0].clone()  # fairseq multiplies it in place, which autograd forbids for unbind's views

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -15,12 +17,25 @@ def gpu():
     return "cuda"
 
 
-@pytest.fixture(params=["cpu", "cpu as a gpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def interpreter():
+    """Skips the test where no kernel can run on the tensors of a CPU."""
+    pytest.importorskip("triton")
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("a GPU is there, and with it no interpreter")
+
+
+@pytest.fixture(
+    params=["cpu", "cpu as a gpu", "cpu by the kernel", pytest.param("cuda", marks=pytest.mark.cuda)]
+)
 def device(request, monkeypatch):
-    """Where the tensors of a test of the losses are. "cpu as a gpu" works on a CPU's as on those of a GPU:
-    fillers, products in half precision, asserts of the device.
+    """Where the tensors of a test of the losses are. "cpu as a gpu" works on a CPU's as on those of a GPU
+    without the kernel: fillers, products in half precision, asserts of the device. "cpu by the kernel" has it
+    too, by Triton's interpreter.
     """
     if request.param == "cpu as a gpu":
+        monkeypatch.setitem(DEVICES, "cpu", CUDA._replace(kernel=False))
+    elif request.param == "cpu by the kernel":
+        interpreter()
         monkeypatch.setitem(DEVICES, "cpu", CUDA)
     return gpu() if request.param == "cuda" else "cpu"
 

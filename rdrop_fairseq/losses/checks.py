@@ -31,11 +31,6 @@ def check_choice(name: str, value: object, choices: Any) -> None:
         raise ValueError(f"{name} must be one of {names}, got {_shown(value)}")
 
 
-def check_bool(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be True or False, got {_shown(value)}")
-
-
 def check_integer(name: str, value: Any, low: int, high: int = 2**63 - 1, or_none: str = "") -> int:
     """Check for what ``operator.index`` takes, numpy's integers too, but no boolean and no tensor."""
     try:

@@ -33,32 +33,29 @@ def no_autocast(device: str) -> AbstractContextManager[Any]:
 
 
 def mm(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
-    """a @ b, added up and returned in ``dtype``. torch 2.8: mm(out_dtype=), on CUDA."""
-    if _torch_is(2, 8) and a.is_cuda:
+    """a @ b, added up in fp32 at least, in ``dtype``. torch 2.8: mm(out_dtype=), on CUDA and not on ROCm."""
+    if a.dtype == dtype:
+        return torch.mm(a, b)
+    if _torch_is(2, 8) and a.device.type in ("cuda", "meta") and torch.version.hip is None:
         return torch.mm(a, b, out_dtype=dtype)
     return torch.mm(a.to(dtype), b.to(dtype))
 
 
 def nonzero_static(mask: Tensor, size: int) -> Tensor:
-    """Indices of the true elements, (size, mask.dim()), filled up with -1; no synchronisation.
+    """Indices of the true elements of a vector, (size), filled up with its length; no synchronisation.
 
     torch 2.10: nonzero_static runs on CUDA since 2.7, with an empty mask since 2.10.
     """
     if _torch_is(2, 10):
-        return torch.nonzero_static(mask, size=size, fill_value=-1)
-    flat = mask.flatten().to(torch.uint8)
-    index = flat.sort(descending=True, stable=True).indices[:size]
-    columns = []
-    for length in reversed(mask.shape):
-        columns.append(index % length)
-        index = torch.div(index, length, rounding_mode="floor")
-    filled = torch.arange(len(index), device=mask.device) >= flat.sum()
-    return torch.stack(columns[::-1], dim=1).masked_fill(filled.unsqueeze(1), -1)
+        return torch.nonzero_static(mask, size=size, fill_value=len(mask)).squeeze(1)
+    index = mask.to(torch.uint8).sort(descending=True, stable=True).indices[:size]
+    return index.masked_fill(torch.arange(len(index), device=mask.device) >= mask.sum(), len(mask))
 
 
-def can_compile() -> bool:
-    """Whether torch.compile is what compiled.py needs. torch 2.4: True."""
-    return _torch_is(2, 4)
+def keeps_graph() -> bool:
+    """Whether the backward that is running may run again (retain_graph). It is a private name of torch's."""
+    ask: Any = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
+    return bool(ask())
 
 
 def add_safe_globals(types: list[Any]) -> None:

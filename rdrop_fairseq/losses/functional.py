@@ -171,7 +171,6 @@ def linear_rdrop_loss(
     ce_reduction: CEReduction = "sum",
     reduction: Literal["sum", "mean"] = "sum",
     chunk_size: int | None = None,
-    compiled: bool = False,
 ) -> RDropLoss:
     """:func:`rdrop_loss` of a linear projection, without ever holding all its logits.
 
@@ -186,8 +185,6 @@ def linear_rdrop_loss(
         hidden: (passes * B, ..., D), pass-major.
         weight: (V, D). bias: (V) or None.
         chunk_size: positions to project at a time; None chooses.
-        compiled: the elementwise part under torch.compile; where that fails, a warning, and the same numbers
-            without it.
         The others: see :func:`rdrop_loss`. There is no reduction "none".
 
     Raises:
@@ -196,7 +193,6 @@ def linear_rdrop_loss(
     alpha, passes, label_smoothing = checks.check_rdrop_options(alpha, passes, label_smoothing, ce_reduction)
     checks.check_choice("reduction", reduction, Literal["sum", "mean"])
     chunk_size = checks.check_chunk_size(chunk_size)
-    checks.check_bool("compiled", compiled)
     checks.check_floating("hidden", hidden)
     checks.check_linear(hidden, weight, bias)
     checks.check_target(target, weight.size(0), ignore_index, hidden.device)
@@ -208,7 +204,6 @@ def linear_rdrop_loss(
         ignore_index=ignore_index,
         ce_scale=1.0 if ce_reduction == "sum" else 1.0 / passes,
         chunk_size=chunk_size,
-        compiled=compiled,
     )
     sums = linear_rdrop_sums(hidden, weight, bias, target, options)
     if reduction == "mean":

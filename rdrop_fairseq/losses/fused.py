@@ -20,23 +20,34 @@ That is three matrix products, as many as the projection alone costs, and no log
 One pass, K = 1, is the cross entropy: KL is 0, and G = s dCE/dz.
 (Gradient in forward, in chunks: as in Liger-Kernel's fused linear losses.)
 
+What is between the products is in elementwise.py, and for a GPU in kernel.py: one program does one position,
+in two sweeps over the classes. The first keeps, for each pass, the largest logit m so far, sum z, and
+
+    S = sum exp(z - m),  T = sum exp(z - m) c        times exp(m - m') where m grows to m'
+
+so that lse = m + log S and E = T / S give the losses; the second writes G. Logits have the dtype that
+F.linear gives them, and G replaces them in it. fp16 lacks small numbers: there each position has G times a
+power of two, and dW takes the states h divided by it. That needs no further sweep, as the first knows a
+bound, |G| <= s + a (max p |c| + |E| + 2).
+
 A masked class has a bias of -inf: p_k = 0, but c_k = -inf + inf. UNREACHABLE takes the place of -inf, and c_k
 is 0; infinite losses, of a masked target or of a smoothed masked class, are added afterwards.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .compatibility import autocast_dtype, mm, no_autocast
-from .compiled import compiled_losses_and_grad_
+from .compatibility import autocast_dtype, keeps_graph, mm, no_autocast
 from .device import device_of, positions_of
-from .precision import addmm_, to_product_dtype
-from .terms import UNREACHABLE, masked_losses
+from .elementwise import losses_and_grad_
+from .precision import add_product
+from .terms import UNREACHABLE, Weights, masked_losses
 
 CHUNK_POSITIONS = 128  # at least
 
@@ -48,7 +59,6 @@ class Options(NamedTuple):
     chunk_size: positions at a time; None chooses.
     max_positions: an upper bound, known on the host, of the number of positions that count. It spares an
         accelerator the projection of ignored positions, which it can't count without a synchronisation.
-    compiled: the elementwise part under torch.compile.
     """
 
     alpha: float
@@ -58,7 +68,6 @@ class Options(NamedTuple):
     ce_scale: float
     chunk_size: int | None = None
     max_positions: int | None = None
-    compiled: bool = False
 
 
 def linear_rdrop_sums(
@@ -101,148 +110,116 @@ class LinearRDrop(torch.autograd.Function):
         product = hidden.dtype if device.half_products else compute
         # An fp16 gradient may be rounded to fp16 only after grad_output has brought the loss scale.
         keep = compute if hidden.dtype == torch.float16 else hidden.dtype
+        of_states = torch.promote_types(product, keep)
+
+        counted = target.flatten().ne(options.ignore_index)
+        index = positions_of(counted, options.max_positions)
+        source, fillers = index, None
+        if not device.host_reads:
+            # Fillers have a row of their own behind the last position's. Their states are zeros: a pad's may
+            # be NaN, which a gradient of 0 would not keep out of the weight's.
+            fillers = index.eq(len(counted))
+            source = index.clamp(max=len(counted) - 1)
+        targets = target.flatten()[source]
+        if fillers is not None:
+            targets.masked_fill_(fillers, -1)
 
         projection = weight.to(product)
-        grad_hidden = torch.zeros_like(hidden, dtype=keep) if need_hidden else None
-        grad_weight = torch.zeros_like(weight, dtype=compute) if need_weight else None
-        grad_bias = torch.zeros_like(weight[:, 0], dtype=compute) if need_bias else None
-        sums = weight.new_zeros(4, dtype=compute)
+        of_position = hidden.flatten(1, -2).transpose(0, 1)  # (N, K, D)
+        rows = len(counted) + (fillers is not None)
+        grad_hidden = (
+            torch.zeros(passes, rows, hidden.size(-1), dtype=keep, device=hidden.device)
+            if need_hidden
+            else None
+        )
+        grad_weight = grad_bias = None
+        row_bytes = passes * num_classes * torch.finfo(product).bits // 8
+        chunk_size = options.chunk_size or _chunk_size(len(index), device.chunk_bytes // row_bytes)
+        # The place of the logits of all chunks, one after the other. An accelerator's allocator keeps it.
+        shape = min(chunk_size, len(index)) * passes, num_classes
+        buffer = torch.empty(shape, dtype=product, device=hidden.device) if device.host_reads else None
+        losses = [torch.zeros(1, 4, dtype=compute, device=hidden.device)]
         if bias is not None:
-            of_masked = masked_losses(bias, options.label_smoothing)
+            of_masked = masked_losses(bias, options.label_smoothing)[targets.clamp(min=0)]
+            losses.append(of_masked.masked_fill(targets.lt(0).unsqueeze(1), 0.0))
             bias = bias.to(compute).clamp(min=UNREACHABLE)
 
-        positions, padded = positions_of(target.ne(options.ignore_index), options.max_positions)
-        row_bytes = passes * num_classes * torch.finfo(compute).bits // 8
-        chunk_size = options.chunk_size or max(CHUNK_POSITIONS, device.chunk_bytes // row_bytes)
-        chunk_size = min(chunk_size, max(1, positions.size(0)))
-        block_size = max(1, device.block_bytes // row_bytes)
-        # The logits of all chunks, one after the other; a product of half precision brings its own.
-        rows = chunk_size * passes if product == compute else 0
-        logits_buffer = weight.new_empty((rows, num_classes), dtype=compute)
-        shape = min(block_size, chunk_size), passes, num_classes
-        probs_buffer = None if options.compiled else weight.new_empty(shape, dtype=compute)
-
-        for chunk in positions.split(chunk_size) if len(positions) else ():
-            index = chunk.unbind(1)
-            counts = index[0].ge(0).to(compute)  # 0 for the fillers of positions_of
-            chunk_target = target[index].clamp(min=0)
-            # (K, B, ..., D) -> (n, K, D). Zeros for fillers keep them out of grad_weight.
-            of_all_passes = (slice(None), *index)
-            states = hidden[of_all_passes].transpose(0, 1).to(product)
-            states = (states * counts.to(product).view(-1, 1, 1)).flatten(0, 1)  # (n * K, D)
-            if product == compute:
-                flat_logits = torch.mm(states, projection.t(), out=logits_buffer[: states.size(0)])
-            else:
-                flat_logits = mm(states, projection.t(), compute)
-            logits = flat_logits.unflatten(0, (-1, passes))  # (n, K, V)
-            if bias is not None:
-                logits += bias
-                sums += of_masked[chunk_target].masked_fill(counts.eq(0).unsqueeze(1), 0.0).sum(0)
-            for block in range(0, chunk.size(0), block_size):
-                part = slice(block, block + block_size)
-                block_logits, block_target = logits[part], chunk_target[part]
-                sums += counts[part] @ _elementwise_(block_logits, probs_buffer, block_target, options)
-            grad = flat_logits  # (n * K, V), since losses_and_grad_
-            if grad_bias is not None:
-                grad_bias += counts.repeat_interleave(passes) @ grad
-            grad, unscale = to_product_dtype(grad, product)
-            if grad_weight is not None:
-                addmm_(grad_weight, grad.t(), states, unscale)
+        for first in range(0, len(index), chunk_size):
+            chunk = slice(first, first + chunk_size)
+            states = of_position[source[chunk]].to(product)  # (n, K, D)
+            if fillers is not None:
+                states.masked_fill_(fillers[chunk].view(-1, 1, 1), 0.0)
+            states = states.flatten(0, 1)
+            place = None if buffer is None else buffer[: len(states)]
+            logits = torch.mm(states, projection.t(), out=place)  # (n * K, V)
+            its_losses, unscale = losses_and_grad_(
+                logits.unflatten(0, (-1, passes)), bias, targets[chunk], _weights(options, num_classes)
+            )
+            losses.append(its_losses)
+            grad = logits  # (n * K, V), since losses_and_grad_
             if grad_hidden is not None:
-                grad_states = torch.zeros_like(states, dtype=compute)
-                addmm_(grad_states, grad, projection, unscale)
-                grad_states *= counts.repeat_interleave(passes).unsqueeze(1)
-                grad_states = grad_states.unflatten(0, (-1, passes)).transpose(0, 1).to(keep)
-                every_pass = torch.arange(passes, device=hidden.device).unsqueeze(1)
-                # Fillers all name the last position: accumulating, they add zero to it.
-                grad_hidden.index_put_((every_pass, *index), grad_states, accumulate=padded)
+                grad_states = mm(grad, projection, of_states).unflatten(0, (-1, passes))
+                if unscale is not None:
+                    grad_states *= unscale.view(-1, 1, 1)
+                grad_hidden.transpose(0, 1)[index[chunk]] = grad_states.to(keep)
+            factor, of_row = None, states.new_ones(len(states), 1) if need_bias else None
+            if unscale is not None:  # the largest is the factor of all, so that fp16 holds the others over it
+                factor = unscale.amax()
+                of_row = (unscale / factor).to(product).repeat_interleave(passes).unsqueeze(1)
+                states = states * of_row
+            if need_weight:
+                grad_weight = add_product(grad_weight, grad.t(), states, compute, factor)
+            if of_row is not None and need_bias:
+                grad_bias = add_product(grad_bias, of_row.t(), grad, compute, factor)
+            del logits, grad  # before the next ones
+        if len(index) == 0:
+            grad_weight = torch.zeros_like(weight, dtype=compute) if need_weight else None
+            grad_bias = torch.zeros_like(weight[:, :1].t(), dtype=compute) if need_bias else None
+        if grad_bias is not None:
+            grad_bias = grad_bias.squeeze(0)
+        if grad_hidden is not None:
+            grad_hidden = grad_hidden[:, : len(counted)].unflatten(1, target.shape)
 
-        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias, counted.any())
         ctx.dtypes = hidden.dtype, weight.dtype
-        return sums
+        return torch.cat(losses).sum(0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
+        *grads, any_counted = ctx.saved_tensors
         hidden_dtype, weight_dtype = ctx.dtypes
-        scale = grad_output[0]
-        is_one = device_of(scale).host_reads and bool(scale == 1)  # a copy less
+        # Divided by 0 positions the loss brings inf; their gradient is 0 all the same.
+        scale = grad_output[0].masked_fill(~any_counted, 0.0)
+        # A copy less. What may be asked for again is not handed out: others change their gradients in place.
+        as_it_is = device_of(scale).host_reads and not keeps_graph() and bool(scale == 1)
 
         def scaled(grad: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-            return None if grad is None else (grad if is_one else grad * scale).to(dtype)
+            if grad is None or as_it_is:
+                return grad if grad is None else grad.to(dtype)
+            return torch.mul(grad, scale, out=torch.empty(grad.shape, dtype=dtype, device=grad.device))
 
+        of_hidden, of_weight, of_bias = grads
         return (
-            scaled(grad_hidden, hidden_dtype),
-            scaled(grad_weight, weight_dtype),
-            scaled(grad_bias, weight_dtype),
+            scaled(of_hidden, hidden_dtype),
+            scaled(of_weight, weight_dtype),
+            scaled(of_bias, weight_dtype),
             None,
             None,
         )
 
 
-def _elementwise_(logits: Tensor, buffer: Tensor | None, target: Tensor, options: Options) -> Tensor:
-    """:func:`losses_and_grad_`, compiled if the options ask for it and it can be."""
-    if options.compiled:
-        scalars = options.alpha, options.ce_scale, options.label_smoothing
-        losses = compiled_losses_and_grad_(logits, target, *scalars)
-        if losses is not None:
-            return losses
-    probs = None if buffer is None else buffer[: logits.size(0)]
-    return losses_and_grad_(logits, probs, target, options)
+def _chunk_size(positions: int, most: int) -> int:
+    """Chunks of one size, a multiple of 16 positions, of at most ``most`` of them where that is enough."""
+    chunks = max(1, math.ceil(positions / max(CHUNK_POSITIONS, most)))
+    return 16 * math.ceil(max(1, positions) / chunks / 16)
 
 
-def losses_and_grad_(logits: Tensor, probs: Tensor | None, target: Tensor, options: Options) -> Tensor:
-    """The elementwise part: puts G of the module's docstring in the place of the logits.
-
-    Args:
-        logits: (n, K, V), overwritten by the gradient.
-        probs: scratch of the same shape, or None.
-        target: (n), in [0, V).
-
-    Returns:
-        (n, 4): objective, NLL, KL, correct predictions of each position.
-    """
-    passes, num_classes = logits.shape[1:]
-    s = options.ce_scale
+def _weights(options: Options, num_classes: int) -> Weights:
     eps_i = options.label_smoothing / max(num_classes - 1, 1)
-    on_target = 1.0 - options.label_smoothing - eps_i
-    target = target.view(-1, 1, 1).expand(-1, passes, 1)
-
-    probs = torch.softmax(logits, -1, out=probs)
-    largest = logits.amax(-1)
-    lse = largest - probs.amax(-1).log()  # exact where the largest term is; no second exp
-    target_logits = logits.gather(-1, target).squeeze(-1)
-    nll = lse - target_logits
-    correct = target_logits.eq(largest).sum(1).to(nll.dtype)
-
-    mean = logits if passes == 1 else _sum_over_passes(logits).div_(passes)
-    ce = on_target * nll.sum(1)
-    if eps_i > 0:
-        ce += eps_i * (num_classes * lse.sum(1) - passes * mean.sum((1, 2)))
-    objective = s * ce
-
-    if passes == 1:
-        kl = torch.zeros_like(objective)
-        torch.add(logits.new_full((), -s * eps_i), probs, alpha=s, out=logits)
-    else:
-        a = options.alpha / (passes - 1)
-        logits -= mean
-        expectation = torch.linalg.vecdot(probs, logits)  # E_k
-        kl = expectation.sum(1) / (passes - 1)
-        objective += options.alpha * kl
-        torch.add((s + a * (1 - expectation)).unsqueeze(-1), logits, alpha=a, out=logits)
-        torch.addcmul(logits.new_full((), -s * eps_i), logits, probs, out=logits)
-        logits.sub_(_sum_over_passes(probs), alpha=a / passes)
-    logits.scatter_add_(-1, target, torch.full_like(nll, -s * on_target).unsqueeze(-1))
-
-    return torch.stack([objective, nll.mean(1), kl, correct], dim=1)
-
-
-def _sum_over_passes(x: Tensor) -> Tensor:
-    """(n, K, V) to (n, 1, V); ``x.sum(1)`` is slow in torch."""
-    first, second, *others = x.split(1, dim=1)
-    total: Tensor = first + second
-    for other in others:
-        total += other
-    return total
+    return Weights(
+        s=options.ce_scale,
+        a=options.alpha / (options.passes - 1) if options.passes > 1 else 0.0,
+        on_target=1.0 - options.label_smoothing - eps_i,
+        eps_i=eps_i,
+    )

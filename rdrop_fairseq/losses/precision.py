@@ -8,21 +8,26 @@ from torch import Tensor
 from .compatibility import mm
 
 
-def to_product_dtype(grad: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | float]:
-    """``grad`` for a matrix product in ``dtype``, and the factor that the product needs afterwards.
+def scale_of(bound: Tensor) -> tuple[Tensor, Tensor]:
+    """Powers of two that bring fp16 gradients of at most ``bound`` below 2^14, and their inverses.
 
-    fp16 can't represent small gradients: a power of two brings the largest to about 2^14.
+    fp16 can't represent small gradients. Nothing at all gets an inverse that is smaller than every other.
     """
-    if dtype != torch.float16:
-        return grad.to(dtype), 1.0
-    largest = torch.linalg.vector_norm(grad, torch.inf)
-    scale = torch.exp2(torch.floor(14 - largest.clamp(min=2**-14).log2()))
-    return torch.mul(grad, scale, out=torch.empty_like(grad, dtype=dtype)), 1 / scale
+    exponent = 14 - torch.frexp(bound).exponent.clamp(-99, 101)  # bound < 2^exponent of frexp
+    exponent = exponent.masked_fill(bound.eq(0), 113).to(bound.dtype)
+    return torch.exp2(exponent), torch.exp2(-exponent)
 
 
-def addmm_(out: Tensor, a: Tensor, b: Tensor, factor: Tensor | float = 1.0) -> None:
-    """out += factor * a @ b, in the precision of ``out`` even where a and b are fp16 or bf16."""
-    if a.dtype == out.dtype:
-        out.addmm_(a, b)
-    else:
-        out.add_(mm(a, b, out.dtype) * factor)
+def add_product(
+    total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype, factor: Tensor | None
+) -> Tensor:
+    """total + factor * a @ b in ``dtype``, even where a and b are fp16 or bf16; in the place of ``total``.
+
+    Without a total it is the product, without a factor that is 1.
+    """
+    if total is not None and factor is None and a.dtype == dtype:
+        return total.addmm_(a, b)
+    product = mm(a, b, dtype)
+    if factor is not None:
+        return product.mul_(factor) if total is None else total.addcmul_(product, factor)
+    return product if total is None else total.add_(product)

@@ -26,6 +26,15 @@ class RDropLoss(NamedTuple):
     kl_loss: Tensor
 
 
+class Weights(NamedTuple):
+    """Of the terms of the fused objective: s, a, 1 - eps - eps_i and eps_i of the docstring of fused.py."""
+
+    s: float
+    a: float
+    on_target: float
+    eps_i: float
+
+
 def rdrop_loss_from_lprobs(
     lprobs: Tensor,
     target: Tensor,

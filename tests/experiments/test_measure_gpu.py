@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import sys
@@ -20,12 +19,6 @@ from rdrop_tools.cli import InputError
 pytest.importorskip("fairseq")
 
 
-def dry_run(test):
-    """Marks a test of the folder ``measured``."""
-    no_compiler = shutil.which(os.environ.get("CXX", "g++")) is None
-    return pytest.mark.slow(pytest.mark.skipif(no_compiler, reason="torch.compile needs a compiler")(test))
-
-
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """(folder, output) of a dry run with everything; the queue only lists its trainings."""
@@ -34,7 +27,7 @@ def measured(tmp_path_factory):
     return out, result.stdout
 
 
-@dry_run
+@pytest.mark.slow
 def test_every_part_leaves_its_result(measured):
     out, output = measured
     parts = [line.rsplit(": ", 1) for line in output.splitlines() if " s" in line and ": " in line]
@@ -60,7 +53,7 @@ def test_results_and_logs_of_the_queue_are_packed(tmp_path):
         assert archive.getnames() == ["results/plain-1.json", "runs/plain-1/train.log"]
 
 
-@dry_run
+@pytest.mark.slow
 def test_the_tables_of_a_measurement(measured, tmp_path):
     """The tables are those of a copy of the dry run that calls itself one on a GPU."""
     folder = tmp_path / "a-gpu"

@@ -87,3 +87,23 @@ def test_cross_entropy_is_that_of_fairseq(device):
             torch.testing.assert_close(ours[:2], theirs, rtol=1e-6, atol=0)
             assert ours.kl_loss == 0
             torch.testing.assert_close(torch.autograd.grad(ours.loss, logits)[0], expected)
+
+
+def test_a_mean_over_nothing_has_gradient_zero(device):
+    """The value is NaN, as torch's cross_entropy has it; the gradient is 0 and not NaN.
+
+    Regression: the gradient was NaN, 0 times infinity, and so were all parameters after the update.
+    """
+    logits, target = make(device=device)
+    target.fill_(PAD)
+    p, q = logits.chunk(2)
+    options = dict(reduction="mean", ignore_index=PAD)
+    losses = [
+        rdrop_loss(logits, target, alpha=5.0, label_smoothing=0.1, **options).loss,
+        *label_smoothed_nll_loss(p.log_softmax(-1), target, epsilon=0.1, **options),
+        compute_kl_loss(p, q, target.eq(PAD), reduction="mean"),
+    ]
+    for loss in losses:
+        assert loss.isnan()
+        (grad,) = torch.autograd.grad(loss, logits, retain_graph=True)
+        assert grad.eq(0).all()

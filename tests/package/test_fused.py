@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
 from rdrop_fairseq.losses import compatibility
+from rdrop_fairseq.losses.fused import Options, linear_rdrop_sums
 
 PAD = 1
 
@@ -59,6 +60,65 @@ def test_small_gradients_of_the_logits_keep_their_precision_in_fp16(device):
     torch.testing.assert_close(got, expected, rtol=2 * torch.finfo(torch.float16).eps, atol=0)
 
 
+@pytest.mark.parametrize("change", [torch.Tensor.zero_, lambda grad: grad.mul_(0.5), None])
+def test_a_retained_graph_gives_its_gradient_again(device, change):
+    """Whatever is done to the gradient that it gave before, as after zero_grad(), clipping or accumulation.
+
+    Regression: the saved gradient itself was handed out, and the next backward raised a RuntimeError.
+    """
+    hidden, weight, bias, target = make(2, (3, 5), device=device)
+    leaves = hidden, weight, bias
+    loss = linear_rdrop_loss(hidden, weight, target, bias=bias, alpha=5.0, ignore_index=PAD).loss
+    loss.backward(retain_graph=True)
+    first = [leaf.grad.clone() for leaf in leaves]
+    for leaf in leaves:
+        if change is not None:
+            change(leaf.grad)
+    loss.backward(retain_graph=True)
+    loss.backward()
+    for leaf, grad in zip(leaves, first):
+        kept = grad.clone() if change is None else change(grad.clone())
+        torch.testing.assert_close(leaf.grad, kept + 2 * grad)
+
+
+def test_ties_count_as_argmax_counts_them(device):
+    """The first of the largest logits is the prediction.
+
+    Regression: with equal logits every target counted as hit.
+    """
+    target = torch.tensor([0, 1, 2, 3, 4, -100], device=device)
+    ties = [
+        [2.0, 2, 2, 2, 2],
+        [0, 3, 0, 3, 0],
+        [0, 3, 3, 0, 0],
+        [1, 0, 0, 1, 0],
+        [0, 0, 0, 0, 9],
+        [9, 9, 9, 9, 9],
+    ]
+    hidden = torch.cat([torch.zeros(6, 5), torch.tensor(ties)]).to(device)  # 2 passes
+    options = Options(alpha=1.0, passes=2, label_smoothing=0.1, ignore_index=-100, ce_scale=1.0)
+    correct = linear_rdrop_sums(hidden, torch.eye(5, device=device), None, target, options)[3]
+    assert correct == hidden.view(2, 6, 5).argmax(-1).eq(target).sum() == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("divide", [False, True])
+def test_nothing_to_count_has_gradient_zero(device, dtype, divide):
+    """By reduction "mean", and by a user's own division by the number of positions, 0.
+
+    Regression: the gradient was NaN, 0 times infinity, and so were all parameters after the update.
+    """
+    hidden, weight, bias, target = make(2, (2, 3), dtype=dtype, device=device)
+    target.fill_(PAD)
+    reduction = "sum" if divide else "mean"
+    options = dict(bias=bias, alpha=5.0, label_smoothing=0.1, ignore_index=PAD, reduction=reduction)
+    result = linear_rdrop_loss(hidden, weight, target, **options)
+    loss = result.loss / target.ne(PAD).sum() if divide else result.loss
+    assert loss.isnan()
+    for grad in torch.autograd.grad(loss, (hidden, weight, bias)):
+        assert grad.eq(0).all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_no_positions_are_no_loss(device, dtype):
     """Regression: on a GPU the largest of no fp16 gradients was asked for."""
@@ -85,16 +145,15 @@ def test_autocast_projects_in_the_autocast_dtype(device):
         assert (grad - reference).norm() <= 3e-2 * reference.norm()
 
 
-@pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 2), (0, 4)])
+@pytest.mark.parametrize("length", [0, 7, 15])
 @pytest.mark.parametrize("size", [0, 4, 30])
-def test_positions_of_an_accelerator_with_an_older_torch(device, monkeypatch, shape, size):
+def test_positions_of_an_accelerator_with_an_older_torch(device, monkeypatch, length, size):
     """What stands in for torch.nonzero_static (torch 2.1, and later for CUDA) gives the same."""
     monkeypatch.setattr(compatibility, "_torch_is", lambda *version: False)
-    mask = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.5).to(device)
-    size = min(size, mask.numel())
-    expected = torch.full((size, mask.dim()), -1, device=device)
-    true = mask.nonzero()[:size]
-    expected[: len(true)] = true
+    mask = (torch.rand(length, generator=torch.Generator().manual_seed(0)) < 0.5).to(device)
+    size = min(size, length)
+    true = mask.nonzero().squeeze(1)[:size]
+    expected = torch.cat([true, true.new_full((size - len(true),), length)])
     assert compatibility.nonzero_static(mask, size).equal(expected)
 
 

@@ -66,7 +66,6 @@ WRONG = {
     "epsilon": [1.5],
     "passes": [*NO_INTEGERS, 3],
     "chunk_size": [0],
-    "compiled": ["yes"],
     "ignore_index": [1.5],
     "ce_reduction": ["none"],
     "reduction": [None, ["sum"]],

@@ -1,0 +1,226 @@
+"""The kernel: when it is taken, that whole LinearRDrop has the numbers of torch with it, and how it compiles.
+
+Its numbers on drawn problems are in test_loss_properties.py, by the device "cpu by the kernel".
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from conftest import NO_DROPOUT, ROOT, TRANSFORMER, Setup, run
+from devices import gpu, interpreter
+
+from rdrop_fairseq import linear_rdrop_loss
+from rdrop_fairseq.losses import device as devices
+from rdrop_fairseq.losses import elementwise, fused
+
+triton = pytest.importorskip("triton")
+PAD = 1
+CUDA_TARGETS = [70, 75, 80, 86, 89, 90, 100, 120]
+HIP_TARGETS = ["gfx90a", "gfx942"]
+COMPILE = """
+import os, re, subprocess, sys, tempfile
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from rdrop_fairseq.losses import kernel
+
+backend, arch, warp = sys.argv[1], sys.argv[2], int(sys.argv[3])
+target = GPUTarget(backend, int(arch) if backend == "cuda" else arch, warp)
+for passes, classes, dtype, bias in [
+    (1, 10152, "bf16", False), (2, 32768, "bf16", False), (2, 32771, "fp16", True), (3, 32768, "fp16", False),
+    (4, 10152, "bf16", True), (8, 32768, "fp32", True), (8, 1000, "fp16", False),
+]:
+    constants = kernel.sizes(passes, classes)
+    options = {"num_warps": constants.pop("num_warps")}
+    constants |= {"HAS_BIAS": bias, "SCALED": dtype == "fp16"}
+    types = ["*" + dtype, "*fp32" if bias else "*" + dtype, "*i64", "*fp32", "*fp32", *["fp32"] * 4]
+    names = kernel._kernel.arg_names
+    signature = dict(zip(names, types)) | {name: "constexpr" for name in constants}
+    source = ASTSource(
+        kernel._kernel, signature,
+        constexprs={(names.index(name),): value for name, value in constants.items()},
+        attrs={(i,): [["tt.divisibility", 16]] for i in range(5)},
+    )
+    asm = triton.compile(source, target=target, options=options).asm
+    if backend == "cuda":
+        with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+            file.write(asm["cubin"])
+            file.flush()
+            dump = os.path.join(os.path.dirname(triton.__file__), "backends/nvidia/bin/cuobjdump")
+            text = subprocess.check_output([dump, "--dump-resource-usage", file.name], text=True)
+        memory = re.search(r"STACK:(\\d+)", text)[1]
+    else:
+        memory = re.search(r"private_segment_fixed_size: *(\\d+)", asm["amdgcn"])[1]
+    print(passes, classes, dtype, memory)
+"""
+
+
+@pytest.fixture
+def by_kernel(monkeypatch):
+    """A CPU's tensors are worked on as a GPU's, by the interpreter. No trial has been made."""
+    interpreter()
+    monkeypatch.setitem(devices.DEVICES, "cpu", devices.CUDA)
+    monkeypatch.setattr(elementwise, "_served", {})
+    from rdrop_fairseq.losses import kernel
+
+    return kernel
+
+
+@pytest.fixture
+def launches(by_kernel, monkeypatch):
+    """What the kernel was called with beside the trials: the number of positions of each call."""
+    calls = []
+    original = by_kernel.losses_and_grad_
+
+    def record(logits, *rest):
+        calls.append(len(logits))
+        return original(logits, *rest)
+
+    monkeypatch.setattr(by_kernel, "losses_and_grad_", record)
+    return calls
+
+
+def make(passes=2, positions=20, classes=37, dtype=torch.float32, device="cpu"):
+    torch.manual_seed(positions)
+    hidden, weight = torch.randn(passes * positions, 16), torch.randn(classes, 16) / 4
+    target = torch.randint(2, classes, (positions,))
+    target[torch.rand(positions) < 0.3] = PAD
+    return [x.to(device, dtype).requires_grad_() for x in (hidden, weight)], target.to(device)
+
+
+def losses(inputs, target, **options):
+    options = {"alpha": 5.0, "label_smoothing": 0.1, "ignore_index": PAD, **options}
+    result = linear_rdrop_loss(*inputs, target, **options)
+    return (*result, *torch.autograd.grad(3 * result.loss, inputs))
+
+
+def by_torch(monkeypatch, inputs, target, **options):
+    with monkeypatch.context() as patch:
+        patch.setitem(devices.DEVICES, "cpu", devices.CUDA._replace(kernel=False))
+        return losses(inputs, target, **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("passes", [1, 2, 3, 8])
+def test_the_whole_loss_has_the_numbers_of_torch(launches, monkeypatch, recwarn, passes, dtype):
+    """In chunks, with fillers, one trial for all of them."""
+    inputs, target = make(passes, dtype=dtype)
+    expected = by_torch(monkeypatch, inputs, target, passes=passes, chunk_size=7)
+    got = losses(inputs, target, passes=passes, chunk_size=7)
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(
+        got, expected, rtol=4 * eps, atol=1e-4 + 2 * eps * float(expected[3].abs().max())
+    )
+    assert launches == [7, 7, 7, 6]  # the trial's, and the chunks'
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("passes", "dtype"), [(9, torch.float32), (2, torch.float64)])
+def test_what_the_kernel_does_not_know_is_torch_s(launches, recwarn, passes, dtype):
+    """More passes than it has room for, and float64, without a word."""
+    inputs, target = make(passes, dtype=dtype)
+    assert losses(inputs, target, passes=passes)[0].isfinite()
+    assert launches == []
+    assert not recwarn.list
+
+
+def fails(*_):
+    raise RuntimeError("no compiler\nfor this")
+
+
+def errs(kernel):
+    def wrong(logits, *rest, original=kernel.losses_and_grad_):
+        result = original(logits, *rest)
+        logits[..., 0] += 0.01
+        return result
+
+    return wrong
+
+
+@pytest.mark.parametrize("how", ["fails", "errs"])
+def test_where_it_fails_torch_goes_on_with_one_warning(by_kernel, monkeypatch, recwarn, how):
+    """It does not compile, or has other numbers: that turns it off for this shape, and for no other.
+
+    Regression: one failed compilation turned it off for all devices and shapes of the process.
+    """
+    working = by_kernel.losses_and_grad_
+    monkeypatch.setattr(by_kernel, "losses_and_grad_", fails if how == "fails" else errs(by_kernel))
+    inputs, target = make()
+    expected = by_torch(monkeypatch, inputs, target)
+    for _ in range(2):
+        torch.testing.assert_close(losses(inputs, target), expected, rtol=0, atol=0)
+    (warning,) = recwarn.list
+    start = (
+        "the kernel of the fused loss fails for 2 x 37 logits of torch.float32 on cpu, torch does its work: "
+    )
+    assert str(warning.message).startswith(start)
+    assert "\n" not in str(warning.message)
+    monkeypatch.setattr(by_kernel, "losses_and_grad_", working)
+    losses(*make(classes=38))
+    assert list(elementwise._served.values()) == [False, True]
+
+
+def test_an_overflow_in_the_first_batch_does_not_turn_it_off(launches, recwarn):
+    """NaN and infinity are no difference between the kernel and torch."""
+    (hidden, weight), target = make(dtype=torch.float16)
+    with torch.no_grad():
+        hidden[3] = torch.inf
+        hidden[5] = torch.nan
+    losses((hidden, weight), target)
+    assert list(elementwise._served.values()) == [True]
+    assert not [warning for warning in recwarn if "kernel" in str(warning.message)]  # but numpy's
+
+
+def test_without_triton_torch_does_it_without_a_word(launches, monkeypatch, recwarn):
+    """Nothing is installed for it."""
+    monkeypatch.setattr(elementwise.importlib.util, "find_spec", lambda name: None)
+    losses(*make())
+    assert launches == []
+    assert not recwarn.list
+
+
+def test_on_meta_the_way_of_a_gpu_is_gone_without_a_launch():
+    """So that its operations and bytes can be counted where there is no GPU."""
+    options = fused.Options(alpha=5.0, passes=2, label_smoothing=0.1, ignore_index=PAD, ce_scale=1.0)
+    hidden, weight = (
+        torch.empty(*s, dtype=torch.float16, device="meta").requires_grad_() for s in ((8, 16), (37, 16))
+    )
+    target = torch.empty(4, dtype=torch.long, device="meta")
+    sums = fused.linear_rdrop_sums(hidden, weight, None, target, options)
+    sums[0].backward()
+    assert hidden.grad.shape == hidden.shape
+
+
+@pytest.mark.parametrize(("there", "text"), [(True, "fused loss, kernel ("), (False, "fused loss (")])
+def test_the_log_says_whether_there_is_a_kernel(data_bin, monkeypatch, caplog, there, text):
+    """In the line of the first step."""
+    pytest.importorskip("fairseq")
+    monkeypatch.setitem(devices.DEVICES, "cpu", devices.CPU._replace(kernel=there))
+    setup = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT])
+    with caplog.at_level("INFO"):
+        setup.train_step(setup.batch())
+    assert sum(f", {text}" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_gpu_takes_it(monkeypatch, recwarn, dtype):
+    """It compiles there and passes its trial."""
+    monkeypatch.setattr(elementwise, "_served", {})
+    losses(*make(classes=10152, dtype=dtype, device=gpu()))
+    assert list(elementwise._served.values()) == [True]
+    assert not recwarn.list
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", [*CUDA_TARGETS, *HIP_TARGETS])
+def test_it_compiles_without_spills(tmp_path, arch):
+    """For the GPUs of ten years, ahead of time, a thread needs no memory of its own."""
+    target = ["cuda", arch, 32] if arch in CUDA_TARGETS else ["hip", arch, 64]
+    environment = {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    lines = run(sys.executable, "-c", COMPILE, *target, **environment).stdout.splitlines()
+    assert len(lines) == 7
+    assert [line for line in lines if not line.endswith(" 0")] == []
