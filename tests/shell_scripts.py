@@ -40,7 +40,8 @@ def command(script: str, folder: Path) -> tuple[list, dict[str, str]]:
         texts / "bin-gpt2/dict": "kept\n",
     }
     kept |= {data / f"corpus/{kind}/test.de": "kept\n" for kind in ("raw", "tok")}
-    for side in ("en", "de", "source", "target"):
+    own /= script.split("/")[0]
+    for side in ("source", "target") if script.startswith("summarization") else ("en", "de"):
         kept[own / f"train.{side}"] = "".join(f"{side} {n}\n" for n in range(9))
     for path, text in kept.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,10 @@ usage() {
 usage: examples/summarization/prepare-text.sh NAME FOLDER
 
 Takes FOLDER/{train,val,test}.{source,target}, a document and a summary a line, or a table each,
-{train,val,test}.{jsonl,csv,tsv}; all may be .gz. FOLDER may also be one such table, which is train. Without val, some
-of train is held out, and what repeats it is taken out of train; no test set is fine too. Leaves in OUT what the other
-prepare scripts leave, for CORPUS=NAME train.sh and evaluate.sh. Started again, it goes on where it was interrupted.
+{train,val,test}.{jsonl,csv,tsv}; all may be .gz. val may also be called valid, validation or dev, and test devtest.
+FOLDER may also be one such table, which is train. Without val, some of train is held out, and what repeats it is taken
+out of train; no test set is fine too. Leaves in OUT what the other prepare scripts leave, for CORPUS=NAME train.sh and
+evaluate.sh. Started again, it goes on where it was interrupted.
 
 Environment:
   SRC_COLUMN TGT_COLUMN   keys or columns of a table, by name, or by number from 1 where it has no line of names
@@ -35,9 +36,9 @@ READ=(python -m rdrop_tools.text.own_corpus "$TEXT" --langs source target --spli
   ${HELDOUT:+--heldout "$HELDOUT"})
 [[ -z ${SRC_COLUMN:-}${TGT_COLUMN:-} ]] || READ+=(--columns "${SRC_COLUMN:-source}" "${TGT_COLUMN:-target}")
 
-read_corpus() { "${READ[@]}" --out "$1"; }
+read_corpus() { "${READ[@]}" --quiet --out "$1"; }
 
 setup_venv examples
 found=$("${READ[@]}") # reads all of the text: nothing is written if it is not as it should be
-own_folder OUT summarization-data raw "CORPUS=$CORPUS" "TEXT_SHA256=${found% *}" "HELDOUT=${HELDOUT:-}"
+own_folder OUT summarization-data raw "CORPUS=$CORPUS" "TEXT_SHA256=${found%% *}" "HELDOUT=${HELDOUT:-}"
 prepare_stages

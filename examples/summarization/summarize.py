@@ -12,16 +12,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # this clone's packages, whatever other copy is installed
+
 import torch
 from fairseq.hub_utils import GeneratorHubInterface, from_pretrained
 from fairseq.models.bart import BARTHubInterface, BARTModel
 
+import rdrop_fairseq
 from rdrop_tools import cli
 from rdrop_tools.checkpoints import load_checkpoint
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import check_outputs, iter_raw, read_lines
 
-USER_DIR = Path(__file__).resolve().parents[2] / "rdrop_fairseq"  # makes torch load fairseq's checkpoints
 BPE_FILES = {
     "gpt2": {"gpt2_encoder_json": "encoder.json", "gpt2_vocab_bpe": "vocab.bpe"},
     "sentencepiece": {"sentencepiece_model": "sentencepiece.model"},
@@ -47,7 +49,7 @@ def load(args: argparse.Namespace) -> GeneratorHubInterface:
             args.checkpoint.resolve().name,
             str(args.data.resolve()),
             bpe=args.bpe,
-            user_dir=str(USER_DIR),
+            user_dir=str(Path(rdrop_fairseq.__file__).parent),  # makes torch load fairseq's checkpoints
             # Of the fine-tuning, or, for published weights, of another task
             task="translation",
             source_lang="source",

@@ -92,6 +92,18 @@ read_training() {
   MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
 }
 
+# check_detokeniser: dies if Moses' rules, by which evaluate.sh and translate.sh put tokens together, do not give back the
+# target text in DATA, of somebody's own.
+check_detokeniser() {
+  local text=$DATA/corpus/raw/train.$TGT
+  [[ $BPE != sentencepiece ]] && ! is_benchmark "$BENCHMARK" || return 0
+  if [[ -s $text ]]; then
+    python -m rdrop_tools.text.moses check "$TGT" <"$text" || exit
+  else
+    echo "$text is not there: nobody checks whether Moses' rules put words of $TGT together rightly" >&2
+  fi
+}
+
 make_pieces() { # the stages after the text
   run_stage "BPE: $BPE, $MERGES" pieces encode
   run_stage "binarising" data-bin binarise

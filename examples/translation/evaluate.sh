@@ -21,7 +21,8 @@ Environment:
   AVERAGE      last:N or best:N checkpoints (the recipe's; with a corpus of your own the last 10, or the best one where
                there are not so many); best is by BLEU on valid
   SUBSET       test (default; valid where there is no test set), valid, test1 ...
-  TOKENIZE     sacreBLEU's tokeniser for BLEU (the target language's: ja-mecab, zh, ko-mecab, char for Thai, else 13a)
+  TOKENIZE     sacreBLEU's tokeniser for BLEU (by the target text's script: ja-mecab, zh, ko-mecab, char for Thai, else
+               13a)
   DECODING     flags for fairseq-generate (the recipe's beam and length penalty)
   MAX_TOKENS   of a batch (8000)
   DATA         output folder of the prepare script (the one that train.sh had)
@@ -38,7 +39,7 @@ check_integer 0-999999999 MIN_FREE_MB
 [[ -z $SUBSET || $SUBSET =~ ^(train|valid|test[0-9]*)$ ]] || die "SUBSET must be test, valid, train, test1 ..., got $SUBSET"
 read_training
 wanted_tokenize=${TOKENIZE:-}
-choose_tokenize "$TGT"
+check_tokenize
 if [[ -z $SUBSET ]]; then
   SUBSET="test"
   is_benchmark "$BENCHMARK" || [[ -e $DATA/corpus/raw/test.$TGT ]] || SUBSET=valid
@@ -81,9 +82,10 @@ own_folder OUT translation-evaluation
 setup_venv examples
 work=$OUT/part
 rm -rf "$work"
+check_detokeniser
+choose_tokenize "$TGT" "$(sacrebleu_tokenizer "$TGT")"
 check_tokenizer "$wanted_tokenize"
 SCORING+=(--tokenize "$TOKENIZE")
-[[ $(sacrebleu_tokenizer "$TGT") == 13a ]] || SCORING+=(--asian-support)
 [[ -z $TOKENS ]] || SCORING+=(--hyp-tok "$work/system/hyp.tok" --ref-tok "$TOKENS")
 say "translating $SUBSET with $CHECKPOINT_DIR ($AVERAGE, ${DECODING[*]})"
 translate "$CHECKPOINT_DIR" "$work/system"

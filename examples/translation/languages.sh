@@ -1,28 +1,22 @@
-# What scoring has to know of a language: whether it is written with spaces, and sacreBLEU's tokeniser for it.
+# What scoring has to know of a language, by its text: sacreBLEU's tokeniser for it.
 # shellcheck shell=bash
 # Source it after lib.sh. A language is a code of two or three letters, perhaps with more after a _: zh, jpn_Jpan.
 
-LANGUAGE='[a-z]{2,3}(_[A-Za-z]+)?'
+LANGUAGE='[a-z]{2,3}(_[A-Za-z0-9]+)*'
 
-has_spaces() { # LANG: between its words
-  [[ ! ${1%%_*} =~ ^(ja|jpn|zh|zho|cmn|yue|wuu|lzh|th|tha|lo|lao|km|khm|my|mya|bo|bod|dz|dzo)$ ]]
-}
-
-# sacrebleu_tokenizer LANG: prints sacreBLEU's for it; nothing where it has none and there are no spaces.
+# sacrebleu_tokenizer LANG: prints sacreBLEU's for this side of the text in DATA; nothing where it has none. It needs
+# setup_venv.
 sacrebleu_tokenizer() {
-  case ${1%%_*} in
-    ja | jpn) echo ja-mecab ;;
-    zh | zho | cmn | yue | wuu | lzh) echo zh ;;
-    ko | kor) echo ko-mecab ;;
-    th | tha) echo char ;;
-    *) ! has_spaces "$1" || echo 13a ;;
-  esac
+  local split
+  for split in train valid test; do [[ ! -s $DATA/corpus/raw/$split.$1 ]] || break; done
+  python -m rdrop_tools.scoring.unspaced "$DATA/corpus/raw/$split.$1"
 }
 
-# choose_tokenize LANG: sets TOKENIZE, unless it is set.
+check_tokenize() { check_choice TOKENIZE 13a intl zh char ja-mecab ko-mecab none spm flores101 flores200 spBLEU-1K; }
+
+# choose_tokenize LANG [TOKENIZER]: sets TOKENIZE, unless it is set, to that of the text, which is not to be empty.
 choose_tokenize() {
-  check_choice TOKENIZE 13a intl zh char ja-mecab ko-mecab none spm flores101 flores200 spBLEU-1K
-  TOKENIZE=${TOKENIZE:-$(sacrebleu_tokenizer "$1")}
+  TOKENIZE=${TOKENIZE:-${2:-}}
   [[ -n $TOKENIZE ]] \
     || die "TOKENIZE: sacreBLEU has no tokeniser for $1, which is written without spaces: choose one, such as char"
 }

@@ -11,10 +11,10 @@ usage() {
 usage: prepare-text.sh NAME.SRC-TGT FOLDER
 
 prepare-text.sh mine.en-ja FOLDER takes FOLDER/{train,valid,test}.{en,ja}, a sentence a line, or a table each,
-{train,valid,test}.{tsv,csv,jsonl}; all may be .gz. FOLDER may also be one such table, which is train. Without
-valid, some of train is held out, and what repeats it is taken out of train; no test set is fine too. Leaves in
-data/mine.en-ja: corpus/raw (text), pieces (SentencePiece) and data-bin (for fairseq, in both directions).
-Started again, it goes on where it was.
+{train,valid,test}.{tsv,csv,jsonl}; all may be .gz. valid may also be called val, validation or dev, and test devtest.
+FOLDER may also be one such table, which is train. Without valid, some of train is held out, and what repeats it is
+taken out of train; no test set is fine too. Leaves in data/mine.en-ja: corpus/raw (text), pieces (SentencePiece) and
+data-bin (for fairseq, in both directions). Started again, it goes on where it was.
 
 Environment:
   SRC_COLUMN TGT_COLUMN   columns or keys of a table, by name, or by number from 1 where it has no line of names
@@ -31,7 +31,7 @@ HELP
 [[ $# -eq 2 && $1 != -* ]] || show_usage "expected a name, such as mine.en-ja, and a folder, got: $*" "$@"
 
 [[ $1 =~ ^([A-Za-z0-9][A-Za-z0-9_-]*)\.($LANGUAGE)-($LANGUAGE)$ ]] \
-  || die "the name must look like mine.en-ja, with codes of the languages, got $1"
+  || die "the name must look like mine.en-ja, with codes of the languages (pt_BR, not pt-BR), got $1"
 NAME=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]} TEXT=$2
 ! is_benchmark "$NAME" || die "the name $NAME is a benchmark's, with a recipe of its own: choose another name"
 [[ $SRC != "$TGT" ]] || die "the languages of $1 must be two, got $SRC twice"
@@ -42,24 +42,24 @@ SRC_COLUMN=${SRC_COLUMN:-} TGT_COLUMN=${TGT_COLUMN:-} HELDOUT=${HELDOUT:-} SEPAR
 SPLITS=(train valid) # and test, if there is one
 check_integer 1-999999999 HELDOUT
 check_choice SEPARATE 0 1
-choose_tokenize "$TGT"
-[[ $BPE != subword-nmt ]] || { has_spaces "$SRC" && has_spaces "$TGT"; } \
-  || die "BPE: subword-nmt needs spaces between the words of $SRC and $TGT: leave it at sentencepiece"
+check_tokenize
 check_prepare_settings
 absolute TEXT
 [[ -e $TEXT ]] || die "$TEXT is not there: name a folder with train.$SRC and train.$TGT, or a table"
 check_room "$OUT" "${MIN_FREE_MB:-500}"
 [[ ${SEPARATE:-0} == 0 ]] || JOINT=
 READ=(python -m rdrop_tools.text.own_corpus "$TEXT" --langs "${LANGS[@]}" ${HELDOUT:+--heldout "$HELDOUT"})
+CHECK=()
+[[ $BPE == sentencepiece ]] || CHECK=(--moses)
 [[ -z $SRC_COLUMN$TGT_COLUMN ]] || READ+=(--columns "${SRC_COLUMN:-$SRC}" "${TGT_COLUMN:-$TGT}")
 
 corpus() {
   local split
   if [[ $BPE == sentencepiece ]]; then
-    "${READ[@]}" --out "$1/raw"
+    "${READ[@]}" --quiet --out "$1/raw"
     return
   fi
-  "${READ[@]}" --out "$1/text"
+  "${READ[@]}" --quiet --out "$1/text"
   for split in train valid test; do
     [[ -e $1/text/$split.$SRC ]] || continue
     python -m rdrop_tools.text.tokenize_corpus "$1" "$split" --langs "${LANGS[@]}" --keep-raw \
@@ -69,8 +69,10 @@ corpus() {
 }
 
 setup_venv examples
-found=$("${READ[@]}") # reads all of the text: nothing is written if it is not as it should be
-read -r SHA256 PAIRS <<<"$found"
+# Reads all of the text: nothing is written if it is not as it should be.
+found=$("${READ[@]}" "${CHECK[@]}")
+read -r SHA256 PAIRS tokenizer <<<"$found"
+choose_tokenize "$TGT" "${tokenizer#-}"
 if [[ -z ${MERGES:-} ]]; then
   SENTENCEPIECE=(--about)
   if ((PAIRS < 100000)); then MERGES=6000; elif ((PAIRS < 1000000)); then MERGES=10000; else MERGES=32000; fi

@@ -61,10 +61,12 @@ def load(args: argparse.Namespace, flags: list[str]) -> Any:
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq.hub_utils import GeneratorHubInterface
 
+    import rdrop_fairseq
     from rdrop_tools.training.average_checkpoints import average, choose, save
 
     paths = choose(args.run, args.which, args.count)
-    flags = [str(args.data), "--user-dir", str(args.user_dir), "--task", "translation", *flags]
+    user_dir = str(Path(rdrop_fairseq.__file__).parent)
+    flags = [str(args.data), "--user-dir", user_dir, "--task", "translation", *flags]
     flags += [
         "--source-lang",
         args.source,
@@ -162,7 +164,6 @@ def main() -> None:
     parser.add_argument("--bpe", choices=list(POST_PROCESS), required=True)
     parser.add_argument("--source", required=True, help="language")
     parser.add_argument("--target", required=True, help="language")
-    parser.add_argument("--user-dir", type=cli.input_folder, required=True)
     parser.add_argument("--which", choices=["last", "best"], default="last", help="checkpoints to average")
     parser.add_argument("--count", type=cli.integer(1), default=1)
     parser.add_argument("--max-tokens", type=cli.integer(1024), default=8000, help="of a batch")

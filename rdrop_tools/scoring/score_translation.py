@@ -4,7 +4,8 @@ Tokenised BLEU is multi-bleu's, which is fairseq-score's: comparable to papers t
 tokens only. Some of them split compounds at hyphens first (the authors of R-Drop, with fairseq's
 compound_split_bleu.sh), some do not: --split-compounds both gives both rows. With --baseline, each score has
 the p-value of sacreBLEU's paired bootstrap test against the second system. --ref A B scores against several
-references, which have as many lines each.
+references, which have as many lines each. Of Chinese, Japanese and Korean, TER is normalised, and takes
+Chinese and Japanese characters for words (sacreBLEU's asian support).
 """
 
 import argparse
@@ -12,8 +13,11 @@ import contextlib
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from sacrebleu.metrics.base import Metric
@@ -24,7 +28,7 @@ from sacrebleu.significance import PairedTest, Result
 
 from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs, read_columns, write_json
-from rdrop_tools.scoring.unspaced import is_unspaced
+from rdrop_tools.scoring.unspaced import CJK, is_unspaced, sacrebleu_tokenizer
 
 Systems = list[tuple[str, Sequence[str]]]  # the system and, perhaps, the baseline
 HYPHEN = re.compile(r"(\S)-(\S)")
@@ -102,6 +106,20 @@ def tokenised_scores(
         )
 
 
+def check_words(path: Path, lines: list[str], bleu: BLEU, wanted: str | None) -> None:
+    """
+    Raises:
+        InputError: the tokeniser leaves clauses or sentences whole, and was not chosen to do so.
+    """
+    if wanted in ("13a", "none") or not is_unspaced(map(bleu.tokenizer, lines)):
+        return
+    tokeniser = f"the tokeniser {wanted}" if wanted else "the default tokeniser"
+    raise cli.InputError(
+        f"{path} has hardly a space, and {tokeniser} takes a sentence for a word: choose --tokenize "
+        f"{sacrebleu_tokenizer(lines) or 'char'} or, to take it so, --tokenize 13a"
+    )
+
+
 def score_all(args: argparse.Namespace) -> list[Score]:
     tokeniser = args.tokenize or BLEU.TOKENIZER_DEFAULT
     with errors_of(tokeniser):
@@ -115,19 +133,17 @@ def score_all(args: argparse.Namespace) -> list[Score]:
         if not any(line.strip() for line in lines):
             raise cli.InputError(f"{path} has no text: there is nothing to score against")
     for path, lines in zip(args.ref, references, strict=True):
-        if args.tokenize is None and is_unspaced(lines):
-            raise cli.InputError(
-                f"{path} has hardly a space, and the default tokeniser takes a sentence for a word: choose "
-                "--tokenize zh, ja-mecab or char, or, to take it so, --tokenize 13a"
-            )
+        check_words(path, lines, bleu, args.tokenize)
     names = ["system", "baseline"]
     plain: Systems = list(zip(names, outputs[::step], strict=False))
     tokenised: Systems = list(zip(names, outputs[1::step], strict=False)) if args.ref_tok else []
-    metrics = {
-        "BLEU, sacreBLEU": bleu,
-        "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase),
-        "TER, sacreBLEU": TER(normalized=args.asian_support, asian_support=args.asian_support),
-    }
+    metrics: dict[str, Metric] = {"BLEU, sacreBLEU": bleu, "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase)}
+    script = sacrebleu_tokenizer(list(chain(*references)))
+    is_asian = script in CJK
+    if is_asian or not any(map(is_unspaced, references)):
+        metrics["TER, sacreBLEU"] = TER(normalized=is_asian, asian_support=is_asian)
+    else:
+        print("TER is left out: it would take whole clauses of the reference for words", file=sys.stderr)
     return [
         *(tokenised_scores(tokenised, references_tok, args) if tokenised else []),
         *compute(plain, references, metrics, args.samples),
@@ -180,9 +196,6 @@ def main() -> None:
     )
     parser.add_argument(
         "--tokenize", choices=list(BLEU.TOKENIZERS), help=f"of BLEU; without: {BLEU.TOKENIZER_DEFAULT}"
-    )
-    parser.add_argument(
-        "--asian-support", action="store_true", help="TER of Chinese and Japanese characters, normalised"
     )
     parser.add_argument(
         "--samples", type=cli.integer(1, 1_000_000), default=1000, help="of the bootstrap test (%(default)s)"

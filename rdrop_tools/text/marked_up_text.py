@@ -13,6 +13,7 @@ has them. fairseq's scripts leave them in, and Moses' tokeniser makes three toke
 import html
 import re
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,7 @@ def unescape(text: str) -> str:
 class Segment(NamedTuple):
     side: str  # src, ref or hyp; empty where the file does not say
     name: str  # of the translator or the system
-    place: tuple[int, str]  # the number of the document, and the id
+    place: tuple[int, str]  # the number of the document, among those of its side and name, and the id
     text: str
 
 
@@ -51,7 +52,7 @@ class Segments(HTMLParser):
         self.parts: list[str] | None = None  # of the segment that is open
         self.id = self.side = self.name = self.system = ""
         self.sets = dict.fromkeys(SIDES, 0)
-        self.document = 0
+        self.documents: Counter[str] = Counter()  # of each system, in the set that is open
         self.is_test_suite = False
         self.feed(text.replace("&", "&amp;"))  # the parser would take &not for a reference
         self.close()
@@ -69,13 +70,13 @@ class Segments(HTMLParser):
                 (self.get_starttag_text() or "").replace("&amp;", "&")
             )  # a < in the text, perhaps
         elif tag == "doc":
-            self.document += 1
             self.system, self.is_test_suite = values.get("sysid", ""), "testsuite" in values
+            self.documents[self.system] += 1
         elif tag in SIDES:
             self.side = SIDES[tag]
             self.name = values.get("translator") or values.get("system") or values.get("refid") or ""
             if tag.endswith("set"):
-                self.document = 0
+                self.documents.clear()
                 self.sets[tag] += 1
                 if self.sets[tag] > 1 and not self.name:
                     self.name = str(self.sets[tag])
@@ -85,7 +86,8 @@ class Segments(HTMLParser):
             side = self.side or ("hyp" if self.system else "")
             name = "" if side == "src" else f"{self.system} {self.name}".strip()
             if not self.is_test_suite:
-                self.segments.append(Segment(side, name, (self.document, self.id), "".join(self.parts)))
+                place = self.documents[self.system], self.id
+                self.segments.append(Segment(side, name, place, "".join(self.parts)))
             self.ended += 1
             self.parts = None
         elif self.parts is not None:

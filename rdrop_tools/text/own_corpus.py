@@ -1,30 +1,38 @@
 """A parallel corpus of the user's: check it, or write it as files of lines, {train,valid,test}.{src,tgt}.
 
-TEXT is a folder with train and, perhaps, valid (or val) and test, each two files of lines (train.de,
-train.en) or one table (train.tsv, train.csv, train.jsonl), plain or .gz; or it is one table, which is train.
-A table has a column or key of each language's name, or just two columns; or --columns names two of the first
-line, or counts them from 1, when the first line is a pair too.
+TEXT is a folder with train and, perhaps, valid (or val, validation, dev) and test (or devtest), each two
+files of lines (train.de, train.en) or one table (train.tsv, train.csv, train.jsonl), plain or .gz; or it is
+one table, which is train. A table has a column or key of each language's name, or just two columns; or
+--columns names two of the first line, or counts them from 1, when the first line is a pair too. A line each
+tells what was taken in one of several ways, and what looks like a part of the corpus and was not taken.
 
 Without valid, pairs are held out of train at random, and those that have the source or the target of a
 held-out pair are left out of train. Pairs with an empty side are left out of train and valid; a test set
 keeps every line, unless --no-empty. White space of any kind becomes one space.
 
-Without --out everything is read and nothing written: what is printed is the SHA-256 of all pairs, and how
-many train has.
+Without --out everything is read and nothing written: what is printed is the SHA-256 of all pairs, how many
+train has, and sacreBLEU's tokeniser for the target (- where it has none).
 """
 
 import argparse
 import hashlib
 import random
+import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from rdrop_tools import cli
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import Pair, replacing_all, write_rows
+from rdrop_tools.scoring.unspaced import FEW, SAMPLE, has_spaces, sacrebleu_tokenizer
 from rdrop_tools.text.corpus import add_langs_argument, prepare_outputs
-from rdrop_tools.text.text_forms import Columns, Text, find_text, table_file
+from rdrop_tools.text.moses import check_detokeniser
+from rdrop_tools.text.tables import Columns
+from rdrop_tools.text.text_forms import Text, find_text, not_taken, table_file
 
+VALID = ["valid", "val", "validation", "dev"]  # names, of which the first that is there is taken
+TEST = ["test", "devtest"]
 HELDOUT = 1000  # pairs, or a tenth of a smaller corpus
 SEED = 1
 
@@ -36,28 +44,63 @@ class Corpus:
         self.place, self.langs, self.columns = place, langs, columns
         found: dict[str, Text | None] = {"train": table_file(place)} if place.is_file() else {}
         if not found:
-            found = {name: find_text(place, [name], langs) for name in ("train", "test")}
-            found["valid"] = find_text(place, ["valid", "val"], langs)
+            names = {"train": ["train"], "test": TEST, "valid": VALID}
+            found = {split: find_text(place, names[split], langs) for split in names}
         self.texts = {name: text for name, text in found.items() if text}
+        self.notes: dict[str, None] = {}  # lines for the user, each once
+        others = ", ".join(not_taken(place, [path for text in self.texts.values() for path in text.files]))
         if "train" not in self.texts:
-            raise InputError(f"{place} has no train.{langs[0]} and train.{langs[1]}, and no table train")
+            found_there = f"; it has {others}" if others else ""
+            raise InputError(
+                f"{place} has no train.{langs[0]} and train.{langs[1]}, and no table train{found_there}"
+            )
+        if others:
+            self.note(f"{place} has names of splits that are not taken: {others}")
+
+    def note(self, message: str) -> None:
+        self.notes[message] = None
 
     def read(self, split: str) -> Iterator[Pair]:
         """
         Raises:
-            InputError: as Text.pairs; or there is no text in it, or the same on both sides.
+            InputError: as Text.pairs; or there is no text in it, or the same on both sides, or in all pairs.
         """
-        texts = different = 0
-        for pair in self.texts[split].pairs(self.langs, self.columns):
+        texts = different = count = repeated = 0
+        first = None
+        for pair in self.texts[split].pairs(self.langs, self.columns, self.note):
+            first = first or pair
+            count += 1
+            repeated += pair == first
             texts += is_text(pair)
             different += pair[0] != pair[1]
             yield pair
         if not texts or not different:
             names = " and ".join(map(str, self.texts[split].files))
             raise InputError(f"{names} {'have the same text on both sides' if texts else 'have no text'}")
+        if repeated == count > FEW:
+            raise InputError(
+                f"{self.texts[split].files[0]}: all {count} pairs are {' and '.join(first or ())}"
+            )
+
+    def sample(self) -> list[tuple[str, ...]]:
+        """The first lines of train, a tuple a side."""
+        return list(zip(*islice(self.read("train"), SAMPLE), strict=True))
+
+    def check_moses(self) -> None:
+        """
+        Raises:
+            InputError: the words of a side have no spaces, or Moses' tokens do not give back its text.
+        """
+        for lang, lines in zip(self.langs, self.sample(), strict=True):
+            if not has_spaces(lines):
+                raise InputError(
+                    f"BPE: subword-nmt needs spaces between the words of {lang}: take sentencepiece"
+                )
+            if lost := check_detokeniser(lang, lines):
+                self.note(lost)
 
     def describe(self) -> str:
-        """The SHA-256 of all pairs, and the number of those of train."""
+        """The SHA-256 of all pairs, the number of those of train, sacreBLEU's tokeniser."""
         digest = hashlib.sha256()
         counts = dict.fromkeys(self.texts, 0)
         for split in sorted(self.texts):
@@ -65,7 +108,8 @@ class Corpus:
             for source, target in self.read(split):
                 digest.update(f"{source}\n{target}\n".encode())
                 counts[split] += 1
-        return f"{digest.hexdigest()} {counts['train']}"
+        tokenizer = sacrebleu_tokenizer(self.sample()[1]) or "-"
+        return f"{digest.hexdigest()} {counts['train']} {tokenizer}"
 
     def held_out(self, wanted: int | None) -> set[int]:
         """The numbers of the pairs of train that become valid.
@@ -137,6 +181,12 @@ def arguments() -> argparse.Namespace:
     splits = ["train", "valid", "test"]
     parser.add_argument("--splits", nargs=3, default=splits, help="names for --out")
     parser.add_argument("--heldout", type=cli.integer(1), help=f"({HELDOUT}, or a tenth of fewer pairs)")
+    parser.add_argument(
+        "--moses", action="store_true", help="refuse text that Moses' tokens do not give back"
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="what a call without --out has told is not told again"
+    )
     parser.add_argument("--no-empty", action="store_true", help="the test set too has no empty line")
     return parser.parse_args()
 
@@ -146,12 +196,16 @@ def main() -> None:
     if not args.text.is_dir():
         cli.input_file(args.text)
     corpus = Corpus(args.text, args.langs, tuple(args.columns) if args.columns else None)
+    if args.moses:
+        corpus.check_moses()
     if args.out:
         write(corpus, args)
     else:
         if "valid" not in corpus.texts:
             corpus.held_out(args.heldout)
         print(corpus.describe())
+    if not args.quiet:
+        print(*corpus.notes, sep="\n", end="\n" * bool(corpus.notes), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The forms in which people keep parallel text: two files of lines, TSV, CSV, or JSON lines; plain or .gz.
 
-A split is found by its name: train.de and train.en, or one table, train.tsv, train.csv or train.jsonl.
+A split is found by its name: train.de and train.en (or, as in FLORES, de.train and en.train), or one table,
+train.tsv, train.csv or train.jsonl.
 """
 
-import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,13 @@ from typing import Any
 
 from rdrop_tools.cli import InputError, input_file
 from rdrop_tools.lines import Pair, iter_lines, read_pairs
+from rdrop_tools.text.tables import Columns, Note, csv_rows, one_line, table_pairs, tsv_rows
 
-Columns = tuple[str, str]  # of source and target, by name or by number from 1
-Row = tuple[int, list[str]]  # the line at which it ends, and its cells
+# The names that people give to the parts of a corpus, those of datasets and of FLORES among them.
+SPLIT = re.compile(
+    r"(?<![a-z])(train(ing)?|valid(ation)?|val|(news)?dev(el)?|(news|dev)?test|tst|eval)(set)?(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,10 @@ class Text:
 
     files: tuple[Path, ...]
 
-    def pairs(self, langs: list[str], columns: Columns | None) -> Iterator[Pair]:
+    def pairs(self, langs: list[str], columns: Columns | None, note: Note) -> Iterator[Pair]:
         """In a stream; without ``columns`` a table has them by the names of ``langs``, or has two.
+
+        ``note`` gets a line for what was taken in one of several ways.
 
         Raises:
             InputError: a file can't be read, or is not such a table; names file and line.
@@ -32,9 +39,9 @@ class Text:
         if len(self.files) == 2:
             if columns:
                 raise InputError(f"{self.files[0]} is no table: it has no columns to choose")
-            return (_one_line(*pair) for pair in read_pairs(*self.files))
+            return (one_line(*pair) for pair in read_pairs(*self.files))
         path = self.files[0]
-        return TABLES[_suffix(path)](path, langs, columns)
+        return TABLES[_suffix(path)](path, langs, columns, note)
 
 
 def find_text(folder: Path, names: list[str], langs: list[str]) -> Text | None:
@@ -44,7 +51,9 @@ def find_text(folder: Path, names: list[str], langs: list[str]) -> Text | None:
         InputError: it is there in two forms, or one of its sides is missing.
     """
     for name in names:
-        sides = [_existing(folder / f"{name}.{lang}") for lang in langs]
+        sides = [
+            _existing(folder / f"{name}.{lang}") or _existing(folder / f"{lang}.{name}") for lang in langs
+        ]
         tables = [path for suffix in TABLES if (path := _existing(folder / f"{name}{suffix}"))]
         found = [path for path in (*sides, *tables) if path]
         if not found:
@@ -70,6 +79,13 @@ def table_file(path: Path) -> Text:
     return Text((path,))
 
 
+def not_taken(place: Path, taken: list[Path]) -> list[str]:
+    """The names of what looks like a part of the corpus in a folder, or beside a table, and is not taken."""
+    folder = place if place.is_dir() else place.parent
+    others = (path for path in folder.iterdir() if place.is_dir() or _suffix(path) in TABLES)
+    return sorted(path.name for path in others if SPLIT.search(path.name) and path not in taken)
+
+
 def _suffix(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix
 
@@ -82,58 +98,7 @@ def _existing(path: Path) -> Path | None:
     return input_file(found[0]) if found else None
 
 
-def _one_line(source: str, target: str) -> Pair:
-    """White space of any kind is one space: there are programs that end a line at U+2028."""
-    return " ".join(source.split()), " ".join(target.split())
-
-
-def _tsv(path: Path) -> Iterator[Row]:
-    """No quoting, as in the tables of parallel corpora."""
-    return ((number, line.split("\t")) for number, line in enumerate(iter_lines(path), 1))
-
-
-def _csv(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(2**31 - 1)
-    rows = csv.reader((f"{line}\n" for line in iter_lines(path)), strict=True)
-    try:
-        for row in rows:
-            if row:
-                yield rows.line_num, row
-    except csv.Error as error:
-        raise InputError(f"{path}, line {rows.line_num}: no CSV: {error}") from None
-
-
-def _table_pairs(
-    path: Path, rows: Iterator[Row], langs: list[str], columns: Columns | None
-) -> Iterator[Pair]:
-    """Columns that are named stand in the first row, which is then no pair."""
-    number, first = next(rows, (1, []))
-    header = [cell.strip() for cell in first]
-    names = columns or (langs[0], langs[1])
-    if all(name in header for name in names):
-        indices = [header.index(name) for name in names]
-    else:
-        if columns is None and len(first) == 2:
-            indices = [0, 1]
-        elif columns and all(name.isdecimal() and int(name) > 0 for name in columns):
-            indices = [int(name) - 1 for name in columns]
-        else:
-            raise InputError(
-                f"{path} has no columns {' and '.join(names)} in its first line, which has {len(first)} "
-                "columns: choose two by name or by number"
-            )
-        yield _cells(path, number, first, indices)
-    for number, row in rows:
-        yield _cells(path, number, row, indices)
-
-
-def _cells(path: Path, number: int, row: list[str], indices: list[int]) -> Pair:
-    if max(indices) >= len(row):
-        raise InputError(f"{path}, line {number} has {len(row)} columns, {max(indices) + 1} are needed")
-    return _one_line(row[indices[0]], row[indices[1]])
-
-
-def _json_pairs(path: Path, langs: list[str], columns: Columns | None) -> Iterator[Pair]:
+def _json_pairs(path: Path, langs: list[str], columns: Columns | None, note: Note) -> Iterator[Pair]:
     """An object a line with the two keys, perhaps in one called translation, as datasets have it."""
     keys = columns or (langs[0], langs[1])
     for number, line in enumerate(iter_lines(path), 1):
@@ -153,11 +118,11 @@ def _json_pairs(path: Path, langs: list[str], columns: Columns | None) -> Iterat
             (source + target).encode()
         except UnicodeEncodeError as error:  # JSON can hold half of a surrogate pair
             raise InputError(f"{path}, line {number} is no text: {error}") from None
-        yield _one_line(source, target)
+        yield one_line(source, target)
 
 
-TABLES: dict[str, Callable[[Path, list[str], Columns | None], Iterator[Pair]]] = {
-    ".tsv": lambda path, langs, columns: _table_pairs(path, _tsv(path), langs, columns),
-    ".csv": lambda path, langs, columns: _table_pairs(path, _csv(path), langs, columns),
+TABLES: dict[str, Callable[[Path, list[str], Columns | None, Note], Iterator[Pair]]] = {
+    ".tsv": lambda path, langs, columns, note: table_pairs(path, tsv_rows(path, note), langs, columns, note),
+    ".csv": lambda path, langs, columns, note: table_pairs(path, csv_rows(path, note), langs, columns, note),
     ".jsonl": _json_pairs,
 }

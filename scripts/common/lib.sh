@@ -109,7 +109,8 @@ print(*(name for name in ("torch", "fairseq", "sacrebleu", "sentencepiece") if f
 check_room_for_venv() { [[ $VENV == none || -e $VENV/bin/python ]] || check_room "$VENV" 3000; }
 
 # setup_venv EXTRA...: makes python that of $VENV, with what install_venv installs; with VENV=none it stays the one on
-# PATH, as it is. Either takes the packages of this clone, whatever other copy of them is installed.
+# PATH, as it is. Either takes the packages of this clone, whatever other copy of them is installed, or lies in the
+# folder that the script is started from.
 setup_venv() {
   if [[ $VENV == none ]]; then
     check_python_on_path
@@ -117,7 +118,9 @@ setup_venv() {
     install_venv "$@"
     export PATH="$VENV/bin:$PATH"
   fi
-  export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
+  export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 # of Python 3.11 on
+  [[ . -ef $ROOT || ! -e rdrop_tools || $(python_version python) != 3.10 ]] \
+    || die "$PWD has an rdrop_tools of its own, which Python 3.10 would take: start the script from another folder"
 }
 
 # install_venv EXTRA...: $VENV with fairseq, this package, editable, and its extras, at the versions of constraints.txt,

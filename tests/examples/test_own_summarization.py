@@ -64,11 +64,13 @@ def test_three_tables_are_the_three_splits(env, tmp_path):
         ("a/b in", "the name must be of letters, digits, - and _, got a/b"),
         ("samsum in", "the name samsum is of a corpus with a script of its own"),
         ("mine in", "no texts with the keys source and target"),
+        ("mine in/rows.csv", "in/rows.csv, line 2 has 3 columns, and the first line has 2"),
     ],
 )
 def test_refused_before_anything_is_written(env, tmp_path, arguments, message):
     (tmp_path / "in").mkdir()
     write_jsonl(tmp_path / "in" / "train.jsonl", KEYS, pairs(9, seed=0))
+    (tmp_path / "in" / "rows.csv").write_text("source,target\nOne, two,three\n")
     name, *folder = arguments.split()
     command = [name, *(tmp_path / part for part in folder)]
     result = script("prepare-text", *command, **env, OUT=str(tmp_path / "out"), check=False)

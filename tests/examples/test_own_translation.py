@@ -5,12 +5,13 @@ import re
 from importlib.util import find_spec
 
 import pytest
-from conftest import files, kill_when, run
-from own_corpora import LANGS, english_japanese, german_english, write_csv, write_lines
+from conftest import ROOT, files, kill_when, run
+from own_corpora import LANGS, english_japanese, german_english, write_csv, write_lines, write_trained
 from translation_data import TRANSLATION, environment, translate
 
 pytest.importorskip("fairseq")
 
+SCRIPTS = {"jp": "今日は天気がいいです。", "km": "ថ្ងៃនេះអាកាសធាតុល្អ។", "fa": "من کتاب می‌خوانم."}
 # The recipe's model would take minutes. No buffer: see TINY.
 SMALL = (
     "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 64 --decoder-embed-dim 64 "
@@ -133,7 +134,8 @@ def test_japanese_from_a_table(env, tmp_path):
 
 def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
     """BPE=subword-nmt learns codes for each language, and keeps an empty line of the test set."""
-    pairs = german_english(120, seed=1)
+    # Text that is in tokens already, Moses would not give back.
+    pairs = [tuple(side.replace(" .", ".") for side in pair) for pair in german_english(120, seed=1)]
     write_lines(tmp_path / "mine", "train", ("de", "en"), pairs, compressed=True)
     write_lines(tmp_path / "mine", "test", ("de", "en"), [*german_english(3, seed=2), ("", "Nothing.")])
     settings = {"OUT": str(tmp_path / "data"), "BPE": "subword-nmt", "SEPARATE": "1", "MERGES": "40"}
@@ -151,11 +153,17 @@ def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
     ("arguments", "change", "message"),
     [
         ("mine.en-ja", {}, "expected a name, such as mine.en-ja, and a folder, got: mine.en-ja"),
-        ("mine in", {}, "the name must look like mine.en-ja, with codes of the languages, got mine"),
+        (
+            "mine in",
+            {},
+            "the name must look like mine.en-ja, with codes of the languages (pt_BR, not pt-BR), got mine",
+        ),
         ("mine.en-en in", {}, "the languages of mine.en-en must be two, got en twice"),
         ("multi30k.en-de in", {}, "the name multi30k is a benchmark's"),
+        ("mine.en-pt-BR in", {}, "with codes of the languages (pt_BR, not pt-BR), got mine.en-pt-BR"),
         ("mine.en-km in", {}, "TOKENIZE: sacreBLEU has no tokeniser for km, which is written without spaces"),
-        ("mine.en-ja in", {"BPE": "subword-nmt"}, "BPE: subword-nmt needs spaces between the words of en"),
+        ("mine.en-jp in", {"BPE": "subword-nmt"}, "BPE: subword-nmt needs spaces between the words of jp"),
+        ("mine.en-fa in", {"BPE": "subword-nmt"}, "Moses' tokens of fa do not give back the text of 3 of 3"),
         ("mine.en-ja absent", {}, "absent is not there: name a folder with train.en and train.ja"),
         ("mine.en-ja in", {}, "in/train.en is there, but no train.ja with its other side"),
         ("mine.en-fr in", {}, "in/train.fr is not UTF-8 at byte 0, line 1"),
@@ -163,8 +171,10 @@ def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
 )
 def test_refused_before_anything_is_written(env, tmp_path, arguments, change, message):
     (tmp_path / "in").mkdir()
-    for name, text in {"en": b"a\nb\n", "de": b"x\n", "fr": b"\xe9\nx\n", "it": b""}.items():
+    for name, text in {"en": b"a\nb\nc\n", "de": b"x\n", "fr": b"\xe9\nx\n", "it": b""}.items():
         (tmp_path / "in" / f"train.{name}").write_bytes(text)
+    for name, text in SCRIPTS.items():
+        (tmp_path / "in" / f"train.{name}").write_text(f"{text}\n" * 3, encoding="utf-8")
     name, *folder = arguments.split()
     command = (name, *(tmp_path / part for part in folder))
     result = script("prepare-text", *command, **{**env, "OUT": str(tmp_path / "out"), **change}, check=False)
@@ -185,15 +195,7 @@ def test_refused_before_anything_is_written(env, tmp_path, arguments, change, me
     ],
 )
 def test_translate_refuses_in_one_line(env, tmp_path, arguments, change, message):
-    for name, settings in {
-        "run": f"KIND=translation-training\nBENCHMARK=mine\nSRC=de\nTGT=en\nDATA={tmp_path}/data\n",
-        "data": "KIND=translation-data\nBENCHMARK=mine\nLANGS=de-en\nBPE=sentencepiece\n",
-    }.items():
-        (tmp_path / name / "data-bin").mkdir(parents=True)
-        (tmp_path / name / "pieces").mkdir()
-        (tmp_path / name / "settings").write_text(settings)
-    if "DECODING" in change:
-        (tmp_path / "run" / "checkpoint_best.pt").touch()
+    write_trained(tmp_path, checkpoint="DECODING" in change)
     command = [part if part.startswith("-") else tmp_path / part for part in arguments.split()]
     result = script("translate", *command, **{**env, **change}, check=False)
     assert result.returncode in (1, 2)
@@ -201,12 +203,28 @@ def test_translate_refuses_in_one_line(env, tmp_path, arguments, change, message
     assert "Traceback" not in result.stdout
 
 
-def test_sacrebleus_tokeniser_of_a_language():
-    tokenizers = {"de": "13a", "ja": "ja-mecab", "zh_CN": "zh", "jpn_Jpan": "ja-mecab", "ko": "ko-mecab"}
-    tokenizers["th"] = "char"
-    script = 'source "$0"; for LANGUAGE; do sacrebleu_tokenizer "$LANGUAGE"; done'
-    found = run("bash", "-euc", script, TRANSLATION / "languages.sh", *tokenizers).stdout
-    assert found.split() == list(tokenizers.values())
+def test_translating_refuses_what_moses_does_not_put_together(env, tmp_path):
+    """Regression: Persian prepared with BPE=subword-nmt had sacreBLEU 4.99 for a perfect output."""
+    trained = write_trained(tmp_path, bpe="subword-nmt", langs=("en", "fa"))
+    (tmp_path / "data/corpus/raw").mkdir(parents=True)
+    for split in ("train", "valid"):
+        (tmp_path / f"data/corpus/raw/{split}.fa").write_text(f"{SCRIPTS['fa']}\n" * 3, encoding="utf-8")
+    for name in ("translate", "evaluate"):
+        result = script(name, trained, **env, check=False)
+        assert result.returncode == 1
+        (line,) = result.stdout.splitlines()
+        assert line.startswith("error: Moses' tokens of fa do not give back the text of 3 of 3 lines, one of")
+        assert line.endswith("prepare it with BPE=sentencepiece")
+
+
+def test_sacrebleus_tokeniser_of_a_text(tmp_path):
+    """Regression: codes that people write, such as jp, were taken for English."""
+    for lang, text in SCRIPTS.items():
+        write_lines(tmp_path / "corpus/raw", "train", (lang,), [(text,)])
+    script = 'source "$0"; for LANGUAGE; do echo "$LANGUAGE $(sacrebleu_tokenizer "$LANGUAGE")"; done'
+    env = {"DATA": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    found = run("bash", "-euc", script, TRANSLATION / "languages.sh", *SCRIPTS, **env).stdout
+    assert found == "jp ja-mecab\nkm \nfa 13a\n"
 
 
 @pytest.mark.parametrize(

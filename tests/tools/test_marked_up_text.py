@@ -62,6 +62,16 @@ TWO_REFERENCES = """<refset setid="x" refid="r1"><doc docid="1"><seg id="1">Eins
 TWO_SYSTEMS = """<DOC docid="1" sysid="A"><seg id="1">Eins.</seg></DOC>
 <DOC docid="1" sysid="B"><seg id="1">Uno.</seg></DOC>
 """
+# A document of each system, in turn; the source is in the file too.
+IN_TURN = "".join(
+    f'<DOC docid="{n}" sysid="{system}"><seg id="1">{system}{n}.</seg></DOC>'
+    for n in (1, 2)
+    for system in "AB"
+)
+WITH_SOURCE = f"""<srcset><DOC docid="1"><seg id="1">S1.</seg></DOC>
+<DOC docid="2"><seg id="1">S2.</seg></DOC></srcset>
+<refset>{IN_TURN}</refset>
+"""
 
 
 @pytest.mark.parametrize(
@@ -76,9 +86,14 @@ TWO_SYSTEMS = """<DOC docid="1" sysid="A"><seg id="1">Eins.</seg></DOC>
         (TWO_REFERENCES.replace(' refid="r1"', "").replace(' refid="r2"', ""), "--translator 2", ["One."]),
         (TWO_SYSTEMS, "--system B", ["Uno."]),
         (f"<tstset>{TWO_SYSTEMS}</tstset>", "--system A", ["Eins."]),
+        (WITH_SOURCE, "--translator A", ["A1.", "A2."]),
+        (WITH_SOURCE, "--translator B", ["B1.", "B2."]),
+        (WITH_SOURCE, "--side src", ["S1.", "S2."]),
     ],
 )
 def test_a_side_of_a_file_with_several(tmp_path, text, options, expected):
-    """Regression: source, references and systems were printed one after the other, as one side."""
+    """Regression: source, references and systems were printed one after the other, as one side; two systems
+    of a set with its source were refused as having other segments, as documents were counted over both.
+    """
     (tmp_path / "test.xml").write_text(text)
     assert marked_up("segments", tmp_path / "test.xml", *options.split()) == expected

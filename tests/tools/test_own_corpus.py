@@ -6,7 +6,11 @@ import pytest
 from bad_input import assert_refused, call_here
 from own_corpora import german_english, write_csv, write_jsonl, write_lines
 
+from rdrop_tools.text.own_corpus import Corpus
+
 LANGS = ("de", "en")
+# With U+200C in its words, as is right.
+PERSIAN = "من کتاب می‌خوانم.\nاو به خانه می‌رود.\nما نمی‌دانیم.\n"  # noqa: RUF001
 PAIRS = list(dict.fromkeys(german_english(60, seed=1)))
 
 
@@ -86,6 +90,34 @@ def test_splits_that_are_there_are_kept(tmp_path):
     assert read(tmp_path / "out", "test") == [PAIRS[0], ("a b", "c d")]
 
 
+def test_notes_are_told_once_and_not_beside_an_error(tmp_path):
+    """A table beside the one that is named is told too."""
+    for name in ("mine.tsv", "dev.tsv", "dev.py"):
+        (tmp_path / name).write_text("de\ten\n" + "".join(f"a{n}\tb{n}\n" for n in range(9)))
+    arguments = [tmp_path / "mine.tsv", "--langs", *LANGS]
+    note = f"{tmp_path / 'mine.tsv'} has names of splits that are not taken: dev.tsv\n"
+    assert call_here("own_corpus", *arguments).err == note
+    assert call_here("own_corpus", *arguments, "--out", tmp_path / "out").err == note
+    assert call_here("own_corpus", *arguments, "--out", tmp_path / "out", "--quiet").err == ""
+
+
+@pytest.mark.parametrize(("valid", "test"), [("dev", "devtest"), ("validation", "test"), ("val", "test")])
+def test_the_names_that_people_use_are_taken(tmp_path, valid, test):
+    """Regression: dev.de and dev.en lay there, and another valid was held out of train."""
+    for name, count in (("train", 9), (valid, 2), (test, 3)):
+        write_lines(tmp_path, name, LANGS, PAIRS[:count])
+    if valid == "dev":  # FLORES
+        for path in [*tmp_path.glob("dev*.??")]:
+            path.rename(tmp_path / f"{path.suffix[1:]}.{path.stem}")
+    corpus = Corpus(tmp_path, list(LANGS), None)
+    assert {split: len(list(corpus.read(split))) for split in corpus.texts} == {
+        "train": 9,
+        "valid": 2,
+        "test": 3,
+    }
+    assert not corpus.notes
+
+
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
@@ -98,9 +130,25 @@ def test_splits_that_are_there_are_kept(tmp_path):
         ({"train.tsv": "a\tb\n", "train.csv": "a,b\n"}, "in", "are both there: leave one form of train"),
         ({"train.txt": "a\n"}, "in/train.txt", "in/train.txt must be a folder, or a table that ends in .tsv"),
         ({"train.tsv": "a\tb\tc\n"}, "in", "in/train.tsv has no columns de and en in its first line, which"),
-        ({"train.tsv": "a\tb\nc\n"}, "in", "in/train.tsv, line 2 has 1 columns, 2 are needed"),
+        ({"train.tsv": "a.\tb.\nc\n"}, "in", "line 2 has 1 columns, and the first line has 2: is there a se"),
+        ({"train.csv": "en,de\nHi, you,hallo du\n"}, "in", "in/train.csv, line 2 has 3 columns, and the fir"),
+        ({"train.csv": "a.,b.\nc,d\ne,f,g\n"}, "in --columns 1 2", "line 3 has 3 columns, and the first lin"),
+        ({"train.tsv": "i\tde\ten\n1\ta\n"}, "in", "line 2 has 2 columns, and the first line has 3"),
+        ({"train.csv": "source,target\na,b\n"}, "in", "line 1: are 'source' and 'target' names of columns?"),
+        ({"train.tsv": "German text\tEnglish text\n"}, "in", "line 1: are 'German text' and 'English text' "),
+        ({"train.csv": "de,en,de\na,b,c\n"}, "in", "in/train.csv names the column de 2 times in its fi"),
+        ({"train.tsv": "de\ten\ta\tb\n" * 9}, "in", "in/train.tsv: all 8 pairs are de and en"),
+        ({"tst13.de": "a\n", "Train.de": ""}, "in", "and no table train; it has Train.de, tst13.de"),
+        ({"train.de": "a b.\n" * 3, "train.en": PERSIAN}, "in --moses", "Moses' tokens of en do not give ba"),
+        (
+            {"train.de": "a\n", "train.en": "日本\n"},
+            "in --moses",
+            "subword-nmt needs spaces between the words",
+        ),
         ({"train.tsv": "a\tb\n"}, "in --columns 1 3", "line 1 has 2 columns, 3 are needed"),
         ({"train.csv": 'a,"b\n'}, "in", "in/train.csv, line 1: no CSV: unexpected end of data"),
+        ({"train.csv": 'de,en\n"a,b\nc,d\n'}, "in", "in/train.csv, line 2: no CSV: unexpected end of data ("),
+        ({"train.csv": 'de,en\n"a,b\nc,"d"\n'}, "in", "line 2: no CSV: ',' expected after '\"' (line 3); is"),
         ({"train.jsonl": "{\n"}, "in", "in/train.jsonl, line 1: no JSON: "),
         ({"train.jsonl": '{"de": "a"}\n'}, "in", "line 1: no texts with the keys de and en"),
         ({"train.jsonl": '{"de": "a", "en": "\\ud800"}\n'}, "in", "train.jsonl, line 1 is no text"),

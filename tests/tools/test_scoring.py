@@ -10,7 +10,7 @@ from fairseq_cli import score as fairseq_score
 from sacrebleu.metrics.bleu import BLEU
 
 from rdrop_tools.scoring.score_translation import compute, split_compounds
-from rdrop_tools.scoring.unspaced import is_unspaced
+from rdrop_tools.scoring.unspaced import is_unspaced, sacrebleu_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,9 @@ def test_several_references_score_as_on_the_command_line(texts):
     assert all(both["score"] > one["score"] for both, one in zip(scores[:4], alone[:4], strict=True))
 
 
+THAI = "วันนี้อากาศดีมาก เราจะไปเดินเล่นที่สวนสาธารณะ"
+BURMESE = "ကျွန်တော် မနက်ဖြန် ရန်ကုန်ကို သွားမယ်။"  # today's way of writing: a space between phrases
+PERSIAN = "من کتاب می‌خوانم."
 CHINESE = ["我喜欢吃苹果。", "他昨天去了北京。", "天气很好。", "这是一本书。"]
 
 
@@ -164,10 +167,26 @@ def test_scripts_without_spaces_need_a_tokeniser(tmp_path):
     message, _ = score(tmp_path, check=False)
     assert message.startswith(f"error: {tmp_path / 'ref.txt'} has hardly a space, and the default tokeniser")
     assert message.count("\n") == 1
-    rows = {row["name"]: row for row in score(tmp_path, "--tokenize", "zh", "--asian-support")[1]}
+    assert "choose --tokenize zh or, to take it so, --tokenize 13a" in message
+    rows = {row["name"]: row for row in score(tmp_path, "--tokenize", "zh")[1]}
     assert rows["BLEU, sacreBLEU"]["score"] > 80
     assert "norm:yes|punct:yes|asian:yes" in rows["TER, sacreBLEU"]["signature"]
+    assert rows["TER, sacreBLEU"]["score"] < 20
     assert score(tmp_path, "--tokenize", "13a")[1][1]["score"] == 0
+
+
+def test_what_would_count_clauses_as_words_is_refused_or_left_out(tmp_path):
+    """Regression: Thai with a space between clauses was scored by clauses, in silence; so was its TER, and,
+    with the advice to take zh, which knows no Thai, its BLEU.
+    """
+    for name in ("ref.txt", "hyp.txt", "ref.tok", "hyp.tok"):
+        (tmp_path / name).write_text(f"{THAI}\n" * 4)
+    for wanted in ([], ["--tokenize", "zh"], ["--tokenize", "intl"]):
+        message, _ = score(tmp_path, *wanted, check=False)
+        assert "takes a sentence for a word: choose --tokenize char or" in message
+    table, scores = score(tmp_path, "--tokenize", "char")
+    assert "TER is left out: it would take whole clauses of the reference for words\n" in table
+    assert [row["name"] for row in scores] == ["BLEU, tokenised", "BLEU, sacreBLEU", "chrF2, sacreBLEU"]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +195,11 @@ def test_scripts_without_spaces_need_a_tokeniser(tmp_path):
         (CHINESE, True),
         (["今日は天気がいいです。"] * 4, True),
         (["วันนี้อากาศดีมาก"] * 4, True),
+        ([THAI] * 4, True),
+        (["วันนี้ อากาศ ดี มาก เรา จะ ไป เดินเล่น ที่ สวนสาธารณะ"] * 4, False),
+        ([BURMESE] * 4, True),
+        (["བོད་ཀྱི་སྐད་ཡིག་ནི་བོད་མིའི་སྐད་ཡིག་ཡིན།"] * 4, True),
+        (["请在 Python 3.11 中运行 pip install 命令，然后重新启动 Jupyter 服务器。"] * 4, True),  # noqa: RUF001
         (CHINESE[:3], False),
         ([" ".join(line) for line in CHINESE], False),
         (["오늘은 날씨가 좋습니다."] * 4, False),
@@ -186,3 +210,23 @@ def test_scripts_without_spaces_need_a_tokeniser(tmp_path):
 )
 def test_what_has_hardly_a_space(lines, asked):
     assert is_unspaced(lines) == asked
+
+
+@pytest.mark.parametrize(
+    ("lines", "tokenizer"),
+    [
+        (CHINESE, "zh"),
+        (["他喜欢の字。", *CHINESE * 5], "zh"),
+        (["今日は天気がいいです。"], "ja-mecab"),
+        (["コンピュータ"], "ja-mecab"),
+        (["오늘은 날씨가 좋습니다."], "ko-mecab"),
+        ([THAI], "char"),
+        ([BURMESE], None),
+        (["He said 你好 and left."], "13a"),
+        (["मैं घर जा रहा हूँ।", PERSIAN], "13a"),
+        ([""], "13a"),
+    ],
+)
+def test_the_script_tells_the_tokeniser(lines, tokenizer):
+    """Regression: by the language's code alone, jp had the tokeniser of English and BLEU 0.00, in silence."""
+    assert sacrebleu_tokenizer(lines) == tokenizer

@@ -9,6 +9,7 @@ from bad_input import call_here
 from conftest import files, sentences
 from fairseq.tokenizer import tokenize_line
 
+from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 from rdrop_tools.text import sentencepiece_encode
 from rdrop_tools.text.apply_bpe import splitter
@@ -132,6 +133,23 @@ def test_long_lines_are_learnt_too(tricky):
     assert encode(tricky).code == 0
     model = sentencepiece.SentencePieceProcessor(model_file=str(tricky / "out/sentencepiece.model"))
     assert model.unk_id() not in model.encode("ŋ")
+
+
+def test_short_lines_are_learnt_too(tmp_path):
+    """Regression: lines all shorter than 9 bytes could not be learnt, for an empty reason."""
+    for lang in ("de", "en"):
+        (tmp_path / f"train.{lang}").write_text("ab cd\nab ce\n")
+    command = [tmp_path, tmp_path / "out", *LANGS, "--splits", "train", "--vocab-size", "10"]
+    assert call_here("sentencepiece_encode", *command) == (0, "", "")
+    assert [put_together(line) for line in read_lines(tmp_path / "out/train.de")] == ["ab cd", "ab ce"]
+
+
+def test_what_sentencepiece_says_in_brackets_only_is_told(tmp_path, monkeypatch):
+    """Regression: an error of it that is all in brackets came as an empty reason."""
+    monkeypatch.setattr(sentencepiece_encode, "LEAST", 1)
+    (tmp_path / "a").write_text("ab\n")
+    with pytest.raises(InputError, match=r"learnt: not trainer_spec.max_sentence_length\(\) >= 10"):
+        sentencepiece_encode.learn([tmp_path / "a"], 10, False)
 
 
 def test_train_is_learnt_from_without_being_a_split(tricky):
