@@ -8,4 +8,4 @@ check:
 results: # the tables and figures of README and docs, from results/
 	experiments/build_results.sh
 docs: # the reference of the Python API, into docs/api
-	bash -euc 'source scripts/common/lib.sh; setup_venv docs; python -m pdoc --docformat google --output-directory docs/api rdrop_fairseq'
+	bash -euc 'source scripts/common/lib.sh; setup_venv docs huggingface; python -m pdoc --docformat google --output-directory docs/api rdrop_fairseq'

@@ -2,7 +2,7 @@
 
 Contestants, on one model and one batch of random sentences: the Trainer's own loss ("plain"); the fused loss
 with one pass, which is plain training at another price; R-Drop by the logits; R-Drop by the fused loss, both
-of examples/huggingface. The model is NLLB's, random, and small but for its vocabulary. The update of the
+of rdrop_fairseq.huggingface. The model is NLLB's, random, and small but for its vocabulary. The update of the
 weights, which is the same for all, is not measured.
 """
 
@@ -13,10 +13,8 @@ from functools import partial
 from typing import Any
 
 import torch
-import transformers
 
 from benchmarks import bench
-from examples.huggingface.rdrop_trainer import RDropTrainer
 from rdrop_tools import cli
 
 SPECIAL = 4  # <s>, <pad>, </s> and <unk>
@@ -24,6 +22,8 @@ PAD, END = 1, 2
 
 
 def make_model(args: argparse.Namespace) -> Any:
+    import transformers
+
     config = transformers.M2M100Config(
         vocab_size=args.vocab, d_model=args.dim, encoder_layerdrop=0.0, decoder_layerdrop=0.0
     )
@@ -48,6 +48,10 @@ def make_batch(args: argparse.Namespace) -> dict[str, torch.Tensor]:
 
 def measure(args: argparse.Namespace, folder: str) -> Iterator[dict[str, Any]]:
     """A row for each contestant."""
+    import transformers
+
+    from rdrop_fairseq.huggingface import RDropTrainer
+
     settings = transformers.TrainingArguments(
         output_dir=folder, use_cpu=args.device == "cpu", report_to="none"
     )

@@ -1,6 +1,7 @@
-"""Rebuild from results/ the tables and the figures, and results/gains.csv: `make results`.
+"""Rebuild from results/ the tables and the figures, and the rows that reached.py has: `make results`.
 
-A page has them between <!-- results NAME --> and <!-- end -->. --check changes nothing and fails where what
+A page has them between <!-- results NAME --> and <!-- end -->, and single figures between <!-- value NAME -->
+and <!-- end --> (values.py has the names). --check changes nothing and fails where what
 is there is not what would be built; a figure is compared by its lines and its pixels.
 """
 
@@ -19,11 +20,13 @@ mpl.use("Agg")
 import numpy as np
 from PIL import Image
 
-from experiments import evidence, tables, valid_tables
+from experiments import evidence, tables, training_time, valid_tables
 from experiments.figure import draw, draw_losses
 from experiments.gpu_table import gpu_table, read_measurements
-from experiments.samsum_table import measured_gains, read_results, samsum_table
+from experiments.kl_table import kl_table
+from experiments.samsum_table import measured_gains, samsum_table
 from experiments.screening_table import screening_table
+from experiments.values import value
 from experiments.workspace import ROOT
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines, replacing
@@ -32,14 +35,13 @@ MULTI30K = ROOT / "results" / "multi30k"
 SAMSUM = ROOT / "results" / "samsum"
 GPU = ROOT / "results" / "gpu"
 SCREENING = ROOT / "results" / "screening"
-STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
 DOCS = ROOT / "docs"
-GAINS = ROOT / "results" / "gains.csv"
-EXAMPLES = ROOT / "examples"
-PAGES = [ROOT / "README.md", DOCS / "results.md", DOCS / "fused-loss.md"]
-PAGES += [EXAMPLES / name / "README.md" for name in ("translation", "summarization")]
+GAINS = ROOT / "rdrop_tools" / "training" / "gains.csv"
+PAGES = [ROOT / "README.md", ROOT / "results" / "PROTOCOL.md", *sorted(DOCS.glob("*.md"))]
+PAGES += sorted(ROOT.glob("examples/*/README.md"))
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+VALUE = re.compile(r"(<!-- value (.+?) -->).*?(<!-- end -->)", re.DOTALL)
 
 
 def text_of(path: Path) -> str:
@@ -47,14 +49,20 @@ def text_of(path: Path) -> str:
 
 
 def rebuilt(path: Path, blocks: dict[str, Callable[[], str]]) -> str:
-    """The page with its blocks made anew. Raises InputError for a block that nobody makes."""
+    """The page with its blocks and values made anew. Raises InputError for one that nobody makes."""
 
     def replace(match: re.Match[str]) -> str:
         if match[2] not in blocks:
             raise cli.InputError(f"{path}: results {match[2]} is none of {', '.join(blocks)}")
         return f"{match[1]}{blocks[match[2]]()}\n{match[3]}"
 
-    return BLOCK.sub(replace, text_of(path))
+    def replace_value(match: re.Match[str]) -> str:
+        try:
+            return f"{match[1]}{value(ROOT / 'results', match[2])}{match[3]}"
+        except cli.InputError as error:
+            raise cli.InputError(f"{path}: {error}") from None
+
+    return VALUE.sub(replace_value, BLOCK.sub(replace, text_of(path)))
 
 
 def gains_csv(translation: list[evidence.Brought], summarization: list[tuple[str, ...]]) -> str:
@@ -89,16 +97,17 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     systems = evidence.read_results(MULTI30K)
-    seconds = evidence.seconds_per_update(STEPS)
+    seconds = training_time.seconds_per_update(training_time.STEPS)
     blocks: dict[str, Callable[[], str]] = {
         name: partial(block, systems, seconds)
         for name, block in (tables.BLOCKS | valid_tables.BLOCKS).items()
     }
-    blocks["samsum"] = lambda: samsum_table(read_results(SAMSUM))
+    blocks["samsum"] = lambda: samsum_table(evidence.read_results(SAMSUM))
     blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
+    blocks["kl"] = lambda: kl_table(systems, evidence.read_results(SCREENING))
     pages = {path: rebuilt(path, blocks) for path in PAGES}
-    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(read_results(SAMSUM)))
+    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(evidence.read_results(SAMSUM)))
     stale = []
     for path, text in pages.items():
         if not path.exists() or text != text_of(path):

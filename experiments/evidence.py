@@ -1,30 +1,24 @@
-"""What the results of runs.csv show, as numbers: means over seeds, differences, and when R-Drop is ahead."""
+"""What the results of runs.csv show, as numbers: means over seeds, and differences."""
 
-import argparse
 import csv
 import json
 import shlex
 import statistics
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from experiments.runs import AVERAGES, best_point
-from rdrop_fairseq.schedule import ordinal
+from experiments.multi30k import best_point
+from experiments.runs import AVERAGES
+from experiments.training_time import Result, updates, words_of
+from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
-Result = dict[str, Any]  # the JSON of a run, and its baseline
 Systems = dict[str, list[Result]]
 Pair = tuple[list[Result], list[Result]]  # of R-Drop and plain training, seed by seed
-Seconds = dict[str, float]  # {contestant of benchmark_step.py: of an undisturbed update}
 
-PLAIN, RDROP, IN_TREE, PLAIN_FUSED = (
-    "plain",
-    "ours, fused loss",
-    "fairseq in-tree R-Drop",
-    "ours, fused loss, 1 pass",
-)
 SACREBLEU, CHRF, LOWERCASED = "BLEU, sacreBLEU", "chrF2, sacreBLEU", "BLEU, tokenised, lowercased"
 
 
@@ -48,18 +42,32 @@ class Spread(NamedTuple):
 def read_results(folder: Path) -> dict[str, list[Result]]:
     """{system: its results by seed}, systems and seeds in the order of runs.csv; those that are there.
 
-    A result has the baseline and the flags of runs.csv besides what its JSON has, and how many seeds of the
-    system are listed there.
+    A result has system, criterion, baseline and flags of runs.csv besides what its JSON has, how many seeds
+    of the system are listed there, and under "from" the result that it begins with, or None.
+
+    Raises:
+        InputError: that one is not there.
     """
     systems: dict[str, list[Result]] = {}
-    rows = [*csv.DictReader(read_lines(folder / "runs.csv"))]
-    listed = Counter(row["system"] for row in rows)
-    for row in rows:
-        path = folder / f"{row['system']}-{row['seed']}.json"
-        if path.exists():
-            of_list = {"baseline": row["baseline"], "flags": shlex.split(row["flags"])}
-            of_list["listed"] = listed[row["system"]]
-            systems.setdefault(row["system"], []).append(json.loads(path.read_bytes()) | of_list)
+    rows = {f"{row['system']}-{row['seed']}": row for row in csv.DictReader(read_lines(folder / "runs.csv"))}
+    listed = Counter(row["system"] for row in rows.values())
+
+    @cache
+    def read(name: str) -> Result:
+        row = rows[name]
+        result: Result = json.loads((folder / f"{name}.json").read_bytes())
+        result |= {"system": row["system"], "criterion": row["criterion"], "baseline": row["baseline"]}
+        result |= {"flags": shlex.split(row["flags"]), "listed": listed[row["system"]], "from": None}
+        if row["from"]:
+            start = f"{row['from']}-{row['seed']}"
+            if not (folder / f"{start}.json").exists():
+                raise InputError(f"{folder}: {name} begins with {start}, whose result is not there")
+            result["from"] = read(start)
+        return result
+
+    for name, row in rows.items():
+        if (folder / f"{name}.json").exists():
+            systems.setdefault(row["system"], []).append(read(name))
     return systems
 
 
@@ -69,7 +77,7 @@ def all_tested(systems: Systems) -> list[Pair]:
     pairs = []
     for results in systems.values():
         rdrop = [result for result in results if "against" in result["scores"]]
-        if rdrop:
+        if rdrop and rdrop[0]["criterion"] == "rdrop":
             pairs.append((rdrop, [by_name[result["scores"]["against"]["run"]] for result in rdrop]))
     return pairs
 
@@ -80,24 +88,30 @@ def tested_schedules(systems: Systems) -> dict[str, Pair]:
     In runs.csv a longer training comes later.
     """
     pairs = [(rdrop, plain) for rdrop, plain in all_tested(systems) if len(rdrop) == rdrop[0]["listed"]]
-    return {Kinds.of(rdrop[0]).words: (rdrop, plain) for rdrop, plain in pairs}
+    return {words_of(rdrop[0]): (rdrop, plain) for rdrop, plain in pairs}
 
 
 def longest_plain(pairs: Iterable[Pair]) -> list[Result]:
-    """Of the plain trainings of these pairs that with most updates: the rival at equal time."""
+    """Of the plain trainings from scratch of these pairs that with most updates: the rival at equal time."""
     trainings = [plain for _, plain in pairs]
-    return max(trainings, key=lambda results: sum(result["curve"][-1]["update"] for result in results))
+    from_scratch = [results for results in trainings if not results[0]["from"]]
+    return max(from_scratch or trainings, key=lambda results: sum(map(updates, results)))
 
 
 def test_scores(results: list[Result], test: str, metric: str) -> Spread:
     return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
 
 
+def valid_score(result: Result, average: str) -> float:
+    """BLEU on valid at beam 5, of one of AVERAGES."""
+    return float(result["scores"]["valid"][average][SACREBLEU]["score"])
+
+
 def valid_scores(results: list[Result]) -> list[Spread]:
     """BLEU on valid at beam 5, for each of AVERAGES for which the trainings had enough epochs."""
     valid = [result["scores"]["valid"] for result in results]
     averages = [average for average in AVERAGES if all(average in scores for scores in valid)]
-    return [Spread.of(scores[average][SACREBLEU]["score"] for scores in valid) for average in averages]
+    return [Spread.of(valid_score(result, average) for result in results) for average in averages]
 
 
 def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
@@ -109,11 +123,30 @@ def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Sp
     )
 
 
+def same_seeds(ours: list[Result], theirs: list[Result]) -> Pair:
+    """Those of both that have a seed in common, seed by seed."""
+    by_seed = {result["seed"]: result for result in theirs}
+    ours = [result for result in ours if result["seed"] in by_seed]
+    return ours, [by_seed[result["seed"]] for result in ours]
+
+
+def p_values(results: list[Result], test: str) -> list[float]:
+    """The p-value of each seed's BLEU against its baseline's."""
+    return [result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in results]
+
+
+def significant(results: list[Result]) -> str:
+    """In how many of the comparisons with the baseline p is below 0.05, such as "7 of 9"."""
+    found = [p for test in results[0]["scores"]["test"] for p in p_values(results, test)]
+    return f"{sum(p < 0.05 for p in found)} of {len(found)}"
+
+
 def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:
-    """{(pairs, parameters): systems}, in the order of runs.csv."""
+    """{(pairs, parameters): systems that were trained from scratch}, in the order of runs.csv."""
     sizes: dict[tuple[str, int], Systems] = {}
     for name, results in systems.items():
-        sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
+        if not results[0].get("from"):
+            sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
     return sizes
 
 
@@ -181,75 +214,3 @@ def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
         if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
     }
     return systems[max(means, key=means.__getitem__)] if means else []
-
-
-def seconds_per_update(steps: Path) -> Seconds:
-    return {row["criterion"]: float(row["median_ms"]) / 1000 for row in csv.DictReader(read_lines(steps))}
-
-
-class Kinds(NamedTuple):
-    """Which updates of a training have R-Drop: every interval-th from start on; and what the others are."""
-
-    start: float
-    interval: int
-    single: str  # the contestant
-
-    @classmethod
-    def of(cls, result: Result) -> "Kinds":
-        parser = argparse.ArgumentParser(allow_abbrev=False)
-        parser.add_argument("--criterion", default="")
-        parser.add_argument("--rdrop-start-update", type=int, default=0)
-        parser.add_argument("--rdrop-interval", type=int, default=1)
-        flags, _ = parser.parse_known_args(result["flags"])
-        if result["criterion"] == "plain":  # with fairseq's criterion, or with ours and one pass
-            return cls(float("inf"), 1, PLAIN_FUSED if flags.criterion else PLAIN)
-        return cls(flags.rdrop_start_update, flags.rdrop_interval, PLAIN_FUSED)
-
-    @property
-    def words(self) -> str:
-        """The schedule, such as "R-Drop in every 2nd update"."""
-        interval = f" in every {ordinal(self.interval)} update" if self.interval > 1 else ""
-        return f"R-Drop{interval}" + (f" from update {self.start:,} on" if self.start else "")
-
-    def seconds(self, updates: int, seconds: Seconds) -> float:
-        """The time of the first so many updates, each by the benchmark of its kind."""
-        with_rdrop = 0 if updates <= self.start else -(-(updates - int(self.start)) // self.interval)
-        return with_rdrop * seconds[RDROP] + (updates - with_rdrop) * seconds[self.single]
-
-
-def length(result: Result, seconds: Seconds) -> float:
-    """The seconds of a whole training, undisturbed."""
-    return Kinds.of(result).seconds(result["curve"][-1]["update"], seconds)
-
-
-def best_so_far(result: Result, seconds: Seconds) -> list[tuple[float, float]]:
-    """(seconds of undisturbed training, best BLEU on valid by then), a point a validation."""
-    kinds = Kinds.of(result)
-    points, best = [], 0.0
-    for point in result["curve"]:
-        best = max(best, point["bleu"])
-        points.append((kinds.seconds(point["update"], seconds), best))
-    return points
-
-
-def at(points: list[tuple[float, float]], seconds: float) -> float:
-    """The step function through ``points``; before the first of them 0."""
-    return max((bleu for time, bleu in points if time <= seconds), default=0.0)
-
-
-def mean_at(results: list[Result], seconds: Seconds, time: float) -> float:
-    return statistics.mean(at(best_so_far(result, seconds), time) for result in results)
-
-
-def ahead_for_good(ours: list[Result], theirs: list[Result], seconds: Seconds) -> float | None:
-    """Seconds after which the mean of ``ours``, best so far at equal time, stays above that of ``theirs``.
-
-    None where it is not above at the end of the longer training.
-    """
-    times = sorted({time for result in [*ours, *theirs] for time, _ in best_so_far(result, seconds)})
-    ahead = None
-    for time in reversed(times):
-        if mean_at(ours, seconds, time) <= mean_at(theirs, seconds, time):
-            break
-        ahead = time
-    return ahead

@@ -4,36 +4,43 @@ import datetime
 import importlib.metadata
 import json
 import re
-import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import provenance
-from experiments import score_run, train_run
-from experiments.runs import Run, best_point, curve
-from experiments.workspace import ROOT, Place, Workspace
+from experiments import train_run
+from experiments.corpus import Corpus, Points
+from experiments.multi30k import Multi30k
+from experiments.runs import Run
+from experiments.samsum import SamSum
+from experiments.workspace import Place, Workspace
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines, replacing
 
-PACKAGES = ("torch", "ve-fairseq", "fairseq-fixed", "sacrebleu", "sacremoses", "subword-nmt")
 PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
+
+
+def corpus_of(run: Run) -> Corpus:
+    name, _, pair = run.corpus.partition(".")
+    return Multi30k(pair) if name == "multi30k" else SamSum()
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A list's runs, from data to results.
 
-    results: the folder of the JSON files.
+    results: the folder of the JSON files; starts: the names of runs that others begin with.
     """
 
     workspace: Workspace
     results: Path
+    starts: Set[str] = frozenset()
 
     def is_done(self, run: Run) -> bool:
-        return self._json(run).exists() and (not run.test or "test" in self.result(run)["scores"])
+        return self._json(run).exists() and (not run.test or corpus_of(run).is_tested(self.result(run)))
 
     def result(self, run: Run) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(self._json(run).read_bytes())
@@ -41,25 +48,44 @@ class Experiment:
 
     def run(self, run: Run, place: Place) -> None:
         """Raises InputError, naming the log, when a step fails."""
-        if not train_run.is_trained(self.workspace, run):
+        corpus, out = corpus_of(run), self.workspace.out(run.name)
+        if not corpus.is_trained(out, run):
             _say(run, f"training on {place.name}")
-            train_run.train(self.workspace, run, place)
-        points, _ = curve(self.workspace.training_log(run), run.patience)
+            train_run.train(self.workspace, corpus, run, place)
+        points, _ = corpus.curve(out, run)
         if not points:
-            raise InputError(f"no epoch was finished, see {self.workspace.training_log(run)}")
-        best = best_point(points)
-        _say(run, f"BLEU {best['bleu']} on valid after {best['update']} of {points[-1]['update']} updates")
-        scores = score_run.evaluate(self.workspace, run, len(points), place)
-        self._write(run, self._describe(run, place, points, scores))
+            raise InputError(f"nothing was validated, see {out / 'train.log'}")
+        _say(run, f"best on valid after {corpus.best(points)['update']} of {points[-1]['update']} updates")
+        scores = corpus.evaluate(self.workspace, run, points, place)
+        if run.test:
+            self._keep_translations(run)
+        self._write(run, self._describe(run, place, points) | scores)
         self._prune(run)
         _say(run, "done")
+
+    def prepare(self, run: Run) -> None:
+        """The data of the run, unless they are there."""
+        corpus = corpus_of(run)
+        script, name = corpus.prepare(run), corpus.data(run)
+        out = {"OUT": str(self.workspace.folder / name)}
+        self.workspace.call(list(script.command), script.settings | out, name)
+
+    def check_start(self, run: Run) -> None:
+        """
+        Raises:
+            InputError: the run that this one begins with is done, but its checkpoints are not here.
+        """
+        folder = self.workspace.out(run.start)
+        if run.start and not [*folder.rglob("checkpoint_best.pt")]:
+            raise InputError(
+                f"{run.name} begins with {run.start}, which is done but has no checkpoint in {folder}: "
+                f"to train it again, move {self.results / run.start}.json away"
+            )
 
     def compare(self, run: Run, baseline: Run) -> None:
         """Adds the p-values of the test sets to a result that has none yet."""
         result = self.result(run)
-        if "against" not in result["scores"]:
-            tests = score_run.compare(self.workspace, run, baseline)
-            result["scores"]["against"] = {"run": baseline.name, "test": tests}
+        if corpus_of(run).compare(self.workspace, run, baseline, result):
             self._write(run, result)
 
     def _json(self, run: Run) -> Path:
@@ -70,40 +96,41 @@ class Experiment:
             json.dump(result, file, indent=1, ensure_ascii=False)
             file.write("\n")
 
-    def _describe(
-        self, run: Run, place: Place, points: list[dict[str, Any]], scores: dict[str, Any]
-    ) -> dict[str, Any]:
-        log = "\n".join(read_lines(self.workspace.training_log(run)))
-        settings = " ".join(f"{key}={value}" for key, value in train_run.settings(run, place).items())
-        pair = self.workspace.pair
-        train = shlex.join(train_run.command(run, pair)).removeprefix(f"{ROOT}/")
-        prepare = (
-            "" if run.pairs == "all" else f"PAIRS={run.pairs} "
-        ) + "examples/translation/prepare-multi30k.sh"
+    def _keep_translations(self, run: Run) -> None:
+        folder = self.results / "translations"
+        folder.mkdir(exist_ok=True)
+        for subset, path in corpus_of(run).translations(self.workspace, run).items():
+            with replacing(folder / f"{run.name}.{subset}.txt", "wb") as file:
+                file.write(path.read_bytes())
+
+    def _describe(self, run: Run, place: Place, points: Points) -> dict[str, Any]:
+        corpus, out = corpus_of(run), self.workspace.out(run.name)
+        train = corpus.train(run)
+        start = {"FROM": run.start} if run.start else {}
+        train = train._replace(settings=start | train.settings | place.settings)
         return {
             "system": run.system,
             "seed": run.seed,
             "criterion": run.criterion,
             "alpha": float(run.alpha) if run.alpha else None,
             "pairs": run.pairs,
-            "parameters": parameters(log),
-            "command": [f"{prepare} {pair}", f"{settings} {train}"],
+            "parameters": parameters("\n".join(read_lines(out / "train.log"))),
+            "command": [str(corpus.prepare(run)), str(train)],
             "patience": run.patience,
             "commit": read_lines(train_run.commit_file(self.workspace, run))[0],
-            **origin(PACKAGES, place),
-            "best_update": best_point(points)["update"],
-            "train_nll": best_point(points)["train_nll"],
+            **origin(corpus.packages, place),
+            "best_update": corpus.best(points)["update"],
+            "train_nll": corpus.train_nll(out, points),
             "curve": points,
-            "scores": scores,
         }
 
     def _prune(self, run: Run) -> None:
-        """Leaves the best checkpoint and, as long as the test sets are not scored, those to be averaged."""
-        folder = self.workspace.checkpoints(run)
-        needed = {folder / "checkpoint_best.pt"}
-        if not run.test:
+        """Leaves the best checkpoint and, where they are still needed, those to be averaged."""
+        folder = self.workspace.out(run.name)
+        needed = {*folder.rglob("checkpoint_best.pt")}
+        if not run.test or run.name in self.starts:
             needed |= set(folder.glob("checkpoint[0-9]*.pt"))
-        for path in {*folder.glob("checkpoint*.pt")} - needed:
+        for path in {*folder.rglob("checkpoint*.pt")} - needed:
             path.unlink()
 
 

@@ -12,18 +12,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from experiments.evidence import (
-    IN_TREE,
-    PLAIN,
-    PLAIN_FUSED,
-    RDROP,
-    Seconds,
-    Systems,
-    at,
-    best_so_far,
-    longest_plain,
-    tested_schedules,
-)
+from experiments.evidence import Systems, longest_plain, tested_schedules
+from experiments.training_time import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, at, best_so_far
 from rdrop_tools.lines import read_lines
 
 

@@ -173,7 +173,8 @@ def join(part: Path, table: Path) -> None:
 
 def pack(work: Path, target: Path) -> None:
     """What the queue has left, without data and checkpoints: results of finished runs, logs of all."""
-    paths = [*work.glob("results/*.json"), *work.glob("*.log"), *work.glob("runs/*/train.log")]
+    paths = [*work.glob("results/*.json"), *work.glob("results/translations/*.txt")]
+    paths += [*work.glob("*.log"), *work.glob("runs/*/train.log")]
     if paths:
         with tarfile.open(target, "w:gz") as archive:
             for path in sorted(paths):

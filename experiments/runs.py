@@ -1,16 +1,18 @@
-"""A list of runs, and what the log of a training tells: its curve, its best BLEU, where patience ends it.
+"""A list of runs.
 
 The list is a CSV file, a training a line:
 
+    corpus      multi30k.en-de, multi30k.en-fr or samsum
     system      name of the system; with the seed it names the run
     seed
     criterion   plain or rdrop, and alpha for rdrop
-    pairs       training pairs: all, or the first so many
-    max_update  updates at most
-    patience    updates without a better BLEU on valid after which a training ends
+    pairs       training pairs: all, or, of Multi30k, the first so many
+    from        system with whose training of the same seed this one begins; empty: from scratch
+    max_update  updates at most, those of the other training not among them
+    patience    updates without a better BLEU on valid after which a training ends; empty on SAMSum
     baseline    system to compare with on the test sets, at the same seed
     test        no: valid is all that this run may see; else what the test sets are scored with, as AVERAGE
-                of evaluate.sh (last:10), of a run and its baseline the same
+                of evaluate.sh (last:10), of a run and its baseline the same; on SAMSum best:1
     flags       for fairseq-train, after the recipe's
 """
 
@@ -19,36 +21,39 @@ import io
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rdrop_tools.cli import InputError, integer
 from rdrop_tools.lines import read_lines
-from rdrop_tools.training.training_log import read_log
 
 COLUMNS = [
+    "corpus",
     "system",
     "seed",
     "criterion",
     "alpha",
     "pairs",
+    "from",
     "max_update",
     "patience",
     "baseline",
     "test",
     "flags",
 ]
+CORPORA = ("multi30k.en-de", "multi30k.en-fr", "samsum")
 AVERAGES = ("best:1", "last:5", "last:10")
 
 
 @dataclass(frozen=True)
 class Run:
+    corpus: str
     system: str
     seed: int
     criterion: str
     alpha: str
     pairs: str
+    from_system: str  # empty for none
     max_update: int
-    patience: int
+    patience: int | None
     baseline: str
     test: str  # empty for no
     flags: tuple[str, ...]
@@ -56,6 +61,11 @@ class Run:
     @property
     def name(self) -> str:
         return f"{self.system}-{self.seed}"
+
+    @property
+    def start(self) -> str:
+        """The name of the run that this one begins with; empty for none."""
+        return self.from_system and f"{self.from_system}-{self.seed}"
 
 
 def read_runs(path: Path) -> list[Run]:
@@ -69,71 +79,66 @@ def read_runs(path: Path) -> list[Run]:
             runs.append(_run(line))
         except Exception as error:
             raise InputError(f"{path}, line {lines.line_num}: {error}") from None
-    names = [run.name for run in runs]
+    named = {run.name: run for run in runs}
     for run in runs:
-        if names.count(run.name) > 1:
-            raise InputError(f"{path}: {run.name} is there twice")
-        if run.baseline and f"{run.baseline}-{run.seed}" not in names:
-            raise InputError(
-                f"{path}: {run.name} has the baseline {run.baseline}-{run.seed}, which is not there"
-            )
-        if run.test and run.baseline and runs[names.index(f"{run.baseline}-{run.seed}")].test != run.test:
-            raise InputError(f"{path}: {run.name} and its baseline must have the same test")
+        try:
+            if [each.name for each in runs].count(run.name) > 1:
+                raise ValueError(f"{run.name} is there twice")
+            _check_baseline(run, named)
+            _check_start(run, named)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
     return runs
 
 
 def _run(line: dict[str, str]) -> Run:
     if None in line or None in line.values():
         raise ValueError(f"expected {len(COLUMNS)} values")
-    choices = {"criterion": ("plain", "rdrop"), "test": ("no", *AVERAGES)}
+    choices = {"corpus": CORPORA, "criterion": ("plain", "rdrop"), "test": ("no", *AVERAGES)}
+    if line["corpus"] == "samsum":
+        choices |= {"pairs": ("all",), "patience": ("",), "test": ("no", "best:1")}
     for name, values in choices.items():
         if line[name] not in values:
-            raise ValueError(f"{name} must be {' or '.join(values)}, got {line[name]!r}")
+            raise ValueError(f"{name} must be {' or '.join(values) or 'empty'}, got {line[name]!r}")
     if not line["system"] or "/" in line["system"]:
         raise ValueError(f"system must be a name, got {line['system']!r}")
     if line["pairs"] != "all":
         integer(1)(line["pairs"])
     return Run(
+        line["corpus"],
         line["system"],
         integer(1)(line["seed"]),
         line["criterion"],
         line["alpha"],
         line["pairs"],
+        line["from"],
         integer(1)(line["max_update"]),
-        integer(1)(line["patience"]),
+        integer(1)(line["patience"]) if line["corpus"] != "samsum" else None,
         line["baseline"],
         "" if line["test"] == "no" else line["test"],
         tuple(shlex.split(line["flags"])),
     )
 
 
-def curve(log: Path, patience: int) -> tuple[list[dict[str, Any]], bool]:
-    """What the ends of the epochs tell, and whether the training is at its end by ``patience``.
-
-    A point has update, BLEU and NLL (bits per token) on valid, and of the epoch's training, dropout on, NLL,
-    seconds and, with R-Drop, the KL. The curve ends where patience does, should the log go on.
-    """
-    if not log.exists():
-        return [], False
-    records = read_log(log)
-    valid, train = records["valid"], records["train"]
-    points: list[dict[str, Any]] = []
-    improved, highest = 0, -1.0
-    for update, bleu in sorted(valid.get("bleu", {}).items()):
-        if update not in train.get("nll_loss", {}):
-            continue  # fairseq writes of the training after it has validated and saved
-        point = {"update": update, "bleu": bleu, "nll": valid["nll_loss"][update]}
-        point |= {"train_nll": train["nll_loss"][update], "train_seconds": train["train_wall"][update]}
-        if update in train.get("rdrop_kl_loss", {}):  # an epoch before --rdrop-start-update has none
-            point["train_kl"] = train["rdrop_kl_loss"][update]
-        points.append(point)
-        if bleu > highest:
-            improved, highest = update, bleu
-        elif update - improved >= patience:
-            return points, True
-    return points, False
+def _check_baseline(run: Run, named: dict[str, Run]) -> None:
+    if not run.baseline:
+        return
+    name = f"{run.baseline}-{run.seed}"
+    if name not in named:
+        raise ValueError(f"{run.name} has the baseline {name}, which is not there")
+    if run.test and named[name].test != run.test:
+        raise ValueError(f"{run.name} and its baseline must have the same test")
 
 
-def best_point(points: list[dict[str, Any]]) -> dict[str, Any]:
-    """The point of the highest BLEU; the last of equals, which is fairseq's checkpoint_best.pt."""
-    return max(reversed(points), key=lambda point: point["bleu"])
+def _check_start(run: Run, named: dict[str, Run]) -> None:
+    passed = [run]
+    while start := passed[-1].start:
+        if start not in named:
+            raise ValueError(f"{passed[-1].name} begins with {start}, which is not there")
+        if named[start] in passed:
+            raise ValueError(
+                f"{' begins with '.join(each.name for each in [*passed, named[start]])}: a circle"
+            )
+        passed.append(named[start])
+        if (passed[-1].corpus, passed[-1].pairs) != (run.corpus, run.pairs):
+            raise ValueError(f"{run.name} begins with {start}, which has other pairs")

@@ -58,28 +58,72 @@ def held(lock: Path) -> Iterator[bool]:
             yield True
 
 
-def work_off(tasks: Mapping[str, Task], places: list[Place], folder: Path) -> list[str]:
-    """Runs the tasks in their order, as many at a time as there are places, and returns what failed.
+def work_off(
+    tasks: Mapping[str, Task], places: list[Place], folder: Path, starts: Mapping[str, str] | None = None
+) -> list[str]:
+    """Runs the tasks, as many at a time as there are places, and returns what failed.
 
-    After a failure no other task begins. One whose lock in ``folder`` another process holds is left out.
+    starts: {task: the one that has to be done before it}, without a circle; one that is no task is done.
+
+    Each place takes the first task that is ready. After a failure no other task begins. One whose lock in
+    ``folder`` another process holds is left out, and so is what waits for it, or for one that failed.
     """
-    waiting, failures = list(tasks.items()), list[str]()
+    queue = _Queue(dict(tasks), starts or {})
 
     def work(place: Place) -> None:
-        while waiting and not failures:
-            name, task = waiting.pop(0)
+        while name := queue.take():
+            error = ""
             try:
                 with held(folder / f"{name}.lock") as is_ours:
                     if is_ours:
-                        task(place)
+                        tasks[name](place)
                     else:
-                        print(f"{name}: another process is at it", flush=True)
-            except Exception as error:  # of a thread it would be lost
-                failures.append(f"{name}: {error if isinstance(error, cli.InputError) else repr(error)}")
+                        error = "another process is at it"
+                        print(f"{name}: {error}", flush=True)
+            except Exception as fault:  # of a thread it would be lost
+                error = str(fault) if isinstance(fault, cli.InputError) else repr(fault)
+                queue.failures.append(f"{name}: {error}")
+            queue.end(name, error)
 
     workers = [threading.Thread(target=work, args=(place,), daemon=True) for place in places]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return failures
+    return queue.failures
+
+
+class _Queue:
+    """The tasks that wait or run, and what failed."""
+
+    def __init__(self, waiting: dict[str, Task], starts: Mapping[str, str]) -> None:
+        self.waiting, self.starts = waiting, starts
+        self.running, self.failures = set[str](), list[str]()
+        self.changed = threading.Condition()
+
+    def take(self) -> str | None:
+        """The first task that is ready, as soon as there is one; None when none is to begin any more."""
+        with self.changed:
+            while self.waiting and not self.failures:
+                for name in self.waiting:
+                    start = self.starts.get(name)
+                    if start not in self.waiting and start not in self.running:
+                        del self.waiting[name]
+                        self.running.add(name)
+                        return name
+                self.changed.wait()
+        return None
+
+    def end(self, name: str, error: str) -> None:
+        """error: why the task did not do what others wait for, if so."""
+        with self.changed:
+            self.running.remove(name)
+            if error:
+                self._leave_out(name)
+            self.changed.notify_all()
+
+    def _leave_out(self, start: str) -> None:
+        for name in [name for name in self.waiting if self.starts.get(name) == start]:
+            print(f"{name}: left out, as it begins with {start}", flush=True)
+            del self.waiting[name]
+            self._leave_out(name)

@@ -1,8 +1,9 @@
 """The table about the ways to a cheaper R-Drop, each tried on 10,000 pairs, by time instead of updates."""
 
-from experiments.evidence import SACREBLEU, Kinds, Result, Seconds, Systems, length
+from experiments.evidence import SACREBLEU, Systems
 from experiments.markdown_table import table
 from experiments.runs import AVERAGES
+from experiments.training_time import Result, Seconds, length, timed_curve
 
 MINUTES = (30, 40, 50, 60)
 FULL_LENGTH = ("plain-10k", "rdrop-10k")  # of results/multi30k: what the others are compared with
@@ -25,8 +26,7 @@ def screening_table(screening: Systems, multi30k: Systems, seconds: Seconds) -> 
 
 def _reached(result: Result, seconds: Seconds, time: float) -> str:
     """A dash where the run was not so long."""
-    kinds = Kinds.of(result)
     if length(result, seconds) < time:
         return "-"
-    points = [point for point in result["curve"] if kinds.seconds(point["update"], seconds) <= time]
+    points = [point for at, point in timed_curve(result, seconds) if at <= time]
     return f"{max(p['bleu'] for p in points):.2f}, {min(p['nll'] for p in points):.2f}"

@@ -5,29 +5,36 @@ from collections.abc import Callable
 
 from experiments.evidence import (
     CHRF,
-    IN_TREE,
     LOWERCASED,
-    PLAIN,
-    RDROP,
     SACREBLEU,
-    Kinds,
     Pair,
-    Result,
-    Seconds,
     Systems,
-    ahead_for_good,
     all_tested,
     compared,
     gain,
     gains_on_valid,
-    length,
     longest_plain,
-    mean_at,
+    p_values,
+    same_seeds,
     seeds,
+    significant,
     test_scores,
     tested_schedules,
 )
 from experiments.markdown_table import table
+from experiments.training_time import (
+    IN_TREE,
+    RDROP,
+    Result,
+    Seconds,
+    ahead_for_good,
+    kinds_of,
+    length,
+    mean_at,
+    price,
+    updates,
+    words_of,
+)
 
 Block = Callable[[Systems, Seconds], str]
 
@@ -38,26 +45,51 @@ NOTHING = "No run has been scored on the test sets yet."
 
 
 def headline(systems: Systems, seconds: Seconds) -> str:
-    """What each schedule of R-Drop brings and what it costs; the one that gains most on valid first."""
-    sentences = [_brings(*pair, seconds) for pair in _by_gain(systems)]
-    return "On Multi30k en-de " + "\n\n".join(sentences) if sentences else NOTHING
+    """What each schedule of R-Drop brings, beside the longest plain training, and what it costs.
+
+    Below what is plain training and then R-Drop stands its control, what it is compared with.
+    """
+    schedules = tested_schedules(systems)
+    if not schedules:
+        return NOTHING
+    baseline = longest_plain(schedules.values())
+    shown = [(baseline, "")]
+    for rdrop, plain in schedules.values():
+        shown.append((rdrop, significant(rdrop)))
+        if plain[0].get("from"):
+            shown.append((plain, ""))
+    rows = []
+    for results, wins in shown:
+        ours, theirs = same_seeds(results, baseline)
+        scores = [f"{test_scores(results, test, SACREBLEU).mean:.2f}" for test in PUBLISHED]
+        if results is not baseline:
+            gains = [gain(ours, theirs, test, SACREBLEU).mean for test in PUBLISHED]
+            scores = [f"{score} ({each:+.2f})" for score, each in zip(scores, gains, strict=True)]
+        price = _prices(results[0], seconds)
+        name = words_of(results[0]) + (" (the control)" if results[0]["from"] and not wins else "")
+        rows.append([name, *scores, f"{_minutes(results, seconds):.0f}", price, wins])
+    columns = ["system", *PUBLISHED, "minutes", "price of an update", "p < 0.05"]
+    return (
+        f"{table(columns, rows)}\n\n"
+        f"Multi30k en-de: BLEU (sacreBLEU, mean of seeds {seeds(baseline)}; in brackets minus the first "
+        "row), minutes on one CPU core, the time of an update over a plain one's, and in how many "
+        "comparisons p is below 0.05, each with the plain training that it was trained beside."
+    )
+
+
+def _prices(result: Result, seconds: Seconds) -> str:
+    before = f"{_prices(result['from'], seconds)}, then " if result.get("from") else ""
+    own = f"{before}{price(result, seconds):.2f}"
+    if kinds_of(result).words != "R-Drop":
+        return own
+    in_tree = price(result, seconds | {RDROP: seconds[IN_TREE]})
+    return f"{own} (fairseq's own {in_tree:.2f})"
 
 
 def _by_gain(systems: Systems) -> list[Pair]:
     """The tested schedules, the one that gains most on valid first."""
-    return sorted(tested_schedules(systems).values(), key=lambda pair: -sum(gains_on_valid(*pair)))
-
-
-def _brings(rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
-    *gains, last = (f"{gain(rdrop, plain, test, SACREBLEU).mean:+.1f} on {test}" for test in PUBLISHED)
-    p_values = [p for test in PUBLISHED for p in _p_values(rdrop, test)]
-    significant = f"p < 0.05 in {sum(p < 0.05 for p in p_values)} of {len(p_values)} comparisons"
-    minutes = sum(length(result, seconds) for result in rdrop) / sum(_updates([result]) for result in rdrop)
-    return (
-        f"{Kinds.of(rdrop[0]).words} adds, in BLEU, {', '.join(gains)} and {last} to plain training "
-        f"(sacreBLEU, mean of seeds {seeds(rdrop)}; {significant}). An update takes "
-        f"{minutes / seconds[PLAIN]:.2f} times as long as a plain one. R-Drop was given "
-        f"{_length(rdrop, seconds)} of one CPU core; plain training {_length(plain, seconds)}."
+    return sorted(
+        tested_schedules(systems).values(), key=lambda pair: -statistics.mean(gains_on_valid(*pair))
     )
 
 
@@ -93,9 +125,8 @@ def _ahead(name: str, rdrop: list[Result], plain: list[Result], seconds: Seconds
         f"where {each} ends, after {end / 60:.0f} minutes"
         for each, end in ends.items()
     )
-    text = (
-        f"{name} is ahead for good after {ours / 60:.0f} minutes. Its lead over plain training is {at_ends}."
-    )
+    text = f"{name[0].upper()}{name[1:]} is ahead for good after {ours / 60:.0f} minutes. "
+    text += f"Its lead over plain training is {at_ends}."
     in_tree = ahead_for_good(rdrop, plain, seconds | {RDROP: seconds[IN_TREE]})
     if name == "R-Drop" and in_tree is not None:
         minutes = f"{in_tree / 60:.0f} minutes"
@@ -109,8 +140,8 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
     rows = []
     for test in PUBLISHED:
         for name, (rdrop, plain) in schedules.items():
-            gains = [str(gain(rdrop, plain, test, SACREBLEU)), _listed(_p_values(rdrop, test))]
-            for each, results, last in (("plain", plain, ["", ""]), (name, rdrop, gains)):
+            gains = [str(gain(rdrop, plain, test, SACREBLEU)), _listed(p_values(rdrop, test))]
+            for each, results, last in ((words_of(plain[0]), plain, ["", ""]), (name, rdrop, gains)):
                 scores = [test_scores(results, test, metric) for metric in (SACREBLEU, CHRF)]
                 rows.append([test, each, f"{_minutes(results, seconds):.0f}", *scores, *last])
     if not rows:
@@ -140,10 +171,12 @@ def price_table(systems: Systems, seconds: Seconds) -> str:
     rows = []
     for rdrop, plain in pairs:
         minutes, of_plain = (f"{_minutes(results, seconds):.0f}" for results in (rdrop, plain))
-        gains = [*gains_on_valid(rdrop, plain), *(gain(rdrop, plain, t, SACREBLEU).mean for t in PUBLISHED)]
-        name = f"{Kinds.of(rdrop[0]).words} (`{rdrop[0]['system']}`)"
+        on_valid = [f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain)]
+        on_valid += ["-"] * (len(NAMES) - len(on_valid))
+        on_test = [f"{gain(rdrop, plain, test, SACREBLEU).mean:+.2f}" for test in PUBLISHED]
+        name = f"{words_of(rdrop[0])} (`{rdrop[0]['system']}`)"
         minus = f"`{plain[0]['system']}`"
-        rows.append([name, minutes, minus, of_plain, *(f"{difference:+.2f}" for difference in gains)])
+        rows.append([name, minutes, minus, of_plain, *on_valid, *on_test])
     return table(columns, rows) if rows else NOTHING
 
 
@@ -157,7 +190,7 @@ def published_table(systems: Systems, seconds: Seconds) -> str:
         [test, *(test_scores(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
         for test, published in PUBLISHED.items()
     ]
-    columns = ["test set", "plain", Kinds.of(rdrop[0]).words, "Wu et al. 2021, transformer_tiny"]
+    columns = ["test set", "plain", words_of(rdrop[0]), "Wu et al. 2021, transformer_tiny"]
     return f"{table(columns, rows)}\n\n{_signatures(rdrop, (LOWERCASED,))}"
 
 
@@ -169,13 +202,8 @@ def opened_table(systems: Systems, seconds: Seconds) -> str:
         for test in PUBLISHED:
             scores = [test_scores(rdrop, test, SACREBLEU), gain(rdrop, plain, test, SACREBLEU)]
             cells = [rdrop[0]["system"], seeds(rdrop), f"{_updates(rdrop):,.0f}", test]
-            rows.append([*cells, *scores, _listed(_p_values(rdrop, test))])
+            rows.append([*cells, *scores, _listed(p_values(rdrop, test))])
     return table(columns, rows) if rows else NOTHING
-
-
-def _length(results: list[Result], seconds: Seconds) -> str:
-    """The mean length of trainings, in updates and in the time of undisturbed ones."""
-    return f"{_updates(results):,.0f} updates, {_minutes(results, seconds):.0f} minutes"
 
 
 def _minutes(results: list[Result], seconds: Seconds) -> float:
@@ -183,12 +211,7 @@ def _minutes(results: list[Result], seconds: Seconds) -> float:
 
 
 def _updates(results: list[Result]) -> float:
-    return float(statistics.mean(result["curve"][-1]["update"] for result in results))
-
-
-def _p_values(rdrop: list[Result], test: str) -> list[float]:
-    """The p-value of each seed's BLEU against its baseline's."""
-    return [result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in rdrop]
+    return float(statistics.mean(map(updates, results)))
 
 
 def _listed(p_values: list[float]) -> str:

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from benchmarks.bench import provenance
-from experiments.runs import Run, curve
-from experiments.workspace import TRANSLATION, Place, Workspace, environment
+from experiments.corpus import Corpus
+from experiments.runs import Run
+from experiments.workspace import Place, Workspace, environment
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import replacing
 
@@ -20,22 +21,7 @@ exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null
 """
 
 
-def settings(run: Run, place: Place) -> dict[str, str]:
-    """The settings of train.sh, without the folders."""
-    result = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
-    return result | ({"ALPHA": run.alpha} if run.alpha else {}) | place.settings
-
-
-def command(run: Run, pair: str) -> list[str]:
-    return [str(TRANSLATION / "train.sh"), f"multi30k.{pair}", "--num-workers", "0", *run.flags]
-
-
-def is_trained(workspace: Workspace, run: Run) -> bool:
-    points, out_of_patience = curve(workspace.training_log(run), run.patience)
-    return out_of_patience or bool(points and points[-1]["update"] >= run.max_update)
-
-
-def train(workspace: Workspace, run: Run, place: Place) -> None:
+def train(workspace: Workspace, corpus: Corpus, run: Run, place: Place) -> None:
     """Train a run until its updates or its patience are at an end.
 
     fairseq's --patience counts anew in a resumed run, which would go on longer than one not interrupted.
@@ -43,43 +29,55 @@ def train(workspace: Workspace, run: Run, place: Place) -> None:
     Raises:
         InputError: the training failed; names its log.
     """
-    folders = {"OUT": str(workspace.checkpoints(run)), "DATA": str(workspace.data(run))}
+    out, script = workspace.out(run.name), corpus.train(run)
+    folders = {"OUT": str(out), "DATA": str(workspace.folder / corpus.data(run))}
+    if run.start:
+        folders["FROM"] = str(workspace.out(run.start))
     if not commit_file(workspace, run).exists():
         with replacing(commit_file(workspace, run)) as file:
             file.write(provenance("cpu")["commit"])
-    _go_back_to_what_is_logged(workspace, run)
+    go_back(corpus, run, out)
     log = workspace.folder / f"{run.name}.log"
     with log.open("ab") as file:
         process = subprocess.Popen(
-            ["bash", "-c", LEADER, "training", *place.start, *command(run, workspace.pair)],
+            ["bash", "-c", LEADER, "training", *place.start, *script.command],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            env=environment(settings(run, place) | folders | place.environment),
+            env=environment(script.settings | place.settings | folders | place.environment),
             start_new_session=True,
         )
     with process:
-        while process.poll() is None and not curve(workspace.training_log(run), run.patience)[1]:
+        while process.poll() is None and not corpus.curve(out, run)[1]:
             time.sleep(POLL_SECONDS)
     # Leaving the block has closed the standard input of the training, and waited for it.
-    if not is_trained(workspace, run):
+    go_back(corpus, run, out)
+    if not corpus.is_trained(out, run):
         raise InputError(f"the training failed, see {log}")
 
 
-def _go_back_to_what_is_logged(workspace: Workspace, run: Run) -> None:
-    """fairseq saves an epoch before it logs its training: killed in between, it does that epoch again."""
-    folder = workspace.checkpoints(run)
-    epochs = len(curve(workspace.training_log(run), run.patience)[0])
-    if not (folder / f"checkpoint{epochs + 1}.pt").exists():
+def go_back(corpus: Corpus, run: Run, folder: Path) -> None:
+    """Makes the checkpoints those of the curve.
+
+    fairseq saves an epoch before it logs its training: killed in between, it does that epoch again. And it
+    may have done some more when the end of patience is seen.
+    """
+    points, _ = corpus.curve(folder, run)
+    epochs = len(points)
+    numbers = {int(path.stem.removeprefix("checkpoint")): path for path in folder.glob("checkpoint[0-9]*.pt")}
+    later = [path for epoch, path in numbers.items() if epoch > epochs]
+    if not later:
         return
-    last = folder / "checkpoint_last.pt"
     if epochs == 0:
-        for path in folder.glob("checkpoint*.pt"):
-            path.unlink()
+        later = [*folder.glob("checkpoint*.pt")]
     else:
-        part = last.with_suffix(".part")
-        shutil.copyfile(folder / f"checkpoint{epochs}.pt", part)
-        part.replace(last)
+        for name, epoch in {"last": epochs, "best": points.index(corpus.best(points)) + 1}.items():
+            if epoch in numbers:
+                part = folder / f"checkpoint_{name}.part"
+                shutil.copyfile(numbers[epoch], part)
+                part.replace(part.with_suffix(".pt"))
+    for path in later:
+        path.unlink()
 
 
 def commit_file(workspace: Workspace, run: Run) -> Path:

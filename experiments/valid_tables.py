@@ -3,8 +3,6 @@
 import statistics
 
 from experiments.evidence import (
-    Result,
-    Seconds,
     Spread,
     Systems,
     brought,
@@ -13,11 +11,14 @@ from experiments.evidence import (
     nll,
     seeds,
     size,
+    valid_score,
     valid_scores,
 )
 from experiments.markdown_table import table
-from experiments.runs import AVERAGES, best_point
+from experiments.multi30k import best_point
+from experiments.runs import AVERAGES
 from experiments.tables import NAMES, Block
+from experiments.training_time import Result, Seconds, length, updates
 
 EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
 NO_PAIR = "No two runs to compare are done yet."
@@ -37,7 +38,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
             name,
             *size(results),
             seeds(results),
-            f"{statistics.mean(point['update'] for point in best):,.0f}",
+            f"{statistics.mean(map(_updates_to_best, results)):,.0f}",
             Spread.of(point["bleu"] for point in best),
             *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
             Spread.of(point["nll"] for point in best),
@@ -45,6 +46,41 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
         ]
         rows.append(cells)
     return table(columns, rows)
+
+
+def _updates_to_best(result: Result) -> int:
+    """Those of the training that it begins with among them."""
+    return int(best_point(result["curve"])["update"]) + (updates(result["from"]) if result.get("from") else 0)
+
+
+def finish_table(systems: Systems, seconds: Seconds) -> str:
+    """The trainings that begin with another one and that valid alone has seen, in the order of the list."""
+    columns = [
+        "system",
+        "from",
+        "updates",
+        "minutes in all",
+        "BLEU, beam 5: best checkpoint",
+        "last 5 averaged",
+    ]
+    columns += ["mean of the two", "nll", "KL on train, last epoch"]
+    rows = []
+    for name, (result, *_) in systems.items():
+        if result.get("from") and "test" not in result["scores"]:
+            two = [valid_score(result, average) for average in ("best:1", "last:5")]
+            last = result["curve"][-1]
+            rows.append(
+                [
+                    name,
+                    result["from"]["system"],
+                    f"{last['update']:,}",
+                    f"{length(result, seconds) / 60:.0f}",
+                    *(f"{score:.2f}" for score in (*two, statistics.mean(two))),
+                    f"{best_point(result['curve'])['nll']:.2f}",
+                    f"{last['train_kl']:.3f}" if "train_kl" in last else "-",
+                ]
+            )
+    return table(columns, rows) if rows else "None of them is done yet."
 
 
 def pays_table(systems: Systems, seconds: Seconds) -> str:
@@ -76,24 +112,24 @@ def equal_table(systems: Systems, seconds: Seconds) -> str:
     for name, results in systems.items():
         baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
         pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
-        if pairs:
+        if pairs and not results[0].get("from"):
             cells = [name, results[0]["baseline"], seeds([result for result, _ in pairs])]
             rows.append([*cells, *(_difference_at(pairs, updates) for updates in EQUAL_UPDATES)])
     return table(columns, rows) if rows else NO_PAIR
 
 
-def _difference_at(pairs: list[tuple[Result, Result]], updates: int) -> str:
+def _difference_at(pairs: list[tuple[Result, Result]], update: int) -> str:
     """A dash where a run was not so long."""
-    if any(result["curve"][-1]["update"] < updates for pair in pairs for result in pair):
+    if any(result["curve"][-1]["update"] < update for pair in pairs for result in pair):
         return "-"
-    reached = [[_reached(result, updates) for result in pair] for pair in pairs]
+    reached = [[_reached(result, update) for result in pair] for pair in pairs]
     bleu, nll = (statistics.mean(rdrop[i] - plain[i] for rdrop, plain in reached) for i in (0, 1))
     return f"{bleu:+.2f}, {nll:+.2f}"
 
 
-def _reached(result: Result, updates: int) -> tuple[float, float]:
+def _reached(result: Result, update: int) -> tuple[float, float]:
     """The highest BLEU and the lowest nll on valid by then."""
-    points = [point for point in result["curve"] if point["update"] <= updates]
+    points = [point for point in result["curve"] if point["update"] <= update]
     return max(point["bleu"] for point in points), min(point["nll"] for point in points)
 
 
@@ -102,4 +138,5 @@ BLOCKS: dict[str, Block] = {
     "pays": pays_table,
     "advice": advice,
     "equal": equal_table,
+    "finish": finish_table,
 }

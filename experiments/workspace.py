@@ -1,4 +1,4 @@
-"""Where the queue keeps its data, checkpoints and logs, and how it calls the recipe's scripts."""
+"""Where the queue keeps its data, checkpoints and logs, and how it calls the recipes' scripts."""
 
 import os
 import re
@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import provenance
-from experiments.runs import Run
 from rdrop_tools.cli import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
-TRANSLATION = ROOT / "examples" / "translation"
 # Settings of the scripts that an experiment makes or leaves to the recipe, whatever the shell has exported.
 SETTINGS = (
-    "OUT DATA PAIRS BPE MERGES CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
+    "OUT DATA FROM PAIRS BPE MERGES CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
     "NODE_RANK MASTER AVERAGE SUBSET DECODING CORPUS MODEL VOCAB WARMUP LR UPDATE_TOKENS UPDATE_FREQ "
     "BASELINE SPLIT CHECKPOINT BEAM LENPEN MAX_LEN MIN_LEN TOKENIZE TOKENIZER"
 ).split()
@@ -83,31 +81,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The place of all data and runs.
-
-    folder: of all data and runs; pair: the languages, such as en-de.
-    """
+    """The folder of all data and runs."""
 
     folder: Path
-    pair: str
 
-    def data(self, run: Run) -> Path:
-        return self.folder / f"data-{run.pairs}"
-
-    def checkpoints(self, run: Run) -> Path:
-        return self.folder / "runs" / run.name
-
-    def training_log(self, run: Run) -> Path:
-        return self.checkpoints(run) / "train.log"
-
-    def evaluation(self, run: Run, subset: str, average: str) -> Path:
-        return self.checkpoints(run) / f"evaluation.{subset}.{average.replace(':', '-')}"
+    def out(self, name: str) -> Path:
+        """Of the training of the run of this name."""
+        return self.folder / "runs" / name
 
     def call(self, command: list[Any], settings: dict[str, str], name: str) -> None:
         """Call a command whose output goes to NAME.log."""
         call(command, settings, self.folder / f"{name}.log")
-
-    def prepare(self, run: Run) -> None:
-        """The data of the run, unless they are there."""
-        settings = {"OUT": str(self.data(run))} | ({} if run.pairs == "all" else {"PAIRS": run.pairs})
-        self.call([TRANSLATION / "prepare-multi30k.sh", self.pair], settings, self.data(run).name)

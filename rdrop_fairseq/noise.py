@@ -1,7 +1,7 @@
 """The noise that tells passes apart: dropout, LayerDrop, token cutoff.
 
-A new kind is a context manager here, like :func:`dropout_rate` and :func:`token_cutoff`, that
-``Passes._forward`` enters for the passes that have it, and a flag in config.py.
+A new kind is a context manager here, like :func:`dropout_scaled_to` and :func:`token_cutoff`, that
+``Passes._noise`` enters for the passes that have it, and a flag in config.py.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import torch
 from fairseq.modules import FairseqDropout, LayerDropModuleList
 from torch import Tensor, nn
 
+from .errors import RDropError
+
 
 @contextmanager
-def dropout_rate(model: nn.Module, rate: float) -> Iterator[None]:
+def dropout_scaled_to(model: nn.Module, rate: float) -> Iterator[None]:
     """Make ``rate`` the model's highest dropout rate in the context; lower ones keep their proportion.
 
     The highest rate is that of ``--dropout`` in the usual recipe, the lower ones those of attention and
@@ -33,22 +35,22 @@ def dropout_rate(model: nn.Module, rate: float) -> Iterator[None]:
             setattr(module, name, own)
 
 
-def check_dropout_rate(model: nn.Module) -> None:
+def check_dropout_rates(model: nn.Module) -> None:
     """
     Raises:
-        ValueError: :func:`dropout_rate` would not reach all dropout of the model, or there is none.
+        RDropError: :func:`dropout_scaled_to` would not reach all dropout of the model, or there is none.
     """
     if found := functional_dropouts(model):
         module, name = found[0]
-        raise ValueError(
+        raise RDropError(
             f"--rdrop-dropout does not reach the dropout of {type(module).__name__}, which is no module "
             f"but a call with the rate {name}: leave it out"
         )
     if not any(rate for _, _, rate in dropouts(model)):
-        raise ValueError("--rdrop-dropout needs a model with dropout: set --dropout above 0")
+        raise RDropError("--rdrop-dropout needs a model with dropout: set --dropout above 0")
     if any(hasattr(module, "precheckpoint_forward") for module in model.modules()):
         # What is computed again in the backward pass would be so at another rate.
-        raise ValueError("--rdrop-dropout cannot be combined with --checkpoint-activations")
+        raise RDropError("--rdrop-dropout cannot be combined with --checkpoint-activations")
 
 
 def dropouts(model: nn.Module) -> list[tuple[nn.Module, str, float]]:

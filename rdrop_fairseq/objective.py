@@ -1,6 +1,6 @@
 """From a model's outputs to the sums of the R-Drop objective, fused with the projection or plain.
 
-A new loss is computed in the two methods of :class:`Objective`, by functions of functional.py and fused.py.
+A new loss is computed in the two methods of :class:`Objective`, by functions of losses/.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .errors import RDropError
+from .fairseq_models import check_output, find_output_projection, is_output, why_not_fused
 from .losses.checks import CEReduction, check_non_negative
 from .losses.elementwise import has_kernel
 from .losses.fused import Options, linear_rdrop_sums
 from .losses.terms import rdrop_loss_from_lprobs
-from .projection import check_no_adaptive_softmax, find_output_projection, replaced_forward
+from .projection import stand_in
 from .schedule import Update
 
 
@@ -42,7 +44,7 @@ class Objective:
         label_smoothing, ce_reduction: see :func:`.functional.rdrop_loss`.
         ignore_index: the target of padding.
         ignore_prefix_size: that many first target positions count for nothing.
-        path: "fused", "plain", or "auto" for fused where the model allows it.
+        loss_kind: "fused", "plain", or "auto" for fused where the model allows it.
         chunk_size: of the fused loss, 0 chooses.
         count_correct: also count the correct predictions.
 
@@ -54,36 +56,35 @@ class Objective:
     ce_reduction: CEReduction
     ignore_index: int
     ignore_prefix_size: int
-    path: str
+    loss_kind: str
     chunk_size: int
     count_correct: bool
 
     def __post_init__(self) -> None:
-        check_non_negative("chunk_size", self.chunk_size)
+        check_non_negative("--rdrop-chunk-size", self.chunk_size)
 
-    def projection(self, model: Any) -> tuple[nn.Linear | None, str]:
-        """The layer to fuse the loss with, or None where the plain loss has to serve, and the reason."""
-        if self.path == "plain":
-            return None, "--rdrop-loss plain"
-        return find_output_projection(model)
-
-    def prepare(self, model: Any) -> str:
-        """Returns the loss that serves the model, with the reason, for the log.
+    def choose(self, model: Any, sample: dict[str, Any]) -> tuple[nn.Linear | None, str]:
+        """The layer to fuse the loss with, or None for the plain loss, and the choice in words for the log.
 
         Raises:
-            ValueError: the model cannot be trained so.
+            RDropError: the model cannot be trained so.
         """
-        check_no_adaptive_softmax(model)
-        layer, reason = self.projection(model)
-        if layer is None and self.path == "fused":
-            raise ValueError(f"--rdrop-loss fused: {reason}; use auto or plain")
-        if layer is None:
-            return f"plain loss ({reason})"
-        return f"fused loss{', kernel' if has_kernel(layer.weight) else ''} ({reason})"
+        layer, reason = None, "--rdrop-loss plain"
+        if self.loss_kind != "plain":
+            layer, reason = find_output_projection(model)
+        if layer is not None and (problem := why_not_fused(model, layer, sample)):
+            layer, reason = None, problem
+        if layer is not None:
+            return layer, f"fused loss{', kernel' if has_kernel(layer.weight) else ''} ({reason})"
+        if self.loss_kind == "fused":
+            raise RDropError(f"--rdrop-loss fused: {reason}; use auto or plain")
+        check_output(model, sample)
+        return None, f"plain loss ({reason})"
 
     def __call__(
         self,
         model: Any,
+        layer: nn.Linear | None,
         sample: dict[str, Any],
         forwards: Sequence[Callable[[], Any]],
         update: Update,
@@ -93,8 +94,7 @@ class Objective:
 
         With ``reduce=False`` the losses are not summed: (B, T).
         """
-        layer = self.projection(model)[0] if reduce else None
-        if layer is None:
+        if layer is None or not reduce:
             return self._plain(model, sample, forwards, update, reduce)
         return self._fused(model, layer, sample, forwards, update)
 
@@ -152,7 +152,7 @@ class Objective:
             max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
         )
         sums = _fused_sums(model, layer, forwards, target, options)
-        loss = sums[0].clone()  # fairseq multiplies it in place, which autograd forbids for unbind's views
+        loss = sums[0]
         nll_loss, kl_loss, n_correct = sums.detach()[1:]
         if not self.count_correct:
             return Sums(loss, nll_loss, kl_loss)
@@ -164,18 +164,42 @@ def _fused_sums(
     model: Any, layer: nn.Linear, forwards: Sequence[Callable[[], Any]], target: Tensor, options: Options
 ) -> Tensor:
     """The vector of :class:`.fused.LinearRDrop`, computed where the last forward calls the projection."""
-    *first, last = forwards
-    with replaced_forward(layer, lambda hidden: hidden):
-        others = [forward()[0] for forward in first]  # hidden states (B, T, D) of all passes but the last
+    others: list[Tensor] = []  # hidden states (B, T, D) of all passes but the last
 
     def loss_of(hidden: Tensor) -> Tensor:
         hidden = torch.cat([*others, hidden]) if others else hidden  # (K * B, T, D)
         return linear_rdrop_sums(hidden, layer.weight, layer.bias, target, options)
 
-    with replaced_forward(layer, loss_of):
-        sums: Tensor = last()[0]
-    if sums.shape != (4,):
-        raise RuntimeError(
-            f"{type(model).__name__} changes the output of its projection: train it with --rdrop-loss plain"
-        )
-    return sums
+    for number, forward in enumerate(forwards, 1):
+        is_last = number == len(forwards)
+        returned = _returned_by(model, layer, forward, loss_of if is_last else lambda hidden: hidden)
+        if not is_last:
+            others.append(returned)
+    return returned
+
+
+def _returned_by(
+    model: Any, layer: nn.Linear, forward: Callable[[], Any], of_hidden: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What ``of_hidden`` makes of the hidden states, in the place of the projection, in a forward.
+
+    Raises:
+        RDropError: the model does something else in this forward than in that of its first step.
+    """
+    results: list[tuple[Tensor, int]] = []
+
+    def projection(hidden: Tensor) -> Tensor:
+        result = of_hidden(hidden)
+        results.append((result, result._version))
+        return result
+
+    with stand_in(layer, projection):
+        net_output = forward()
+    if len(results) == 1:
+        result, version = results[0]
+        if is_output(net_output, result) and result._version == version:
+            return result
+    raise RDropError(
+        f"{type(model).__name__} does not return what its projection returned, or calls it more than once, "
+        "but did not in its first step: train it with --rdrop-loss plain"
+    )

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
+from .errors import RDropError
 from .noise import (
-    check_dropout_rate,
-    dropout_rate,
+    check_dropout_rates,
+    dropout_scaled_to,
     dropouts,
     functional_dropouts,
     layer_drops,
     token_cutoff,
     token_embeddings,
 )
-
-logger = logging.getLogger(__name__)
+from .projection import repeat
 
 
 class Passes:
@@ -29,100 +27,102 @@ class Passes:
 
     Args:
         count: number of passes.
-        forward: "concat", one forward over the batch repeated ``count`` times; "separate", one a pass;
+        arrangement: "concat", one forward over the batch repeated ``count`` times; "separate", one a pass;
             "auto", concat where its passes are as independent as those of separate. (BatchNorm differs: in
             concat it takes the rows of all passes together, as one batch.)
-        dropout: a rate for each pass, see :func:`dropout_rate`, or none.
+        dropout: a rate for each pass, see :func:`dropout_scaled_to`, or none.
         cutoff: the rate of :func:`token_cutoff` in every pass but the first; with a count of 1, in that one.
 
     Raises:
-        ValueError: rates out of range, or that do not fit the number of passes or the forward.
+        ValueError: rates out of range, or that do not fit the number of passes or the arrangement.
     """
 
-    def __init__(self, count: int, forward: str, dropout: Sequence[float] = (), cutoff: float = 0.0) -> None:
+    def __init__(
+        self, count: int, arrangement: str, dropout: Sequence[float] = (), cutoff: float = 0.0
+    ) -> None:
         rates = ", ".join(map(str, dropout))
         if dropout and len(dropout) != count:
-            raise ValueError(f"dropout must have one rate per pass ({count}), got {rates}")
+            raise ValueError(f"--rdrop-dropout must have one rate per pass ({count}), got {rates}")
         if not all(0.0 <= rate < 1.0 for rate in dropout):
-            raise ValueError(f"dropout must have rates in [0, 1), got {rates}")
-        if dropout and forward == "concat":
-            raise ValueError("dropout needs --rdrop-forward separate (or auto): one forward has one rate")
+            raise ValueError(f"--rdrop-dropout must have rates in [0, 1), got {rates}")
+        if dropout and arrangement == "concat":
+            raise ValueError(
+                "--rdrop-dropout needs --rdrop-forward separate (or auto): one forward has one rate"
+            )
         if not 0.0 <= cutoff < 1.0:
-            raise ValueError(f"cutoff must be in [0, 1), got {cutoff}")
+            raise ValueError(f"--rdrop-cutoff must be in [0, 1), got {cutoff}")
         self.count = count
-        self.forward = forward
+        self.arrangement = arrangement
         self.dropout = list(dropout)
         self.cutoff = cutoff
-        self.separate = forward == "separate"
 
-    def prepare(self, model: nn.Module, sample: dict[str, Any]) -> str:
-        """Choose the forward for the model and its first batch. Returns it, with its reason, for the log.
+    def choose(self, model: nn.Module, sample: dict[str, Any]) -> tuple[bool, str]:
+        """Whether the model's passes are separate, judged by it and its first batch, and the choice in words.
 
         Raises:
-            ValueError: the model cannot do what a flag asks for.
+            RDropError: the model cannot do what a flag asks for.
         """
         if self.dropout:
-            check_dropout_rate(model)
+            check_dropout_rates(model)
         if self.cutoff and not token_embeddings(model):
-            raise ValueError("--rdrop-cutoff needs a model with token embeddings (embed_tokens)")
+            raise RDropError("--rdrop-cutoff needs a model with token embeddings (embed_tokens)")
+        if self.arrangement == "separate":
+            return True, "separate (--rdrop-forward)"
         reason = "--rdrop-dropout" if self.dropout else _why_not_repeat(model)
-        if reason is not None:
-            self._check_not_asked_for(reason)
-            self.separate = True
-        elif not self.separate and self.count > 1:
-            reason = self._try_to_repeat(sample, 1)[1]
-        if not self.separate:
-            return "concat"
-        return f"separate ({reason if self.forward == 'auto' else '--rdrop-forward'})"
+        if reason is None and self.count > 1:
+            reason = self.repeated(sample, 1)[1]
+        if reason is None:
+            return False, "concat"
+        self._check_not_asked_for(reason)
+        return True, f"separate ({reason})"
+
+    def repeated(self, sample: dict[str, Any], count: int) -> tuple[Any, str | None]:
+        """The ``net_input`` of ``count`` passes in one forward, or the reason why there is none.
+
+        Raises:
+            RDropError: there is none, and --rdrop-forward concat asks for it.
+        """
+        try:
+            return repeat(sample["net_input"], count, sample["target"].size(0), "net_input"), None
+        except ValueError as error:
+            self._check_not_asked_for(str(error))
+            return None, str(error)
+
+    def _check_not_asked_for(self, reason: str) -> None:
+        if self.arrangement == "concat" and self.count > 1:
+            raise RDropError(f"--rdrop-forward concat: {reason}; use auto or separate")
 
     def differ(self, model: nn.Module) -> bool:
         """Whether any noise is known that makes the passes differ."""
         rates = self.dropout or [rate for _, _, rate in dropouts(model)]
         return any(rates) or self.cutoff > 0 or any(layer_drops(model)) or bool(functional_dropouts(model))
 
-    def forwards(self, model: Any, sample: dict[str, Any], count: int) -> list[Callable[[], Any]]:
-        """The calls of the model that make ``count`` passes, :attr:`count` or one: one over the repeated
-        batch, or one a pass. The sample is not modified.
+    def noise_of_one_forward(self, batch_size: int) -> Callable[[nn.Module], AbstractContextManager[None]]:
+        """What enters the noise of all passes in one forward over the repeated batch, given the model.
 
-        Raises:
-            ValueError: --rdrop-forward concat, and the batch cannot be repeated.
+        The first pass is not cut.
         """
-        net_input, batch_size = sample["net_input"], sample["target"].size(0)
-        if count > 1 and not self.separate:
-            repeated, reason = self._try_to_repeat(sample, count)
-            if reason is None:
-                return [partial(self._forward, model, repeated, None, batch_size)]
-            logger.info(f"R-Drop: forward separate from now on ({reason})")
+        return partial(self._noise, None, batch_size)
+
+    def noise_of_forwards(self, count: int) -> list[Callable[[nn.Module], AbstractContextManager[None]]]:
+        """The same for each of ``count`` forwards: all passes, or the one of an update without R-Drop."""
         rates: list[float | None] = [None] * count
-        if count == self.count and self.dropout:  # not in the single passes before the start update
+        if count == self.count and self.dropout:
             rates = [*self.dropout]
         return [
-            partial(self._forward, model, net_input, rate, None if number == 0 and self.count > 1 else 0)
+            partial(self._noise, rate, None if number == 0 and self.count > 1 else 0)
             for number, rate in enumerate(rates)
         ]
 
-    def _try_to_repeat(self, sample: dict[str, Any], count: int) -> tuple[Any, str | None]:
-        """The repeated ``net_input``, or the reason why there is none and the passes are separate now."""
-        try:
-            return repeat_batch(sample["net_input"], count, sample["target"].size(0)), None
-        except ValueError as error:
-            self._check_not_asked_for(str(error))
-            self.separate = True
-            return None, str(error)
-
-    def _check_not_asked_for(self, reason: str) -> None:
-        if self.forward == "concat" and self.count > 1:
-            raise ValueError(f"--rdrop-forward concat: {reason}; use auto or separate")
-
-    def _forward(
-        self, model: Any, net_input: dict[str, Any], rate: float | None, cut_from: int | None
-    ) -> Any:
+    @contextmanager
+    def _noise(self, rate: float | None, cut_from: int | None, model: nn.Module) -> Iterator[None]:
+        """A dropout rate for the model, or its own, and the token cutoff from that row of the batch on."""
         with ExitStack() as noise:
             if rate is not None:
-                noise.enter_context(dropout_rate(model, rate))
+                noise.enter_context(dropout_scaled_to(model, rate))
             if self.cutoff and cut_from is not None:
                 noise.enter_context(token_cutoff(model, self.cutoff, cut_from))
-            return model(**net_input)
+            yield
 
 
 def _why_not_repeat(model: nn.Module) -> str | None:
@@ -133,41 +133,3 @@ def _why_not_repeat(model: nn.Module) -> str | None:
     if any(layer_drops(model)):
         return "LayerDrop drops the same layers for a whole batch"
     return None
-
-
-def repeat_batch(net_input: Any, passes: int, batch_size: int, name: str = "net_input") -> Any:
-    """``net_input`` with every tensor repeated ``passes`` times along dimension 0, pass-major.
-
-    Tensors are found at any depth of dicts, lists and tuples, whatever their keys (prefix tokens,
-    language ids). A list as long as the batch has an item for each sentence, and is repeated itself. Other
-    values and 0-dimensional tensors are kept. The argument is not modified.
-
-    Raises:
-        ValueError: a tensor's dimension 0 is not ``batch_size``, or a list as long as the batch has items
-            that may be the batch as well, so that repeating it would be a guess.
-    """
-    if isinstance(net_input, torch.Tensor):
-        if net_input.dim() == 0:
-            return net_input
-        if net_input.size(0) != batch_size:
-            raise ValueError(
-                f"cannot repeat {name}: its dimension 0 is {net_input.size(0)}, "
-                f"the batch has {batch_size} sentences"
-            )
-        return torch.cat([net_input] * passes)
-    if isinstance(net_input, dict):
-        return {
-            key: repeat_batch(value, passes, batch_size, f"{name}[{key!r}]")
-            for key, value in net_input.items()
-        }
-    if isinstance(net_input, (list, tuple)):
-        items: list[Any] = list(net_input)
-        if len(items) == batch_size:
-            tensors = [item for item in items if isinstance(item, torch.Tensor)]
-            if all(item.dim() == 0 or item.size(0) == batch_size for item in tensors):
-                raise ValueError(f"cannot repeat {name}: its {batch_size} items may be sentences, or not")
-            return type(net_input)(items * passes)
-        return type(net_input)(
-            repeat_batch(item, passes, batch_size, f"{name}[{i}]") for i, item in enumerate(items)
-        )
-    return net_input

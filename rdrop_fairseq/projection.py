@@ -1,68 +1,192 @@
-"""Run the loss where a fairseq model would have projected to the vocabulary.
+"""What every framework's side needs of a model's output projection; nothing here imports a framework.
 
-The loss of hidden states (fused.py) does the output projection itself. Called from the criterion it
-would use the projection's weight outside ``model.forward``, which DistributedDataParallel with
-``find_unused_parameters`` rejects ("marked ready twice"). So for the length of one call it stands in for
-the projection's own ``forward``: what the model returns as logits is the vector of sums of the loss, and
-the weight is part of the graph that leaves ``model.forward``.
+The loss of hidden states (losses/fused.py) does the projection itself. So for the length of a call it stands
+in for the projection's own ``forward``: what the model returns as logits is then made of the loss, and the
+projection's weight is used inside ``model.forward``, where wrappers such as DistributedDataParallel gather
+weights or look which take part.
+
+That is the right loss only where the model returns what its projection returned. A model may scale, bend or
+mask its logits, or add to them: so nothing is known here by the name of a model, but :func:`probe` has the
+projection return known numbers and shows what comes of them.
 """
 
 from __future__ import annotations
 
+import copy
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from fairseq.models import BaseFairseqModel, FairseqDecoder
-from fairseq.models.transformer import TransformerModelBase
-from fairseq.modules import AdaptiveSoftmax
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-# The get_normalized_probs known to be a plain log-softmax of what the projection returns.
-_PLAIN_NORMALISATION = {
-    BaseFairseqModel.get_normalized_probs,
-    TransformerModelBase.get_normalized_probs,
-}
+FACTORS = (0.0, 1.0, 128.0)  # of the numbers: they show a bias, a scale, and whether far out it is the same
 
 
-def find_output_projection(model: Any) -> tuple[nn.Linear | None, str]:
-    """The layer whose log-softmax the model returns, or None and the reason why there is none."""
-    while isinstance(getattr(model, "module", None), nn.Module):  # DistributedDataParallel and the like
-        model = model.module
-    name = type(model).__name__
-    decoder = getattr(model, "decoder", None)
-    if not isinstance(decoder, FairseqDecoder):
-        return None, f"{name} has no decoder"
-    if (
-        type(model).get_normalized_probs not in _PLAIN_NORMALISATION
-        or type(model).get_targets is not BaseFairseqModel.get_targets
-        or type(decoder).get_normalized_probs is not FairseqDecoder.get_normalized_probs
-        or type(decoder).get_normalized_probs_scriptable is not FairseqDecoder.get_normalized_probs_scriptable
-    ):
-        return None, f"{name} makes its targets or probabilities itself"
-    for attribute in ("output_projection", "fc_out"):  # fc_out: lstm
-        layer = getattr(decoder, attribute, None)
-        if type(layer) is nn.Linear:
-            return layer, f"decoder.{attribute}"
-    return None, f"{name} has no plain output projection"
+class Probe(NamedTuple):
+    """What a model made of known numbers.
 
-
-def check_no_adaptive_softmax(model: nn.Module) -> None:
-    """Raises ValueError for a model with an adaptive softmax, whose log-probabilities fairseq can evaluate
-    but not train with: it changes in place what their backward pass needs.
+    numbers: what its projection returned, (1, 3, V): :data:`FACTORS` times one number for each class.
+    returned: the copy of them that the model got.
+    output: what the call of the model returned.
+    hidden: what the model called its projection with, (..., D).
     """
-    if any(isinstance(module, AdaptiveSoftmax) for module in model.modules()):
-        raise ValueError(
-            "fairseq cannot train an adaptive softmax with label smoothing: "
-            "leave out --adaptive-softmax-cutoff"
-        )
+
+    numbers: Tensor
+    returned: Tensor
+    output: Any
+    hidden: Tensor
+
+
+def is_plain(layer: Any) -> bool:
+    """Whether the layer is a Linear that computes what its class does."""
+    return type(layer) is nn.Linear and "forward" not in vars(layer)
 
 
 @contextmanager
-def replaced_forward(layer: nn.Linear, loss: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Have a call of ``layer`` in the context call ``loss`` with the layer's input."""
-    layer.forward = loss  # type: ignore[method-assign, assignment]
+def stand_in(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Have a call of ``module`` in the context call ``forward``. A ``forward`` of its own comes back."""
+    own = vars(module).get("forward")
+    module.forward = forward
     try:
         yield
     finally:
-        del layer.forward
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
+
+
+def probe(layer: nn.Linear, call: Callable[[], Any]) -> Probe:
+    """Calls ``call``, a forward of a model, with ``layer`` returning known numbers.
+
+    The numbers are of three positions, whatever the batch. They are exact in bf16, too.
+
+    Raises:
+        ValueError: the model does not call the layer exactly once.
+    """
+    weight = layer.weight
+    generator = torch.Generator().manual_seed(1)
+    sizes = torch.randint(32, 65, (layer.out_features,), generator=generator) / 64.0
+    signs = torch.randint(0, 2, (layer.out_features,), generator=generator) * 2 - 1
+    numbers = torch.tensor(FACTORS).view(1, -1, 1) * (sizes * signs)
+    numbers = numbers.to(device=weight.device, dtype=weight.dtype)
+    returned, inputs = numbers.clone(), []
+
+    def forward(hidden: Tensor) -> Tensor:
+        inputs.append(hidden)
+        return returned
+
+    with stand_in(layer, forward):
+        output = call()
+    if len(inputs) != 1:
+        raise ValueError(f"calls its output projection {len(inputs)} times")
+    return Probe(numbers, returned, output, inputs[0])
+
+
+def scale_and_bias(numbers: Tensor, logits: Tensor) -> tuple[float, Tensor | None]:
+    """What a model does to the numbers of a :class:`Probe`: ``logits = scale * numbers + bias``.
+
+    The bias is float32, (V), with -inf for a class that is masked; None where it is 0.
+
+    Raises:
+        ValueError: the model does anything else; says so as ``{model} {error}``.
+    """
+    if not isinstance(logits, Tensor) or logits.shape != numbers.shape:
+        raise ValueError("returns logits of another shape than its output projection")
+    epsilon = 4 * torch.finfo(logits.dtype).eps
+    zero, *others = logits[0].float()
+    finite = zero.isfinite()
+    bias, per_class = zero[finite], numbers[0, 1].float()[finite]
+    factors = torch.tensor(FACTORS[1:], device=logits.device).unsqueeze(1)  # (2, 1)
+    slopes = (torch.stack(others)[:, finite] - bias) / (factors * per_class)
+    if not finite.any():
+        raise ValueError("masks all classes")
+    scale = slopes[1, bias.abs().eq(bias.abs().min())].mean().item()  # rounding averages out
+    rounding = epsilon * bias.abs() / (factors * per_class.abs())
+    if not ((slopes - scale).abs() <= max(1e-3, epsilon) * abs(scale) + rounding).all():
+        raise ValueError("does more to its logits than to scale them and to add a bias")
+    return scale, zero if zero.any() else None
+
+
+@contextmanager
+def unchanged(model: nn.Module) -> Iterator[None]:
+    """Without a graph, and without a trace: what a forward in training changes comes back.
+
+    That is the random states (torch's, Python's, numpy's), and of every module its parameters, buffers and
+    attributes, with what is in their lists, sets and dictionaries.
+    """
+    own: list[Any] = [vars(module) for module in model.modules()]
+    inner = [v for attributes in own for v in attributes.values() if isinstance(v, (dict, list, set))]
+    containers = [(container, copy.copy(container)) for container in own + inner]
+    values = [v for _, c in containers for v in (c.values() if isinstance(c, dict) else c)]
+    tensors = {id(value): value for value in values if isinstance(value, Tensor)}.values()
+    contents = [(tensor, tensor.data, tensor.data.clone()) for tensor in tensors]
+    restore_generators = _generators({tensor.device for tensor in tensors})
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for container, content in containers:
+            container.clear()
+            (container.extend if isinstance(container, list) else container.update)(content)
+        for tensor, data, before in contents:
+            tensor.data = data
+            data.copy_(before)
+        restore_generators()
+
+
+def _generators(devices: set[torch.device]) -> Callable[[], None]:
+    """A function that brings back the present states of all generators of random numbers."""
+    setters: list[Callable[[], Any]] = [
+        partial(random.setstate, random.getstate()),
+        partial(np.random.set_state, np.random.get_state()),
+        partial(torch.set_rng_state, torch.get_rng_state()),
+    ]
+    for device in devices:
+        of_type: Any = getattr(torch, device.type, None)
+        if hasattr(of_type, "set_rng_state"):
+            which = () if device.type == "mps" else (device,)
+            setters.append(partial(of_type.set_rng_state, of_type.get_rng_state(*which), *which))
+
+    def restore() -> None:
+        for setter in setters:
+            setter()
+
+    return restore
+
+
+def repeat(values: Any, passes: int, batch_size: int, name: str) -> Any:
+    """The input of ``passes`` passes: every tensor repeated along dimension 0, pass-major.
+
+    Tensors are found at any depth of dicts, lists and tuples, whatever their keys (prefix tokens,
+    language ids). A list as long as the batch has an item for each sentence, and is repeated itself. Other
+    values and 0-dimensional tensors are kept. The argument is not modified.
+
+    Raises:
+        ValueError: a tensor's dimension 0 is not ``batch_size``, or a list as long as the batch has items
+            that may be the batch as well, so that repeating it would be a guess. Says it by ``name``.
+    """
+    if isinstance(values, Tensor):
+        if values.dim() == 0:
+            return values
+        if values.size(0) != batch_size:
+            raise ValueError(
+                f"cannot repeat {name}: its dimension 0 is {values.size(0)}, "
+                f"the batch has {batch_size} sentences"
+            )
+        return torch.cat([values] * passes)
+    if isinstance(values, dict):
+        return {key: repeat(value, passes, batch_size, f"{name}[{key!r}]") for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        items: list[Any] = list(values)
+        if len(items) == batch_size:
+            tensors = [item for item in items if isinstance(item, Tensor)]
+            if all(item.dim() == 0 or item.size(0) == batch_size for item in tensors):
+                raise ValueError(f"cannot repeat {name}: its {batch_size} items may be sentences, or not")
+            return type(values)(items * passes)
+        return type(values)(repeat(item, passes, batch_size, f"{name}[{i}]") for i, item in enumerate(items))
+    return values

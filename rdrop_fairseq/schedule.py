@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
+from .errors import RDropError
 from .losses.checks import check_integer, check_non_negative
 
 
@@ -39,19 +40,23 @@ class Schedule:
     def __init__(
         self, passes: int, alpha: float, start_update: int = 0, warmup_updates: int = 0, interval: int = 1
     ) -> None:
-        check_non_negative("start_update", start_update)
-        check_non_negative("warmup_updates", warmup_updates)
-        check_integer("interval", interval, 1)
+        check_non_negative("--rdrop-start-update", start_update)
+        check_non_negative("--rdrop-warmup-updates", warmup_updates)
+        check_integer("--rdrop-interval", interval, 1)
         self.passes = passes
         self.alpha = alpha
         self.start_update = start_update
         self.warmup_updates = warmup_updates
         self.interval = interval
-        self.num_updates = 0  # before this step; set by follow()
+        self.num_updates: int | None = None  # before this step; set by follow()
+
+    @property
+    def depends_on_the_update(self) -> bool:
+        return self.passes > 1 and bool(self.start_update or self.warmup_updates or self.interval > 1)
 
     def follow(self, task: Any) -> None:
         """Have the task hand on the trainer's number of updates, which it gives to the model only."""
-        if not (self.start_update or self.warmup_updates or self.interval > 1):
+        if not self.depends_on_the_update:
             return
         train_step = task.train_step
 
@@ -71,9 +76,23 @@ class Schedule:
         task.train_step = train_step_with_number
 
     def now(self) -> Update:
-        """What the coming update does."""
+        """What the coming update does.
+
+        Raises:
+            RDropError: that depends on the number of the update, and nobody has told it.
+        """
+        if self.passes == 1:
+            return Update(passes=1, alpha=0.0, kl_weight=0.0)
+        if self.num_updates is None:
+            if self.depends_on_the_update:
+                raise RDropError(
+                    "--rdrop-start-update, --rdrop-warmup-updates and --rdrop-interval need the number of "
+                    "the update, which task.train_step hands on to a criterion made by "
+                    "task.build_criterion: use both, or set criterion.schedule.num_updates before each step"
+                )
+            return Update(self.passes, self.alpha, kl_weight=self.alpha)
         since_start = self.num_updates - self.start_update
-        if self.passes == 1 or since_start < 0 or since_start % self.interval:
+        if since_start < 0 or since_start % self.interval:
             return Update(passes=1, alpha=0.0, kl_weight=0.0, ce_weight=self.passes)
         alpha = self.alpha
         if since_start < self.warmup_updates:

@@ -163,6 +163,8 @@ class Setup:
         self.model = self.task.build_model(self.cfg.model).to(device)
         self.device = device
         self.criterion = self.task.build_criterion(self.cfg.criterion)
+        if schedule := getattr(self.criterion, "schedule", None):
+            schedule.num_updates = 0  # the step is not one of task.train_step, which tells it
 
     def batch(self, max_sentences=6):
         if not self.task.datasets:
@@ -179,15 +181,23 @@ class Setup:
         assert all(len({len(item[side]) for item in items}) > 1 for side in ("source", "target"))
         return moved(dataset.collater(items), self.device)
 
-    def train_step(self, sample, model=None):
+    def train_step(self, sample, model=None, seed=7):
         """(loss, sample size, log, gradients by name) at a fixed dropout seed."""
         model = model or self.model
         model.train()
         model.zero_grad()
-        torch.manual_seed(7)
+        torch.manual_seed(seed)
         loss, sample_size, log = self.criterion(model, sample)
         loss.backward()
         return loss.detach(), sample_size, log, gradients(model)
+
+    def choose(self, sample):
+        """What the first step chooses, with a forward to look at the model, ahead of what a test records."""
+        self.criterion._choices[self.model] = self.criterion._choose(self.model.train(), sample)
+
+    def fuses(self):
+        """Whether the first step has chosen the fused loss for the model."""
+        return self.criterion._choices[self.model].layer is not None
 
     def valid_step(self, sample, model=None):
         model = model or self.model

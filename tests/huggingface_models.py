@@ -7,7 +7,7 @@ import sys
 import torch
 import transformers
 
-from examples.huggingface.rdrop_trainer import RDropTrainer
+from rdrop_fairseq.huggingface import RDropTrainer
 
 TUNE = "examples/huggingface/fine_tune.py"
 STEP = "benchmarks/benchmark_huggingface.py"
@@ -79,21 +79,34 @@ def rows_of(batch):
     return [{key: value[i] for key, value in batch.items()} for i in range(len(batch["labels"]))]
 
 
-def weights_after_an_update(name, folder, size, **settings):
-    """A model without dropout after an update on four sentences, ``size`` at a time in each process."""
+def weights_after_an_update(name, folder, size, takes_count=True, labels=(2, 9, 5, 7), **settings):
+    """A model without dropout after an update on four sentences, ``size`` at a time in each process.
+
+    takes_count: whether the model divides its loss by the Trainer's count of labels; labels of each sentence.
+    """
     rates = ("dropout", "attention_dropout", "dropout_rate", "resid_pdrop", "embd_pdrop", "attn_pdrop")
     model = make_model(name, **dict.fromkeys(rates, 0.0))
+    model.accepts_loss_kwargs = takes_count
     before = copy.deepcopy(model.state_dict())
-    batch = make_batch(name, sizes=((7, 2), (7, 9), (4, 5), (4, 7)))
+    batch = make_batch(name, sizes=[*zip((7, 7, 4, 4), labels, strict=True)])
     settings |= {"per_device_train_batch_size": size, "max_steps": 1}
     make_trainer(model, folder, rows_of(batch), **settings).train()
-    assert any(not torch.equal(before[key], value) for key, value in model.state_dict().items())
-    return model.state_dict()
+    weights = model.state_dict()
+    assert any(labels) == any(not torch.equal(before[key], value) for key, value in weights.items())
+    return weights
+
+
+def log_of_steps(caplog, trainer, model, *batches):
+    """What was logged of the losses of these batches, and the losses, with one state of random numbers."""
+    caplog.clear()
+    torch.manual_seed(7)
+    losses = [trainer.compute_loss(model, batch) for batch in batches]
+    return [record.getMessage() for record in caplog.records], losses
 
 
 if __name__ == "__main__":  # one process of two, started by torchrun
     model, out = sys.argv[1:]
     accumulate = {"gradient_accumulation_steps": 2, "ddp_backend": "gloo"}
-    weights = weights_after_an_update(model, out, size=1, **accumulate)
+    weights = weights_after_an_update(model, out, size=1, labels=(0, 0, 5, 0), **accumulate)
     if os.environ["RANK"] == "0":
         torch.save(weights, f"{out}/weights.pt")

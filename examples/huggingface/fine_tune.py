@@ -14,10 +14,7 @@ from typing import Any
 
 import sacrebleu
 import torch
-import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from examples.huggingface.rdrop_trainer import RDropSeq2SeqTrainer
 from rdrop_fairseq.losses.checks import MAX_ALPHA
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs
@@ -46,6 +43,9 @@ def load_pairs(folder: Path | None, source: str, target: str) -> dict[str, list[
 
 def make_tokenizer(pairs: list[Pair], vocab_size: int) -> Any:
     """Byte-level BPE, of both sides; an end of sentence after each text."""
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -62,6 +62,8 @@ def make_tokenizer(pairs: list[Pair], vocab_size: int) -> Any:
 
 
 def make_model(vocab_size: int, max_length: int) -> Any:
+    import transformers
+
     config = transformers.BartConfig(vocab_size=vocab_size, d_model=128, max_position_embeddings=max_length)
     for side in ("encoder", "decoder"):
         setattr(config, f"{side}_layers", 2)
@@ -71,6 +73,8 @@ def make_model(vocab_size: int, max_length: int) -> Any:
 
 
 def load(name: str) -> tuple[Any, Any]:
+    import transformers
+
     try:
         model = transformers.AutoModelForSeq2SeqLM.from_pretrained(name)
         return model, transformers.AutoTokenizer.from_pretrained(name)
@@ -104,8 +108,12 @@ def main() -> None:
     args = parser.parse_args()
     if args.out.exists() and any(args.out.iterdir()):  # old checkpoints would be deleted
         parser.error(f"--out {args.out} is not empty: name a new folder")
-
     pairs = load_pairs(args.folder, args.source, args.target)
+
+    import transformers
+
+    from rdrop_fairseq.huggingface import RDropSeq2SeqTrainer
+
     transformers.set_seed(args.seed)
     if args.model is None:
         tokenizer = make_tokenizer(pairs["train"], vocab_size=1000)

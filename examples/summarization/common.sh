@@ -29,7 +29,7 @@ check_system() {
   check_choice CRITERION rdrop plain
   if [[ $MODEL == transformer ]]; then choose_bpe sentencepiece; else choose_bpe gpt2; fi
   DATA=${DATA:-$ROOT/summarization/$CORPUS}
-  OUT=${OUT:-$DATA/$MODEL-$CRITERION}
+  OUT=${OUT:-$DATA/$MODEL-$CRITERION${FROM:+-finish}}
   check_folders DATA OUT VENV
   is_corpus "$CORPUS" || { [[ $CORPUS =~ ^$NAME$ && -s $DATA/settings && $(setting "$DATA" CORPUS) == "$CORPUS" ]]; } \
     || die "CORPUS must be cnn_dm, xsum, samsum or what prepare-text.sh has prepared, got $CORPUS"

@@ -6,20 +6,23 @@ source "$(dirname "$0")/common.sh"
 
 usage() {
   cat <<'HELP'
-usage: examples/summarization/train.sh [FLAG OF fairseq-train]...
+usage: examples/summarization/train.sh [--print] [FLAG OF fairseq-train]...
 
 Trains on what prepare-CORPUS.sh, or prepare-text.sh, left in DATA, and leaves in OUT: checkpoints/ and train.log.
 Interrupted, it goes on from the last checkpoint when started again. Flags are given to fairseq-train, after those of
-the recipe.
+the recipe; another --arch, --optimizer or --lr-scheduler takes the recipe's flags that belong to it away. --print
+prints the command that would be run, and runs nothing.
 
 Environment:
   CORPUS        cnn_dm (default), xsum, samsum, or the name given to prepare-text.sh
   MODEL         bart.large (default), bart.base: fine-tuning of the published weights (about 4 GB, 1 GB)
                 transformer: a small model from scratch
+  FROM          OUT of another training of this model, plain as a rule: goes on from its best checkpoint with R-Drop, a
+                new optimiser and a constant learning rate, a fifth of the recipe's
   CRITERION     rdrop (default), or plain: the same training without R-Drop
-  ALPHA         weight of R-Drop's KL (0.7)
+  ALPHA         weight of R-Drop's KL (0.7 with BART, 0.3 with the transformer)
   DATA          summarization/CORPUS
-  OUT           DATA/MODEL-CRITERION
+  OUT           DATA/MODEL-CRITERION, with FROM and -finish behind it
   BPE VOCAB     as for prepare-*.sh; default of BPE: gpt2 for BART, sentencepiece for transformer
   MAX_UPDATE WARMUP LR UPDATE_TOKENS MAX_TOKENS SEED   as listed in the script for each corpus and model
   UPDATE_FREQ   batches per update and GPU; by default UPDATE_TOKENS / MAX_TOKENS / GPUs
@@ -31,26 +34,36 @@ Environment:
 HELP
 }
 [[ ${1:-} != -h && ${1:-} != --help ]] || { usage; exit 0; }
+PRINT=
+[[ ${1:-} != --print ]] || { PRINT=yes && shift; }
 
 CORPUS=${CORPUS:-cnn_dm}
 MODEL=${MODEL:-bart.large}
 CRITERION=${CRITERION:-rdrop}
-ALPHA=${ALPHA:-0.7}
 SEED=${SEED:-1}
+FROM=${FROM:-}
 ADVICE=()
 MODELS_URL=https://dl.fbaipublicfiles.com/fairseq/models
 check_system
+check_folders FROM
 
 # The hyper-parameters. cnn_dm with BART: the paper's (1,024 tokens x 16 batches x 4 GPUs an update). xsum: fairseq's
 # own for BART. samsum, and any other, with BART: ours, chosen by samsum's size, not tuned. transformer: ours, for a
 # CPU.
 case $CORPUS:$MODEL in
-  cnn_dm:bart.*) RECIPE=(MAX_UPDATE=20000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=65536 MAX_TOKENS=1024) ;;
-  xsum:bart.*) RECIPE=(MAX_UPDATE=15000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=32768 MAX_TOKENS=1024) ;;
-  *:bart.*) RECIPE=(MAX_UPDATE=1500 WARMUP=100 LR=3e-5 UPDATE_TOKENS=16384 MAX_TOKENS=1024) ;;
-  *:transformer) RECIPE=(MAX_UPDATE=1500 WARMUP=150 LR=5e-3 UPDATE_TOKENS=4096 MAX_TOKENS=4096) ;;
+  cnn_dm:bart.*) RECIPE=(MAX_UPDATE=20000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=65536 MAX_TOKENS=1024 ALPHA=0.7) ;;
+  xsum:bart.*) RECIPE=(MAX_UPDATE=15000 WARMUP=500 LR=3e-5 UPDATE_TOKENS=32768 MAX_TOKENS=1024 ALPHA=0.7) ;;
+  *:bart.*) RECIPE=(MAX_UPDATE=1500 WARMUP=100 LR=3e-5 UPDATE_TOKENS=16384 MAX_TOKENS=1024 ALPHA=0.7) ;;
+  *:transformer) RECIPE=(MAX_UPDATE=4500 WARMUP=450 LR=5e-3 UPDATE_TOKENS=4096 MAX_TOKENS=4096 ALPHA=0.3) ;;
 esac
-set_defaults "${RECIPE[@]}"
+# A finish (FROM): a fifth of the learning rate; a fifth of BART's updates, a third of the small transformer's.
+case ${FROM:+$CORPUS:$MODEL} in
+  cnn_dm:bart.*) RECIPE=(MAX_UPDATE=4000 LR=6e-6 "${RECIPE[@]}") ;;
+  xsum:bart.*) RECIPE=(MAX_UPDATE=3000 LR=6e-6 "${RECIPE[@]}") ;;
+  *:bart.*) RECIPE=(MAX_UPDATE=300 LR=6e-6 "${RECIPE[@]}") ;;
+  *:transformer) RECIPE=(MAX_UPDATE=1500 LR=1e-3 "${RECIPE[@]}") ;;
+esac
+set_defaults "${RECIPE[@]}" # of two values for a name the first counts
 check_integer 1-999999999 MAX_UPDATE UPDATE_TOKENS MAX_TOKENS UPDATE_FREQ
 check_integer 0-999999999 SEED WARMUP MIN_FREE_MB
 check_number ALPHA LR
@@ -69,18 +82,20 @@ COMMON=(
   --dropout 0.1 --label-smoothing 0.1 --truncate-source --skip-invalid-size-inputs-valid-test
   --required-batch-size-multiple 1
 )
-BART=(
-  --layernorm-embedding --share-all-embeddings --share-decoder-input-output-embed
-  --attention-dropout 0.1 --weight-decay 0.01 --optimizer adam --adam-betas '(0.9, 0.999)' --adam-eps 1e-08
-  --clip-norm 0.1 --find-unused-parameters
-)
-TRANSFORMER=(
-  --arch transformer --share-all-embeddings --encoder-normalize-before --decoder-normalize-before
-  --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
-  --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4
-  --max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS"
-  --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0
-)
+if [[ $MODEL == transformer ]]; then
+  ARCHITECTURE=(--arch transformer --share-all-embeddings --encoder-normalize-before --decoder-normalize-before
+    --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
+    --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4)
+  OPTIMIZER=(--optimizer adam --adam-betas '(0.9, 0.98)')
+  COMMON+=(--max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" --clip-norm 1.0)
+else
+  ARCHITECTURE=(--arch "${MODEL//./_}" --layernorm-embedding --share-all-embeddings
+    --share-decoder-input-output-embed --attention-dropout 0.1)
+  OPTIMIZER=(--optimizer adam --adam-betas '(0.9, 0.999)' --adam-eps 1e-08 --weight-decay 0.01)
+  COMMON+=(--clip-norm 0.1 --find-unused-parameters)
+fi
+SCHEDULER=(--lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$MAX_UPDATE")
+[[ -z $FROM ]] || SCHEDULER=(--lr-scheduler fixed)
 
 # published_weights: $WEIGHTS/$MODEL/model.pt, downloaded and unpacked.
 published_weights() {
@@ -112,22 +127,26 @@ say_cut() { # of the documents of train and val
 train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-model counts where there is none
   check_last_checkpoint "$OUT/checkpoints"
   say_cut | tee -a "$OUT/train.log"
-  fairseq-train "$DATA/bin-$ENCODING" --user-dir "$ROOT/rdrop_fairseq" \
-    --task translation --source-lang source --target-lang target --seed "$SEED" \
-    "${MODEL_FLAGS[@]}" "${COMMON[@]}" "${LOSS[@]}" \
-    --lr-scheduler polynomial_decay --lr "$LR" --warmup-updates "$WARMUP" --total-num-update "$MAX_UPDATE" \
-    --max-update "$MAX_UPDATE" --max-tokens "$MAX_TOKENS" --update-freq "$UPDATE_FREQ" --validate-interval 1000000 \
-    --save-dir "$OUT/checkpoints" --save-interval-updates $(((MAX_UPDATE + 9) / 10)) --keep-interval-updates 1 \
-    --save-interval 1000000 --no-epoch-checkpoints --num-workers 0 --log-format simple \
-    --log-interval $(((MAX_UPDATE + 99) / 100)) "${@:2}" 2>&1 | tee -a "$OUT/train.log" | show_progress \
+  fairseq-train "${FLAGS[@]}" 2>&1 | tee -a "$OUT/train.log" | show_progress \
     || die "fairseq-train failed, see $OUT/train.log; its last line: $(tail -n 1 "$OUT/train.log")"
   touch "$1"
+}
+
+check_from() { # that FROM is a training of this corpus and model; same_model.py compares the rest
+  local key
+  check_kind FROM summarization-training train.sh
+  [[ $FROM != "$OUT" ]] || die "FROM: $FROM is OUT too: choose another folder with OUT"
+  for key in CORPUS MODEL ENCODING; do
+    [[ $(setting "$FROM" "$key") == "${!key}" ]] || die "FROM: $FROM has the $key $(setting "$FROM" "$key"), not ${!key}"
+  done
+  [[ -e $FROM/checkpoints/checkpoint_best.pt ]] || die "FROM: $FROM has no checkpoints/checkpoint_best.pt: train it first"
 }
 
 case $CRITERION in
   rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
   plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
 esac
+[[ -z $FROM ]] || check_from
 WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
 check_folders WEIGHTS
 [[ -e $DATA/bin-$ENCODING ]] \
@@ -143,17 +162,31 @@ case $MODEL in # an interval's checkpoint, the best and the last, with Adam's st
   bart.base) NEEDED_MB=8000 ;;
   *) NEEDED_MB=500 ;;
 esac
+! given --arch "$@" || ARCHITECTURE=()
+! given --optimizer "$@" || OPTIMIZER=()
+! given --lr-scheduler "$@" || SCHEDULER=()
+START=()
+if [[ -n $FROM ]]; then
+  START=(--finetune-from-model "$FROM/checkpoints/checkpoint_best.pt")
+elif [[ $MODEL != transformer ]]; then
+  START=(--finetune-from-model "$WEIGHTS/$MODEL/model.pt")
+fi
+FLAGS=("$DATA/bin-$ENCODING" --user-dir "$ROOT/rdrop_fairseq"
+  --task translation --source-lang source --target-lang target --seed "$SEED"
+  "${ARCHITECTURE[@]}" "${OPTIMIZER[@]}" "${COMMON[@]}" "${START[@]}" "${LOSS[@]}" "${SCHEDULER[@]}" --lr "$LR"
+  --max-update "$MAX_UPDATE" --max-tokens "$MAX_TOKENS" --update-freq "$UPDATE_FREQ" --validate-interval 1000000
+  --save-dir "$OUT/checkpoints" --save-interval-updates $(((MAX_UPDATE + 9) / 10)) --keep-interval-updates 1
+  --save-interval 1000000 --no-epoch-checkpoints --num-workers 0 --log-format simple
+  --log-interval $(((MAX_UPDATE + 99) / 100)) "$@")
+[[ -z $FROM ]] || python -m rdrop_tools.training.same_model "${START[1]}" "${FLAGS[@]}" || exit
+[[ -z $PRINT ]] || { print_command fairseq-train "${FLAGS[@]}" && exit; }
 [[ -e $OUT/checkpoints ]] || check_room "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
 own_folder OUT summarization-training 'checkpoints/checkpoint*.pt' "CORPUS=$CORPUS" "MODEL=$MODEL" \
   "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "ENCODING=$ENCODING" "MAX_UPDATE=$MAX_UPDATE" "WARMUP=$WARMUP" \
-  "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*"
-if [[ $MODEL == transformer ]]; then
-  MODEL_FLAGS=("${TRANSFORMER[@]}")
-else
-  published_weights
-  MODEL_FLAGS=(--arch "${MODEL//./_}" "${BART[@]}" --finetune-from-model "$WEIGHTS/$MODEL/model.pt")
-fi
-run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train "$@"
+  "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*" ${FROM:+"FROM=$(realpath "$FROM")"}
+[[ -n $FROM || $MODEL == transformer ]] || published_weights
+run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train
 [[ $CRITERION == rdrop ]] || ADVICE=(--advice summarization)
 python -m rdrop_tools.training.reached "$OUT/train.log" "${ADVICE[@]}"
+[[ $CRITERION == rdrop || -n $FROM ]] || echo "R-Drop from here on: FROM=${OUT@Q} ${0@Q}${*:+ ${*@Q}}"
 say "done: $OUT/checkpoints"

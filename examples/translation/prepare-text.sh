@@ -20,7 +20,7 @@ Environment:
   SRC_COLUMN TGT_COLUMN   columns or keys of a table, by name, or by number from 1 where it has no line of names
                (SRC and TGT; of two columns the first and the second)
   HELDOUT      pairs for valid, where there is no valid (1000, or a tenth of fewer than 10,000)
-  BPE          sentencepiece (default) on the text as it is, or subword-nmt on Moses' tokens
+  BPE          sentencepiece (default) on the text as it is, or subword-nmt on Moses' tokens, if they give the text back
   MERGES       pieces, or BPE merges (6000; 10000 from 100,000 pairs on, 32000 from a million; below 10,000 pairs 0.6
                a pair, and one for each character)
   SEPARATE     1: a vocabulary for each language, in place of one for both

@@ -8,9 +8,11 @@ is_benchmark() { [[ " ${BENCHMARKS[*]} " == *" $1 "* ]]; }
 preparer() { if is_benchmark "$1"; then echo "prepare-$1.sh"; else echo prepare-text.sh; fi; } # the script for NAME
 
 # recipe NAME [PAIRS]: of a benchmark, or of somebody's own corpus with so many training pairs; sets
-#   ARCHITECTURE SCHEDULER TRAINING   flags for fairseq-train
+#   ARCHITECTURE SCHEDULER OPTIMIZER TRAINING   flags for fairseq-train; of the first three the first flag is what
+#                           the others go with: they are left out where the user has another
 #   TOKENS_PER_UPDATE       target tokens of an update, over all processes and accumulated batches
 #   DEFAULT_MAX_TOKENS DEFAULT_ALPHA DEFAULT_MAX_UPDATE
+#   FINISH_LR FINISH_UPDATES    of R-Drop as the finish of another training: a fifth of the recipe's
 #   VALIDATION_BEAM         beam of the BLEU on valid that chooses the best checkpoint
 #   AVERAGE                 checkpoints that evaluate.sh averages, last:N or best:N (best by BLEU on valid)
 #   DECODING                flags for fairseq-generate
@@ -20,14 +22,17 @@ preparer() { if is_benchmark "$1"; then echo "prepare-$1.sh"; else echo prepare-
 #   REASON ALPHA_REASON     for a corpus of one's own: which model and alpha, and why; for a benchmark none
 recipe() {
   SCHEDULER=(--lr-scheduler inverse_sqrt --warmup-init-lr 1e-07)
-  TRAINING=(--optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 0.0 --label-smoothing 0.1
+  OPTIMIZER=(--optimizer adam --adam-betas '(0.9, 0.98)')
+  TRAINING=(--clip-norm 0.0 --label-smoothing 0.1
     --skip-invalid-size-inputs-valid-test --required-batch-size-multiple 1) # by default 8, and what is left of the last batch is lost, of valid too
   VALIDATION_BEAM=5 REASON=
   case $1 in
     iwslt14)
       ARCHITECTURE=(--arch transformer_iwslt_de_en --share-all-embeddings --dropout 0.3)
-      TRAINING+=(--lr 5e-4 --warmup-updates 4000 --weight-decay 1e-4 --keep-last-epochs 5 --keep-best-checkpoints 5)
+      SCHEDULER+=(--warmup-updates 4000) OPTIMIZER+=(--weight-decay 1e-4)
+      TRAINING+=(--lr 5e-4 --keep-last-epochs 5 --keep-best-checkpoints 5)
       TOKENS_PER_UPDATE=4096 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=300000
+      FINISH_LR=1e-4 FINISH_UPDATES=60000
       AVERAGE=best:1
       DECODING=(--beam 5 --lenpen 1.0)
       SCORING=(--lowercase --split-compounds both)
@@ -36,8 +41,10 @@ recipe() {
     wmt14)
       ARCHITECTURE=(--arch transformer_vaswani_wmt_en_de_big --share-all-embeddings
         --dropout 0.1 --attention-dropout 0.1 --activation-dropout 0.1)
-      TRAINING+=(--lr 1e-3 --warmup-updates 6000 --weight-decay 0.0 --keep-last-epochs 10)
+      SCHEDULER+=(--warmup-updates 6000) OPTIMIZER+=(--weight-decay 0.0)
+      TRAINING+=(--lr 1e-3 --keep-last-epochs 10)
       TOKENS_PER_UPDATE=65536 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=300000
+      FINISH_LR=2e-4 FINISH_UPDATES=60000
       AVERAGE=last:10
       DECODING=(--beam 4 --lenpen 0.6)
       SCORING=()
@@ -49,9 +56,11 @@ recipe() {
         --encoder-layers 3 --encoder-embed-dim 256 --encoder-ffn-embed-dim 1024 --encoder-attention-heads 4
         --decoder-layers 3 --decoder-embed-dim 256 --decoder-ffn-embed-dim 1024 --decoder-attention-heads 4
         --encoder-normalize-before --decoder-normalize-before)
-      TRAINING+=(--lr 2e-3 --warmup-updates 1000 --weight-decay 0.0 --keep-last-epochs 10 --keep-best-checkpoints 1
+      SCHEDULER+=(--warmup-updates 1000) OPTIMIZER+=(--weight-decay 0.0)
+      TRAINING+=(--lr 2e-3 --keep-last-epochs 10 --keep-best-checkpoints 1
         --max-tokens-valid 8000 --update-epoch-batch-itr True) # a resumed run has the batches of one that was not
       TOKENS_PER_UPDATE=1024 DEFAULT_MAX_TOKENS=1024 DEFAULT_ALPHA=1 DEFAULT_MAX_UPDATE=14000 VALIDATION_BEAM=1
+      FINISH_LR=4e-4 FINISH_UPDATES=2685
       AVERAGE=last:10
       DECODING=(--beam 5 --lenpen 1.0)
       SCORING=()
@@ -63,11 +72,12 @@ recipe() {
         --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
         --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4
         --encoder-normalize-before --decoder-normalize-before)
-      SCHEDULER=(--lr-scheduler polynomial_decay --total-num-update "$updates")
-      TRAINING+=(--lr 0.005 --warmup-updates $((updates / 10 + 1)) --clip-norm 1.0 --max-tokens-valid 8000
+      SCHEDULER=(--lr-scheduler polynomial_decay --total-num-update "$updates" --warmup-updates $((updates / 10 + 1)))
+      TRAINING+=(--lr 0.005 --clip-norm 1.0 --max-tokens-valid 8000
         --save-interval-updates $(((updates + 4) / 5)) --keep-interval-updates 1 --no-epoch-checkpoints
         --save-interval 1000000 --validate-interval 1000000 --num-workers 0) # a save between epochs also validates
       TOKENS_PER_UPDATE=2048 DEFAULT_MAX_TOKENS=2048 DEFAULT_ALPHA=0.5 DEFAULT_MAX_UPDATE=1100 VALIDATION_BEAM=1
+      FINISH_LR=1e-3 FINISH_UPDATES=220
       AVERAGE=best:1
       DECODING=(--beam 5 --lenpen 1.5)
       SCORING=()
@@ -91,8 +101,9 @@ own_recipe() {
   else
     recipe wmt14
     ARCHITECTURE=(--arch transformer --share-all-embeddings --dropout 0.1)
-    TRAINING+=(--lr 7e-4 --warmup-updates 4000)
-    TOKENS_PER_UPDATE=32768
+    SCHEDULER+=(--warmup-updates 4000)
+    TRAINING+=(--lr 7e-4)
+    TOKENS_PER_UPDATE=32768 FINISH_LR=1.4e-4
     REASON="transformer base, from a million pairs on"
   fi
   TRAINING+=(--keep-last-epochs 10 --keep-best-checkpoints 1)
@@ -108,12 +119,21 @@ few_updates_an_epoch() {
   TRAINING+=(--validate-interval "$epochs" --save-interval "$epochs")
 }
 
-# choose_decoding NAME DIR...: AVERAGE and DECODING for these trainings, those of the environment or the recipe's. With a
-# corpus of one's own, where one of them has too few checkpoints for the recipe's average, it is the best of each.
+# finish: after recipe, what R-Drop as the finish of another training has in the place of the recipe's.
+finish() {
+  SCHEDULER=(--lr-scheduler fixed)
+  TRAINING+=(--lr "$FINISH_LR")
+  DEFAULT_MAX_UPDATE=$FINISH_UPDATES
+}
+
+# choose_decoding NAME DIR...: AVERAGE and DECODING for these trainings, those of the environment or the recipe's. A
+# training that began with another (FROM) is short: its last 5. With a corpus of one's own, where one of them has too
+# few checkpoints for the average, it is the best of each.
 choose_decoding() {
   local wanted_average=${AVERAGE:-} wanted_decoding=${DECODING:-} dir # recipe sets these
   recipe "$1"
   for dir in "${@:2}"; do
+    [[ -z $(setting "$dir" FROM) || $AVERAGE != last:* ]] || AVERAGE=last:5
     is_benchmark "$1" \
       || (($(find "$dir" -maxdepth 1 -regex '.*/checkpoint[0-9]+[.]pt' | wc -l) >= ${AVERAGE#*:})) || AVERAGE=best:1
   done

@@ -8,14 +8,19 @@ source "$(dirname "$0")/languages.sh"
 
 usage() {
   cat <<'HELP'
-usage: train.sh BENCHMARK.SRC-TGT [FLAG OF fairseq-train ...]
+usage: train.sh [--print] BENCHMARK.SRC-TGT [FLAG OF fairseq-train ...]
 
 BENCHMARK is iwslt14, wmt14 or multi30k, prepared by prepare-BENCHMARK.sh: train.sh iwslt14.de-en. Or it is the name
 of a corpus of your own, prepared by prepare-text.sh: its size chooses the recipe, and the log says why. Flags come
-after the recipe's and win. Leaves checkpoints and train.log in OUT. Started again, it resumes. In the end it says
-what was reached on valid and, of plain training, what R-Drop may bring.
+after the recipe's and win; another --arch, --optimizer or --lr-scheduler takes the recipe's flags that belong to
+it away. Leaves checkpoints and train.log in OUT. Started again, it resumes. In the end it says what was
+reached on valid and, of plain training, what R-Drop may bring. --print prints the command that would be run, and
+runs nothing.
 
 Environment:
+  FROM        folder of another training of this model, plain as a rule: goes on from its checkpoints with R-Drop, a
+              new optimiser, a constant learning rate and fewer updates
+  AVERAGE     with FROM, the checkpoints to begin with, averaged: last:N or best:N (as evaluate.sh takes them)
   CRITERION   rdrop (default), or plain: the baseline, with the same everything
   ALPHA       R-Drop's alpha (the recipe's)
   SEED        1
@@ -24,7 +29,7 @@ Environment:
               is short, halve this. The number of accumulated batches (--update-freq) follows, so that an update
               has the recipe's tokens on any number of processes.
   DATA        output folder of the prepare script (data/BENCHMARK.SRC-TGT, in either direction)
-  OUT         output folder (checkpoints/BENCHMARK.SRC-TGT-CRITERION-SEED)
+  OUT         output folder (checkpoints/BENCHMARK.SRC-TGT-CRITERION-SEED, with FROM and -finish behind it)
   PRECISION   fp16 (default on GPUs) or fp32 (default on the CPU); bf16 needs fairseq-hydra-train, see README.md
   PROCESSES   on this machine: one per GPU, as far as an update's batches go (default), or any number on the CPU (1)
   NODES NODE_RANK MASTER   machines (1), this one's number from 0, HOST:PORT of number 0; OUT and DATA shared
@@ -32,12 +37,14 @@ Environment:
   VENV PYTHON virtual environment (.venv; none: the python on PATH as it is), interpreter
 HELP
 }
+PRINT=
+[[ ${1:-} != --print ]] || { PRINT=yes && shift; }
 [[ $# -gt 0 && $1 != -* ]] || show_usage "no benchmark named" "$@"
 
 NAME=$1
 shift
 [[ $NAME =~ ^([A-Za-z0-9][A-Za-z0-9_-]*)\.($LANGUAGE)-($LANGUAGE)$ ]] \
-  || die "the benchmark must look like iwslt14.de-en, got $NAME"
+  || die "the benchmark must look like iwslt14.de-en, with codes of the languages (pt_BR, not pt-BR), got $NAME"
 BENCHMARK=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]}
 
 CRITERION=${CRITERION:-rdrop}
@@ -56,8 +63,9 @@ if [[ -z ${DATA:-} ]]; then
   DATA=$ROOT/data/$BENCHMARK.$SRC-$TGT
   [[ -e $DATA || ! -e $ROOT/data/$BENCHMARK.$TGT-$SRC ]] || DATA=$ROOT/data/$BENCHMARK.$TGT-$SRC
 fi
-OUT=${OUT:-$ROOT/checkpoints/$NAME-$CRITERION-$SEED}
-check_folders DATA OUT VENV
+FROM=${FROM:-}
+OUT=${OUT:-$ROOT/checkpoints/$NAME-$CRITERION-$SEED${FROM:+-finish}}
+check_folders DATA OUT FROM VENV
 check_data
 [[ $(setting "$DATA" BENCHMARK) == "$BENCHMARK" ]] || die "DATA: $DATA is not of $BENCHMARK"
 case $(setting "$DATA" LANGS) in
@@ -65,9 +73,26 @@ case $(setting "$DATA" LANGS) in
   *) die "DATA: $DATA has $(setting "$DATA" LANGS), not $SRC-$TGT" ;;
 esac
 
+check_from() { # that FROM is a training of this corpus and direction; same_model.py compares dictionary and model
+  local theirs
+  check_kind FROM translation-training train.sh
+  [[ $FROM != "$OUT" ]] || die "FROM: $FROM is OUT too: choose another folder with OUT"
+  theirs=$(setting "$FROM" BENCHMARK).$(setting "$FROM" SRC)-$(setting "$FROM" TGT)
+  [[ $theirs == "$NAME" ]] || die "FROM: $FROM is of $theirs, not of $NAME"
+  [[ -e $FROM/checkpoint_best.pt ]] || die "FROM: $FROM has no checkpoint_best.pt: train it first"
+}
+
+START=() # flags for average_checkpoints.py
+if [[ -n $FROM ]]; then
+  check_from
+  choose_decoding "$BENCHMARK" "$FROM"
+  START_AVERAGE=$AVERAGE # recipe sets it anew
+  START=("$FROM" "$OUT/start.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}")
+fi
 PAIRS=
 is_benchmark "$BENCHMARK" || PAIRS=$(lines "$DATA/corpus/raw/train.$SRC")
 recipe "$BENCHMARK" "$PAIRS"
+[[ -z $FROM ]] || finish
 ALPHA=${ALPHA:-$DEFAULT_ALPHA}
 MAX_UPDATE=${MAX_UPDATE:-$DEFAULT_MAX_UPDATE}
 MAX_TOKENS=${MAX_TOKENS:-$DEFAULT_MAX_TOKENS}
@@ -77,6 +102,8 @@ case $CRITERION in
 esac
 
 setup_venv examples
+BPE=$(setting "$DATA" BPE)
+check_detokeniser
 count_gpus
 if [[ -z ${PROCESSES:-} ]]; then # one per GPU, but no more than an update has batches
   most=$((TOKENS_PER_UPDATE / (MAX_TOKENS * NODES)))
@@ -97,6 +124,7 @@ BATCHES=$((TOKENS_PER_UPDATE / (MAX_TOKENS * PROCESSES * NODES)))
     "of an update: choose another MAX_TOKENS or PROCESSES"
 
 NOTES=() ADVICE=()
+[[ -z $FROM ]] || NOTES+=("begins with $FROM ($START_AVERAGE), a new optimiser and a constant learning rate")
 [[ -z $REASON ]] || NOTES+=("$PAIRS training pairs: $REASON")
 [[ -z $REASON || $CRITERION == plain ]] || NOTES+=("alpha $ALPHA; $ALPHA_REASON")
 if [[ $(sacrebleu_tokenizer "$TGT") != 13a ]]; then # which would count lines as words
@@ -122,19 +150,33 @@ fi
 # No example may be longer than a batch: fairseq would stop at it, where it skips what is too long for the model.
 ((MAX_TOKENS >= 1024)) || TRAINING+=(--max-source-positions "$MAX_TOKENS" --max-target-positions "$MAX_TOKENS")
 ((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp) # fairseq gives pytorch_ddp a device, which a CPU refuses
+! given --arch "$@" || ARCHITECTURE=()
+! given --optimizer "$@" || OPTIMIZER=()
+! given --lr-scheduler "$@" || SCHEDULER=()
+FLAGS=("$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT"
+  ${FROM:+--finetune-from-model "$OUT/start.pt"} # counts where there is no checkpoint_last.pt yet
+  --task translation --source-lang "$SRC" --target-lang "$TGT"
+  "${ARCHITECTURE[@]}" "${LOSS[@]}" "${OPTIMIZER[@]}" "${SCHEDULER[@]}" "${TRAINING[@]}" --seed "$SEED"
+  --max-tokens "$MAX_TOKENS" --update-freq "$BATCHES" --max-update "$MAX_UPDATE"
+  --eval-bleu --eval-bleu-args "{\"beam\": $VALIDATION_BEAM, \"max_len_a\": 1.2, \"max_len_b\": 10}" "${UNDO_BPE[@]}"
+  --best-checkpoint-metric bleu --maximize-best-checkpoint-metric
+  --log-format simple --log-interval 100 "$@")
+[[ -z $FROM ]] || python -m rdrop_tools.training.same_model "$FROM/checkpoint_best.pt" "${FLAGS[@]}" || exit
+if [[ -n $PRINT ]]; then
+  [[ -z $FROM ]] || print_command python -m rdrop_tools.training.average_checkpoints "${START[@]}"
+  print_command "${LAUNCHER[@]}" "${FLAGS[@]}"
+  exit
+fi
+
+begin() { # OUTPUT
+  python -m rdrop_tools.training.average_checkpoints "${START[0]}" "$1" "${START[@]:2}"
+}
 
 train() { # fairseq resumes from checkpoint_last.pt by itself
   local note
   ((NODE_RANK > 0)) || check_last_checkpoint "$OUT"
   for note in "${NOTES[@]}"; do say "$note" | tee -a "$LOG"; done
-  "${LAUNCHER[@]}" "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT" \
-    --task translation --source-lang "$SRC" --target-lang "$TGT" \
-    "${ARCHITECTURE[@]}" "${LOSS[@]}" "${SCHEDULER[@]}" "${TRAINING[@]}" --seed "$SEED" \
-    --max-tokens "$MAX_TOKENS" --update-freq "$BATCHES" --max-update "$MAX_UPDATE" \
-    --eval-bleu --eval-bleu-args "{\"beam\": $VALIDATION_BEAM, \"max_len_a\": 1.2, \"max_len_b\": 10}" "${UNDO_BPE[@]}" \
-    --best-checkpoint-metric bleu --maximize-best-checkpoint-metric \
-    --log-format simple --log-interval 100 "${@:2}" \
-    2>&1 | tee -a "$LOG" | show_progress \
+  "${LAUNCHER[@]}" "${FLAGS[@]}" 2>&1 | tee -a "$LOG" | show_progress \
     || die "fairseq-train failed, see $LOG; its last line: $(tail -n 1 "$LOG")"
   touch "$1"
 }
@@ -143,11 +185,15 @@ check_room "$OUT" "${MIN_FREE_MB:-500}"
 machine=$( ((NODE_RANK == 0)) || echo ".machine$NODE_RANK")
 LOG=$OUT/train$machine.log LOCK=$machine
 own_folder OUT translation-training 'checkpoint*.pt' "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" \
-  "DATA=$(realpath "$DATA")" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*"
+  "DATA=$(realpath "$DATA")" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*" \
+  ${FROM:+"FROM=$(realpath "$FROM")" "AVERAGE=$START_AVERAGE"}
+[[ -z $FROM ]] || ((NODE_RANK > 0)) || run_stage "what it begins with: $FROM, $START_AVERAGE" start.pt begin
 run_stage "training: $NAME, ${LOSS[*]}, $MAX_UPDATE updates; interrupt it at any time, it resumes" \
-  "trained-$MAX_UPDATE$machine" train "$@"
+  "trained-$MAX_UPDATE$machine" train
 if ((NODE_RANK == 0)); then
   [[ $CRITERION == rdrop ]] || ADVICE=(--advice translation)
   python -m rdrop_tools.training.reached "$LOG" "${ADVICE[@]}"
+  [[ $CRITERION == rdrop || -n $FROM ]] \
+    || echo "R-Drop from here on, in less time: FROM=${OUT@Q} ${0@Q} $NAME${*:+ ${*@Q}}"
 fi
 say "done: checkpoints and train.log are in $OUT"

@@ -58,10 +58,15 @@ def check_epsilon(name: str, value: Any) -> float:
     return check_real(name, value, "in [0, 1)", lambda x: 0 <= x < 1)
 
 
+def check_alpha(name: str, value: Any) -> float:
+    check_real(name, value, "a finite number >= 0", lambda x: 0 <= x < math.inf)
+    return check_real(name, value, f"at most {MAX_ALPHA:g}", lambda x: x <= MAX_ALPHA)
+
+
 def check_rdrop_options(
     alpha: Any, passes: Any, label_smoothing: Any, ce_reduction: Any
 ) -> tuple[float, int, float]:
-    """The options that every R-Drop loss and the criterion share; returns the numbers as Python's own.
+    """The options that every R-Drop loss shares; returns the numbers as Python's own.
 
     Without a KL, which one pass has not, alpha may be None.
     """
@@ -69,12 +74,7 @@ def check_rdrop_options(
     passes = check_integer("passes", passes, 1)
     if alpha is None and passes == 1:
         alpha = 0.0
-    check_real("alpha", alpha, "a finite number >= 0", lambda x: 0 <= x < math.inf)
-    return (
-        check_real("alpha", alpha, f"at most {MAX_ALPHA:g}", lambda x: x <= MAX_ALPHA),
-        passes,
-        check_epsilon("label_smoothing", label_smoothing),
-    )
+    return check_alpha("alpha", alpha), passes, check_epsilon("label_smoothing", label_smoothing)
 
 
 def check_chunk_size(value: Any) -> int | None:

@@ -1,7 +1,7 @@
 """What a training has reached on valid, from its log; of a plain one also what R-Drop may bring.
 
 The best checkpoint is the one of the highest BLEU in the log, or, without BLEU, of the lowest loss. --advice
-sets the gap between its nll on valid and on train beside the gaps of the trainings in results/gains.csv, and
+sets the gap between its nll on valid and on train beside the gaps of the trainings in gains.csv, and
 says what R-Drop brought there.
 """
 
@@ -13,7 +13,7 @@ from rdrop_tools import cli
 from rdrop_tools.lines import read_lines
 from rdrop_tools.training.training_log import read_log
 
-GAINS = Path(__file__).resolve().parents[2] / "results" / "gains.csv"
+GAINS = Path(__file__).with_name("gains.csv")
 
 
 class Best(NamedTuple):

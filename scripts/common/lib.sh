@@ -29,10 +29,29 @@ show_help() {
 # show_usage MESSAGE [ARGUMENT...]: calls the script's usage. Unless the first argument is -h or --help, dies of MESSAGE.
 show_usage() { usage; [[ ${2:-} == -h || ${2:-} == --help ]] && exit; die "$1"; }
 
+# given FLAG ARGUMENT...: whether the flag is one of the arguments, as FLAG or as FLAG=VALUE.
+given() {
+  local argument
+  for argument in "${@:2}"; do [[ ${argument%%=*} != "$1" ]] || return 0; done
+  return 1
+}
+
+# print_command WORD...: for a shell, a line a flag.
+print_command() {
+  local word
+  printf %s "$1"
+  for word in "${@:2}"; do
+    [[ $word != --* ]] || printf ' \\\n '
+    [[ $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]] || word=${word@Q}
+    printf ' %s' "$word"
+  done
+  echo
+}
+
 say() { echo "[$(date +%H:%M:%S)] $*"; }
 
 stage= # the one at work, for the message when it fails or is interrupted
-trap '[[ -z $stage ]] || echo "stopped in the stage \"$stage\"; started again, it goes on from there" >&2' EXIT
+trap '[[ -z $stage ]] || echo "stopped in the stage \"$stage\"; started again, it goes on with this stage" >&2' EXIT
 
 # run_stage NAME OUTPUT FUNCTION [ARGUMENT...]: calls FUNCTION $OUT/OUTPUT.part [ARGUMENT...], and renames what it
 # wrote to $OUT/OUTPUT. Skipped when $OUT/OUTPUT exists: it is complete.
@@ -142,6 +161,9 @@ install_venv() {
     || die "pip could not install torch 2.13.0, see above"
   "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
     || die "pip could not install the requirements of pyproject.toml, see above"
+  # fairseq brings a torchaudio that does not load without CUDA, and then transformers' Trainer does not load either.
+  "$VENV/bin/python" -c 'import torchaudio' 2>/dev/null \
+    || "$VENV/bin/python" -m pip uninstall --quiet --yes torchaudio
   for extra; do touch "$stamp-$extra"; done
 }
 

@@ -39,29 +39,18 @@ def test_fine_tuning_by_the_script(tmp_path):
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        (TUNE, "", "the following arguments are required: --out"),
-        (TUNE, "absent --out new", "argument folder: absent is not a folder"),
         (TUNE, "text --source de --target en --out new", "cannot read text/train.de: No such file"),
         (TUNE, "text --source a --target b --out new", "do not have the same number of lines: 1 and 2"),
         (TUNE, "text --source empty --target empty --out new", "text/train.empty is empty"),
-        (TUNE, "text --source a --target latin --out new", "train.latin is not UTF-8 at byte 0"),
         (TUNE, "--out text", "--out text is not empty: name a new folder"),
-        (TUNE, "--out text/train.a", "argument --out: cannot write in text/train.a"),
         (TUNE, "--out new --model ./absent", "cannot load --model ./absent: "),
-        (TUNE, "--out new --alpha nan", "argument --alpha: must be a number from 0 to 1e+30, got 'nan'"),
-        (TUNE, "--out new --passes 1", "argument --passes: must be at least 2, got 1"),
-        (TUNE, "--out new --batch 0", "argument --batch: must be at least 1, got 0"),
-        (STEP, "--repeats 0", "argument --repeats: must be at least 1, got 0"),
-        (STEP, "--vocab 4", "argument --vocab: must be at least 5, got 4"),
         (STEP, "--dim 130", "--dim 130 is no multiple of --heads 4"),
-        (STEP, "--length 1", "argument --length: must be at least 2, got 1"),
-        (STEP, "--out absent/a.csv", "argument --out: cannot write absent/a.csv"),
     ],
 )
 def test_what_the_scripts_refuse(tmp_path, script, arguments, message):
     folder = tmp_path / "text"
     folder.mkdir()
-    texts = {"a": b"one\n", "b": b"eins\nzwei\n", "empty": b"", "latin": b"\xe4\n"}
+    texts = {"a": b"one\n", "b": b"eins\nzwei\n", "empty": b""}
     for split in ("train", "valid"):
         for ending, text in texts.items():
             (folder / f"{split}.{ending}").write_bytes(text)

@@ -156,7 +156,28 @@ def test_scratch_plain_against_rdrop(scratch_data):
     again = run(EXAMPLES / "train.sh", *tiny, **scratch_data)
     assert "training" not in again.stdout
     changed = run(EXAMPLES / "train.sh", *tiny, check=False, **scratch_data, ALPHA="5")
-    assert "was made with other settings (ALPHA=0.7)" in changed.stdout
+    assert "was made with other settings (ALPHA=0.3)" in changed.stdout
+
+    finish = {**scratch_data, "FROM": str(data / "transformer-plain"), "MAX_UPDATE": "2"}
+    said = run(EXAMPLES / "train.sh", *tiny, **finish).stdout
+    log = (data / "transformer-rdrop-finish" / "train.log").read_text()
+    assert f"Loaded checkpoint {data}/transformer-plain/checkpoints/checkpoint_best.pt (epoch" in log
+    assert re.findall(r"train_inner .*lr=([^,]*),", log) == ["0.001", "0.001"]
+    assert "rdrop_kl_loss" in log
+    assert "R-Drop from here on" not in said
+    for change, flags, message in (
+        ({"FROM": str(data)}, tiny, "is not the output of train.sh"),
+        ({"VOCAB": "80"}, tiny, "is not there: run BPE"),
+        ({"MODEL": "bart.base", "OUT": str(data / "new")}, tiny, "has the MODEL transformer, not bart.base"),
+        ({"OUT": str(data / "new")}, [*tiny, "--activation-fn", "gelu"], "--activation-fn relu, not gelu"),
+    ):
+        result = run(EXAMPLES / "train.sh", *flags, check=False, **{**finish, **change})
+        assert result.returncode == 1
+        assert message in result.stdout.splitlines()[-1], result.stdout
+    assert not (data / "new").exists()
+    printed = run(EXAMPLES / "train.sh", "--print", "--lr-scheduler", "fixed", **scratch_data).stdout
+    assert printed.startswith("fairseq-train ")
+    assert "polynomial_decay" not in printed
 
 
 def test_what_is_not_there_ends_with_one_line(bart_data, tmp_path):

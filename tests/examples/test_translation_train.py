@@ -123,7 +123,7 @@ def test_yaml_has_the_recipe(benchmark):
     yaml = OmegaConf.load(TRANSLATION / "config" / f"{benchmark}.yaml")
     source, target = yaml.task.source_lang, yaml.task.target_lang
     script = """TGT=$1; source "$0"; recipe "$2"
-        printf '%s\\n' "${ARCHITECTURE[@]}" "${SCHEDULER[@]}" "${TRAINING[@]}" \\
+        printf '%s\\n' "${ARCHITECTURE[@]}" "${SCHEDULER[@]}" "${OPTIMIZER[@]}" "${TRAINING[@]}" \\
         --max-tokens $DEFAULT_MAX_TOKENS --max-update $DEFAULT_MAX_UPDATE --rdrop-alpha $DEFAULT_ALPHA \\
         --update-freq $((TOKENS_PER_UPDATE / DEFAULT_MAX_TOKENS)) \\
         --eval-bleu-args "{\\"beam\\": $VALIDATION_BEAM, \\"max_len_a\\": 1.2, \\"max_len_b\\": 10}\""""
@@ -146,7 +146,7 @@ def test_yaml_has_the_recipe(benchmark):
     ("name", "change", "message"),
     [
         ("wmt16.en-de", {"DATA": ""}, "data/wmt16.en-de/data-bin is not there: run prepare-text.sh first"),
-        ("multi30k", {}, "the benchmark must look like iwslt14.de-en, got multi30k"),
+        ("multi30k", {}, "the benchmark must look like iwslt14.de-en, with codes"),
         ("iwslt14.de-en", {}, "is not of iwslt14"),
         (NAME, {"MAX_TOKENS": "3000"}, "must divide the 1024 tokens of an update"),
         (NAME, {"NODES": "2"}, "MASTER must be HOST:PORT of the first machine for NODES=2"),

@@ -15,10 +15,12 @@ import torch
 from conftest import a_core, kill_when, run
 from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
 
-from experiments import scheduler
+from experiments import run_queue, scheduler
 from experiments.experiment import Experiment
-from experiments.runs import COLUMNS, best_point, read_runs
+from experiments.multi30k import best_point
+from experiments.runs import COLUMNS, read_runs
 from experiments.train_run import LEADER
+from experiments.training_time import EVERY_2ND, STEPS, seconds_per_update
 from experiments.workspace import Place, Workspace
 from rdrop_tools.cli import InputError
 
@@ -48,28 +50,40 @@ def queue(tmp_path_factory):
     return command, env
 
 
-RDROP = f"rdrop,1,rdrop,1,100,24,1000,plain,{{test}},{FLAGS}"
-PLAIN = f"plain,1,plain,,100,100,8,,{{test}},{FLAGS}"
-NEXT = f"next,1,plain,,100,100,8,,no,{FLAGS}"
+RDROP = f"multi30k.en-de,rdrop,1,rdrop,1,100,,40,1000,plain,{{test}},{FLAGS}"
+PLAIN = f"multi30k.en-de,plain,1,plain,,100,,100,8,,{{test}},{FLAGS}"
+FINISH = f"multi30k.en-de,finish,1,plain,,100,rdrop,8,1000,,no,{FLAGS}"
+NEXT = f"multi30k.en-de,next,1,plain,,100,,100,8,,no,{FLAGS}"
 
 
 @pytest.fixture(scope="module")
 def finished(queue, tmp_path_factory):
-    """{name: result} of two runs on the first 100 pairs, of which patience ends the plain one.
+    """{name: result} of three runs on the first 100 pairs, of which patience ends the plain one.
 
-    The queue is killed when it has begun the next run. By then it has compared the two.
+    One begins with another that comes later in the list. The queue is killed when it has begun the next run.
+    By then it has compared the two.
     """
     folder = tmp_path_factory.mktemp("queue")
     command, env = queue
-    rows = [RDROP.format(test="best:1"), PLAIN.format(test="best:1")]
+    rows = [FINISH, RDROP.format(test="best:1"), PLAIN.format(test="best:1")]
     output = run(*command(folder, *rows), "--dry-run", **env).stdout
-    assert "2 runs to do on 1 cores: rdrop-1, plain-1" in output
+    assert "3 runs to do on 1 cores: finish-1, rdrop-1, plain-1" in output
     assert not (folder / "runs").exists()
     kill_when(folder / "runs" / "next-1", *command(folder, *rows, NEXT), **env)
     assert "against" in json.loads((folder / "results" / "rdrop-1.json").read_text())["scores"]
     again = run(*command(folder, *rows), **env).stdout
     assert "0 runs to do" in again
     assert "training" not in again.replace("hours of training", "")
+    runs = folder / "runs"
+    for name in ("rdrop-1", "plain-1"):  # what was scored is kept
+        for subset in ("test", "test1", "test2"):
+            kept = folder / "results" / "translations" / f"{name}.{subset}.txt"
+            assert (
+                kept.read_text()
+                == (runs / name / f"evaluation.{subset}.best-1" / "system" / "hyp.txt").read_text()
+            )
+    assert len(list((runs / "rdrop-1").glob("checkpoint[0-9]*.pt"))) == 10  # finish-1 begins with them
+    assert not list((runs / "plain-1").glob("checkpoint[0-9]*.pt"))
     return {path.stem: json.loads(path.read_text()) for path in (folder / "results").glob("*.json")}
 
 
@@ -78,13 +92,13 @@ def test_the_result_of_a_run(finished):
     assert (result["system"], result["seed"], result["pairs"]) == ("rdrop", 1, "100")
     assert result["command"][0].startswith("PAIRS=100 examples/translation/prepare-multi30k.sh")
     assert result["command"][1].startswith(
-        "CRITERION=rdrop SEED=1 MAX_UPDATE=24 ALPHA=1 examples/translation/train.sh"
+        "CRITERION=rdrop SEED=1 MAX_UPDATE=40 ALPHA=1 examples/translation/train.sh"
     )
-    assert result["curve"][-1]["update"] == 24
+    assert result["curve"][-1]["update"] == 40
     assert result["curve"][-1]["train_kl"] > 0
     assert result["best_update"] == best_point(result["curve"])["update"]
     scores = result["scores"]
-    assert set(scores["valid"]) == {"best:1", "last:5"}
+    assert set(scores["valid"]) == {"best:1", "last:5", "last:10"}
     assert scores["average"] == "best:1"
     assert set(scores["test"]) == {"Flickr 2016", "Flickr 2017", "MSCOCO 2017"}
     for name, score in scores["against"]["test"]["Flickr 2016"].items():
@@ -95,6 +109,14 @@ def test_the_result_of_a_run(finished):
         assert 0 <= score["p_value"] <= 1
     assert "case:lc" in scores["test"]["Flickr 2016"]["BLEU, tokenised, lowercased"]["signature"]
     assert "case:mixed" in scores["test"]["Flickr 2016"]["BLEU, sacreBLEU"]["signature"]
+
+
+def test_a_run_begins_with_the_end_of_another(finished):
+    """Also where that one was scored on the test sets, after which only its best checkpoint was kept."""
+    result = finished["finish-1"]
+    assert result["command"][1].startswith("FROM=rdrop-1 CRITERION=plain SEED=1 MAX_UPDATE=8 examples/")
+    assert [point["update"] for point in result["curve"]] == [4, 8]
+    assert result["curve"][0]["nll"] < finished["plain-1"]["curve"][0]["nll"] - 1
 
 
 def test_patience_ends_a_run(finished):
@@ -142,13 +164,13 @@ def test_a_killed_queue_goes_on_elsewhere_and_gives_the_same_numbers(queue, fini
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
-    (listed,) = read_runs(arguments[2])
-    experiment = Experiment(Workspace(tmp_path, "en-de"), tmp_path / "results")
+    (listed,) = read_runs(arguments[3])
+    experiment = Experiment(Workspace(tmp_path), tmp_path / "results")
     tasks = {listed.name: partial(experiment.run, listed)}
     assert scheduler.work_off(tasks, [Place("cuda", "0", 2)], tmp_path) == []
     result = json.loads((tmp_path / "results" / "rdrop-1.json").read_text())
     assert result["hardware"] == "A GPU, shared by 2 runs"
-    assert "MAX_UPDATE=24 ALPHA=1 PRECISION=fp32 examples/" in result["command"][1]
+    assert "MAX_UPDATE=40 ALPHA=1 PRECISION=fp32 examples/" in result["command"][1]
 
     def without_times(result):
         return [{k: v for k, v in point.items() if k != "train_seconds"} for point in result["curve"]]
@@ -195,3 +217,52 @@ def test_a_failure_of_any_kind_ends_the_list(tmp_path):
     tasks = {"good": done.append, "bad": lambda _: {}["update"], "next": done.append}
     assert scheduler.work_off(tasks, [Place("cpu", "0")], tmp_path) == ["bad: KeyError('update')"]
     assert done == [Place("cpu", "0")]
+
+
+def test_a_task_waits_for_the_one_that_it_begins_with(tmp_path, capsys):
+    """The first that is ready comes first; with a second place it waits while others run."""
+    done = []
+
+    def work(name):
+        def note(_):
+            time.sleep(0.05)
+            done.append(name)
+
+        return note
+
+    starts = {"finish": "plain", "finish again": "finish", "next": "done before"}
+    tasks = {name: work(name) for name in ("finish again", "finish", "plain", "next")}
+    for places in (1, 2):
+        assert scheduler.work_off(tasks, [Place("cpu", "0")] * places, tmp_path, starts) == []
+        assert [name for name in done if name != "next"] == ["plain", "finish", "finish again"]
+        assert "next" in done
+        done.clear()
+    with scheduler.held(tmp_path / "plain.lock"):
+        scheduler.work_off(tasks, [Place("cpu", "0")] * 2, tmp_path, starts)
+    assert done == ["next"]
+    assert capsys.readouterr().out.splitlines() == [
+        "plain: another process is at it",
+        "finish: left out, as it begins with plain",
+        "finish again: left out, as it begins with finish",
+    ]
+    tasks["plain"] = lambda _: {}["update"]
+    assert scheduler.work_off(tasks, [Place("cpu", "0")], tmp_path, starts) == ["plain: KeyError('update')"]
+    assert "finish: left out, as it begins with plain" in capsys.readouterr().out
+
+
+def test_a_run_cannot_begin_with_one_whose_checkpoints_are_gone(queue, tmp_path):
+    command, env = queue
+    arguments = command(tmp_path, PLAIN.format(test="no"), FINISH.replace("rdrop", "plain"))
+    (tmp_path / "results" / "plain-1.json").write_text("{}")
+    result = run(*arguments, check=False, **env)
+    assert result.returncode == 1
+    assert f"plain-1, which is done but has no checkpoint in {tmp_path}/runs/plain-1" in result.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_hours_count_the_schedule_and_where_a_run_starts(tmp_path):
+    """Regression: R-Drop in every 2nd update had the price of R-Drop in every one."""
+    prices = seconds_per_update(STEPS)
+    path = write_list(tmp_path / "runs.csv", "multi30k.en-de,a,1,rdrop,1,all,,7200,9,,no,--rdrop-interval 2")
+    hours = run_queue.core_hours(read_runs(path), Workspace(tmp_path))
+    assert hours == pytest.approx(2 * prices[EVERY_2ND])

@@ -6,8 +6,8 @@ pytest.importorskip("matplotlib")
 
 from made_up_results import SECONDS, result, two_systems
 
-from experiments import evidence, tables, valid_tables
-from experiments.evidence import Spread, ahead_for_good
+from experiments import evidence, tables, training_time, valid_tables
+from experiments.evidence import Spread
 from experiments.screening_table import screening_table
 
 systems = pytest.fixture(two_systems)
@@ -21,15 +21,15 @@ def test_spread():
 def test_ahead_for_good(systems):
     """At equal time: plain's 35 after 240 s is passed by 36.5 after 360 s, 180 updates of R-Drop."""
     rdrop, plain = systems["rdrop-a2"], systems["plain-d0.3"]
-    assert ahead_for_good(rdrop, plain, SECONDS) == 360
-    assert ahead_for_good(rdrop, plain, SECONDS | {evidence.RDROP: 1.0}) == 180
-    assert ahead_for_good(plain, rdrop, SECONDS) is None
+    assert training_time.ahead_for_good(rdrop, plain, SECONDS) == 360
+    assert training_time.ahead_for_good(rdrop, plain, SECONDS | {training_time.RDROP: 1.0}) == 180
+    assert training_time.ahead_for_good(plain, rdrop, SECONDS) is None
     for each in plain:
         each["curve"].append({"update": 300, "bleu": 37.5})
     assert tables.ahead(systems, SECONDS) == "In the end R-Drop is not ahead."
-    assert evidence.mean_at(rdrop, SECONDS, 119) == 0
-    assert evidence.mean_at(rdrop, SECONDS, 120) == 31
-    assert evidence.mean_at(rdrop, SECONDS, 1e9) == 37.5  # best so far, not the last
+    assert training_time.mean_at(rdrop, SECONDS, 119) == 0
+    assert training_time.mean_at(rdrop, SECONDS, 120) == 31
+    assert training_time.mean_at(rdrop, SECONDS, 1e9) == 37.5  # best so far, not the last
 
 
 @pytest.mark.parametrize(
@@ -39,23 +39,41 @@ def test_ahead_for_good(systems):
         ("plain", "--criterion label_smoothed_cross_entropy_rdrop --rdrop-passes 1", {6: 5.4}),
         ("rdrop", "--dropout 0.3", {6: 12.0}),
         ("rdrop", "--rdrop-start-update 4", {4: 3.6, 5: 5.6, 6: 7.6}),
-        ("rdrop", "--rdrop-interval 2", {1: 2.0, 2: 2.9, 3: 4.9, 4: 5.8}),
+        ("rdrop", "--rdrop-interval 2", {1: 1.5, 2: 3.0, 3: 4.5, 4: 6.0}),
+        ("rdrop", "--rdrop-start-update 2 --rdrop-interval 2", {1: 0.9, 2: 1.8, 4: 4.8}),
         ("rdrop", "--rdrop-start-update 3 --rdrop-interval=4", {3: 2.7, 4: 4.7, 7: 7.4, 8: 9.4}),
     ],
 )
 def test_each_update_takes_the_time_of_its_kind(criterion, flags, seconds):
-    """A single pass of our criterion is the fused loss with one pass, before the start and in an interval."""
-    kinds = evidence.Kinds.of({"criterion": criterion, "flags": flags.split()})
+    """A single pass of our criterion is the fused loss with one pass, before the start and in an interval.
+
+    For every 2nd update the mean was measured.
+    """
+    kinds = training_time.Kinds.of(criterion, flags.split())
     assert {n: pytest.approx(kinds.seconds(n, SECONDS)) for n in seconds} == seconds
+
+
+def test_the_flags_of_a_schedule_are_those_of_the_criterion():
+    pytest.importorskip("fairseq.criterions")
+    from rdrop_fairseq.config import LabelSmoothedCrossEntropyRDropConfig
+
+    config, kinds = LabelSmoothedCrossEntropyRDropConfig(), training_time.Kinds.of("rdrop", [])
+    names = config.rdrop_passes, config.rdrop_start_update, config.rdrop_interval
+    assert (kinds.passes, kinds.start, kinds.interval) == names
 
 
 def test_tables(systems):
     text = tables.headline(systems, SECONDS)
-    assert "adds, in BLEU, +2.5 on Flickr 2016, +2.5 on Flickr 2017 and +2.5 on MSCOCO 2017 to" in text
-    assert "(sacreBLEU, mean of seeds 1, 2; p < 0.05 in 0 of 6 comparisons)" in text
-    assert "takes 2.00 times as long as a plain one." in text
-    assert "R-Drop was given 240 updates, 8 minutes of one CPU core; plain training 240" in text
-    assert text.endswith("plain training 240 updates, 4 minutes.")
+    assert (
+        "| system | Flickr 2016 | Flickr 2017 | MSCOCO 2017 | minutes | price of an update | p < 0.05 |"
+        in text
+    )
+    assert "| plain | 36.50 | 36.50 | 36.50 | 4 | 1.00 |  |" in text
+    ours = (
+        "| R-Drop | 39.00 (+2.50) | 39.00 (+2.50) | 39.00 (+2.50) | 8 | 2.00 (fairseq's own 3.00) | 0 of 6 |"
+    )
+    assert ours in text
+    assert "mean of seeds 1, 2;" in text
     assert tables.ahead(systems, SECONDS) == (
         "R-Drop is ahead for good after 6 minutes. Its lead over plain training is "
         "-2.00 BLEU where plain training ends, after 4 minutes, "
@@ -113,10 +131,28 @@ def test_advice(systems):
     ]
 
 
+def test_the_longer_training_replaces_the_shorter(systems):
+    """Everywhere but where each opening of the test sets is told."""
+    (long,) = systems["rdrop-long"] = [result("rdrop-long", 2, [31, 33, 36, 38, 39], 37.5, "plain-d0.3")]
+    assert "39.00 (+2.50)" in tables.headline(systems, SECONDS)  # as long as a seed of it is not done
+    assert "rdrop-long" not in tables.price_table(systems, SECONDS)
+    long["listed"] = 1
+    text = tables.headline(systems, SECONDS)
+    assert "| R-Drop | 37.50 (+0.50) | 37.50 (+0.50) | 37.50 (+0.50) | 10 | 2.00" in text
+    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in valid_tables.pays_table(systems, SECONDS)
+    text = tables.opened_table(systems, SECONDS)
+    assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
+    assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
+    assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
+        "| R-Drop (`rdrop-a2`) | 8 | `plain-d0.3` | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
+        "| R-Drop (`rdrop-long`) | 10 | `plain-d0.3` | 4 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 |",
+    ]
+
+
 def test_seeds_of_one_system_only_are_not_compared(systems):
     systems["plain-d0.3"].append(result("plain-d0.3", 3, [90], 90.0))
     text = tables.headline(systems, SECONDS)
-    assert "+2.5 on Flickr 2016" in text
+    assert "39.00 (+2.50)" in text
     assert "(sacreBLEU, mean of seeds 1, 2; " in text
     assert "| 1, 2 | plain-d0.3 |" in valid_tables.pays_table(systems, SECONDS)
     assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in valid_tables.equal_table(systems, SECONDS)
@@ -145,7 +181,6 @@ def test_the_best_plain_training_is_the_rival(systems):
         each["flags"] = ["--rdrop-interval", "2"]
     pays = "| plain-long | 2.00, 2.14 | rdrop-a2 | +2.00 | +2.00 | +2.00 |"
     assert pays in valid_tables.pays_table(systems, SECONDS)
-    assert "+2.5 on Flickr 2016" in tables.headline(systems, SECONDS)  # p is of its own pair
     assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
         "| R-Drop (`rdrop-a2`) | 8 | `plain-d0.3` | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
         "| R-Drop in every 2nd update (`interval-2`) | 6 | `plain-long` | 4 "
@@ -164,3 +199,87 @@ def test_the_longest_plain_training_is_the_rival_at_equal_time(systems):
     ]
     text, _ = tables.ahead(systems, SECONDS).split("\n\n")
     assert "where plain training ends, after 5 minutes, and +1.50 BLEU where R-Drop ends, after 8 m" in text
+
+
+def test_schedules_have_names_and_prices_of_their_own(systems):
+    lazy = systems["interval-2"] = [
+        result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-d0.3") for seed in (1, 2)
+    ]
+    for each in lazy:
+        each["flags"] = ["--rdrop-interval", "2"]
+        each["scores"]["against"]["test"]["Flickr 2017"][evidence.SACREBLEU]["p_value"] = 0.049
+    text = tables.headline(systems, SECONDS)
+    gains = " | ".join(["38.50 (+2.00)"] * 3)
+    assert f"| R-Drop in every 2nd update | {gains} | 6 | 1.50 | 2 of 6 |" in text
+    assert "| rdrop-a2 | +2.50 | +2.50 | +2.50 |" in valid_tables.pays_table(systems, SECONDS)
+    for each in lazy:  # the order is that of the gains on valid
+        for score in each["scores"]["valid"].values():
+            score[evidence.SACREBLEU]["score"] += 3
+    assert "| plain | R-Drop in every 2nd update |" in tables.published_table(systems, SECONDS)
+    assert "| interval-2 | +5.00 | +5.00 | +5.00 |" in valid_tables.pays_table(systems, SECONDS)
+    text = tables.test_table(systems, SECONDS)
+    assert "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 |" in text
+    assert (
+        "| Flickr 2016 | R-Drop in every 2nd update | 6 | 38.50 ± 0.00 | 38.50 ± 0.00 | 2.00 ± 0.71 |" in text
+    )
+    text = tables.ahead(systems, SECONDS)
+    assert text.startswith("R-Drop is ahead for good after 6 minutes.")
+    assert (
+        "\n\nR-Drop in every 2nd update is ahead for good after 4 minutes. Its lead over plain training is "
+        in text
+    )
+    assert text.endswith("where R-Drop in every 2nd update ends, after 6 minutes.")
+    for each in systems["rdrop-a2"]:  # 39 after 480 s, beside 38
+        each["curve"][-1]["bleu"] = 39
+    assert tables.ahead(systems, SECONDS).endswith(
+        "6 minutes. R-Drop in every update is ahead of it for good after 8 minutes."
+    )
+
+
+@pytest.fixture
+def finished(systems):
+    """Besides the two systems plain training, then R-Drop; and, then plain training, its control."""
+    plain, rdrop = systems["plain-d0.3"], [result("finish", s, [36, 38], 39.5, "control") for s in (1, 2)]
+    control = [result("control", seed, [34, 36], 37.0) for seed in (1, 2)]
+    for each in (rdrop, control):
+        for one, start in zip(each, plain, strict=True):
+            one["from"] = start
+            del one["scores"]["valid"]["last:10"]  # too short
+    return systems | {"control": control, "finish": rdrop}
+
+
+def test_a_training_that_begins_with_another_has_its_time_and_curve_first(finished):
+    first = finished["finish"][0]
+    assert training_time.words_of(first) == "plain, then R-Drop"
+    assert training_time.updates(first) == 360
+    assert training_time.length(first, SECONDS) == 240 + 240
+    assert training_time.best_so_far(first, SECONDS) == [
+        (60, 30), (120, 34), (180, 34), (240, 35), (360, 36), (480, 38)
+    ]  # fmt: skip
+    assert training_time.price(first, SECONDS) == 2
+    assert training_time.ahead_for_good(finished["finish"], finished["plain-d0.3"], SECONDS) == 360
+
+
+def test_the_tables_with_such_a_training(finished):
+    """It is told beside its control, and is no system of its size that is trained from scratch."""
+    control, ours = "37.00 (+0.50)", "39.50 (+3.00)"
+    rows = tables.headline(finished, SECONDS).splitlines()[2:]
+    assert rows[0].startswith("| plain | 36.50 |")
+    price = "1.00, then 2.00 (fairseq's own 3.00)"
+    assert rows[2] == f"| plain, then R-Drop | {ours} | {ours} | {ours} | 8 | {price} | 0 of 6 |"
+    assert rows[3].startswith(f"| plain, then plain (the control) | {control} | {control} | {control} | 6 |")
+    text = tables.test_table(finished, SECONDS)
+    assert "| Flickr 2016 | plain, then plain | 6 | 37.00 ± 0.00 |" in text
+    assert "| Flickr 2016 | plain, then R-Drop | 8 | 39.50 ± 0.00 |" in text
+    assert "(`finish`) | 8 | `control` | 6 | +2.50 | +2.50 | - | +2.50" in tables.price_table(
+        finished, SECONDS
+    )
+    assert "Plain, then R-Drop is ahead for good after 6 minutes." in tables.ahead(finished, SECONDS)
+    assert "finish" not in valid_tables.pays_table(finished, SECONDS)
+    assert "finish" not in valid_tables.equal_table(finished, SECONDS)
+    assert "| finish | 29,000 | 7.0 M | 1, 2 | 360 |" in valid_tables.valid_table(finished, SECONDS)
+    assert "None" in valid_tables.finish_table(finished, SECONDS)
+    del finished["finish"][0]["scores"]["test"]
+    assert "| finish | plain-d0.3 | 120 | 8 | 39.50 | 39.60 | 39.55 |" in valid_tables.finish_table(
+        finished, SECONDS
+    )

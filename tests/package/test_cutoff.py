@@ -6,7 +6,7 @@ from conftest import MODELS, NO_DROPOUT, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
-from rdrop_fairseq.noise import dropout_rate
+from rdrop_fairseq.noise import dropout_scaled_to
 from rdrop_fairseq.passes import Passes
 
 TIED = [*TRANSFORMER, *NO_DROPOUT, "--share-all-embeddings"]
@@ -71,8 +71,9 @@ def test_share_of_zeros_per_pass_and_side(data_bin, model_device, forward, path)
     extra = ["--rdrop-cutoff", "0.3", "--rdrop-passes", "3", "--rdrop-forward", forward, "--rdrop-loss", path]
     setup = Setup(data_bin, TIED, extra=extra, device=model_device)
     padding_idx = setup.criterion.padding_idx
-    seen = Lookups(setup.model, padding_idx)
     sample = setup.uneven_batch(100)
+    setup.choose(sample)
+    seen = Lookups(setup.model, padding_idx)
     log = setup.train_step(sample)[2]
     assert log["rdrop_kl_loss"] > 0
     lookups = seen.by_pass(3, 100)
@@ -89,9 +90,10 @@ def test_every_model(model_data, model_device, name):
     extra = ["--rdrop-cutoff", "0.2"]
     setup = Setup(model_data, MODELS[name][0].split(), extra=extra, device=model_device)
     padding_idx = setup.criterion.padding_idx
-    seen = Lookups(setup.model, padding_idx)
     sample = setup.batch(max_sentences=64)
-    with dropout_rate(setup.model, 0.0):
+    setup.choose(sample)
+    seen = Lookups(setup.model, padding_idx)
+    with dropout_scaled_to(setup.model, 0.0):
         loss, _, log, grads = setup.train_step(sample)
     assert log["rdrop_kl_loss"] > 0
     assert loss.isfinite()
@@ -113,6 +115,7 @@ def test_the_first_pass_and_a_tied_projection_stay_whole(data_bin, model_device,
     setup = Setup(data_bin, TIED, extra=extra, device=model_device)
     model, sample = setup.model, setup.uneven_batch()
     assert model.decoder.output_projection.weight is model.encoder.embed_tokens.weight
+    setup.choose(sample)
     logits = []
     model.decoder.output_projection.register_forward_hook(lambda *parts: logits.append(parts[2].detach()))
     setup.train_step(sample)
@@ -133,4 +136,4 @@ def test_nothing_changes_at_rate_0(data_bin):
 def test_model_without_token_embeddings_is_refused():
     """The error names the flag and what is missing."""
     with pytest.raises(ValueError, match=r"--rdrop-cutoff needs .*embed_tokens"):
-        Passes(2, "auto", cutoff=0.1).prepare(torch.nn.Linear(2, 2), {})
+        Passes(2, "auto", cutoff=0.1).choose(torch.nn.Linear(2, 2), {})

@@ -1,17 +1,15 @@
 """Two processes with gloo on the CPU: gradients are those of one process, under every DDP back-end."""
 
 import copy
-import itertools
 import traceback
 
 import pytest
 import torch
 import torch.multiprocessing as mp
-from conftest import NO_DROPOUT, OFFICIAL, TRANSFORMER, Setup, check_gradients, gradients
+from conftest import MODELS, NO_DROPOUT, OFFICIAL, TRANSFORMER, Setup, check_gradients, gradients
 
 pytest.importorskip("fairseq")
 
-TIES = [[], ["--share-all-embeddings"]]
 PATHS = {
     "fused": ["--rdrop-loss", "fused"],
     "plain": ["--rdrop-loss", "plain"],
@@ -21,11 +19,24 @@ PATHS = {
     "plain, separate, cutoff": "--rdrop-loss plain --rdrop-forward separate --rdrop-cutoff 0.3".split(),
     "fused, one pass": ["--rdrop-loss", "fused", "--rdrop-passes", "1"],
 }
+STILL = [*TRANSFORMER, *NO_DROPOUT]
+DROPS = [
+    *STILL,
+    *"--encoder-layers 4 --encoder-layerdrop 0.5 --decoder-layers 3 --decoder-layerdrop 0.5".split(),
+]
+RATES = [*TRANSFORMER, "--rdrop-dropout", "0.1,0.4"]
+CASES = {
+    **{f"untied, {name}": [*STILL, *flags] for name, flags in PATHS.items()},
+    **{f"tied, {name}": [*STILL, "--share-all-embeddings", *flags] for name, flags in PATHS.items()},
+    **{f"LayerDrop, {name}": [*DROPS, *PATHS[name]] for name in ("fused", "plain", "fused, one pass")},
+    **{f"rates, {name}": [*RATES, *PATHS[name]] for name in ("fused", "plain")},
+    "lstm": MODELS["lstm"][0].split(),
+    "lstm, plain": MODELS["lstm_shared"][0].split(),
+}
 # With find_unused_parameters. (no_c10d is fairseq's other name of legacy_ddp.)
 WRAPS = [("legacy_ddp", False), ("pytorch_ddp", False), ("pytorch_ddp", True)]
 if OFFICIAL:  # its encoder has parameters that it does not use
     WRAPS.remove(("pytorch_ddp", False))
-CASES = list(itertools.product(TIES, PATHS))
 
 
 def wrap(model, backend, find_unused):
@@ -39,19 +50,19 @@ def wrap(model, backend, find_unused):
     return ModuleProxyWrapper(ddp)
 
 
-def make(data, ties, path):
-    setup = Setup(data, [*TRANSFORMER, *NO_DROPOUT, *ties], extra=PATHS[path])
+def make(data, flags):
+    setup = Setup(data, flags)
     setup.task.load_dataset("train")
     dataset = setup.task.dataset("train")
     return setup, [dataset.collater([dataset[i] for i in part]) for part in (range(4), range(4, 8))]
 
 
-def two_steps(criterion, model, backend, find_unused, batch):
+def two_steps(criterion, model, backend, find_unused, batch, seed):
     wrapped = wrap(model, backend, find_unused)
     for _ in range(2):  # a second step: DDP's state of the first one must be clean
         wrapped.train()
         wrapped.zero_grad()
-        torch.manual_seed(7)  # as Setup.train_step: the same cutoff
+        torch.manual_seed(seed)
         loss, _, _ = criterion(wrapped, batch)
         loss.backward()
         if backend != "pytorch_ddp":
@@ -62,34 +73,44 @@ def two_steps(criterion, model, backend, find_unused, batch):
 def worker(rank, data, init_file, results):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"file://{init_file}", rank=rank, world_size=2)
-    for ties, path in CASES:
-        setup, batches = make(data, ties, path)
+    for case, flags in CASES.items():
+        setup, batches = make(data, flags)
         for backend, find_unused in WRAPS:
             try:
                 model = copy.deepcopy(setup.model)
-                grads = two_steps(setup.criterion, model, backend, find_unused, batches[rank])
+                grads = two_steps(setup.criterion, model, backend, find_unused, batches[rank], SEEDS[rank])
             except Exception:
                 grads = traceback.format_exc()
             if rank == 0:
-                results[str((backend, find_unused, ties, path))] = grads
+                results[f"{case}, {backend}, {find_unused}"] = grads
     torch.distributed.destroy_process_group()
 
 
+SEEDS = (7, 8)  # the processes draw layers, dropout and cutoff of their own
+
+
 def test_gradients_under_every_back_end(data_bin, tmp_path):
-    """Two processes with half a batch each have the mean of the halves' gradients."""
+    """Two processes with half a batch each have the mean of the halves' gradients.
+
+    Regression: with --find-unused-parameters, several forwards and LayerDrop a parameter was "ready" twice.
+    """
     with mp.get_context("spawn").Manager() as manager:
         results = manager.dict()
         mp.spawn(worker, args=(data_bin, tmp_path / "init", results), nprocs=2)
         results = dict(results)
     assert len(results) == len(CASES) * len(WRAPS)
-    for ties, path in CASES:
-        setup, batches = make(data_bin, ties, path)
-        first, second = (setup.train_step(batch)[3] for batch in batches)
+    for case, flags in CASES.items():
+        setup, batches = make(data_bin, flags)
+        first, second = (setup.train_step(batch, seed=seed)[3] for batch, seed in zip(batches, SEEDS))
+        zeros = {name: torch.zeros_like(grad) for name, grad in {**first, **second}.items()}
+        first, second = {**zeros, **first}, {**zeros, **second}
         mean = {name: (grad + second[name]) / 2 for name, grad in first.items()}  # as DDP does
         for backend, find_unused in WRAPS:
-            case = str((backend, find_unused, ties, path))
-            assert isinstance(results[case], dict), f"{case}: {results[case]}"
-            grads = results[case]
-            if OFFICIAL:
-                assert not any(grads.pop(name).any() for name in grads.keys() - mean.keys())
-            check_gradients(grads, mean)
+            got = results[f"{case}, {backend}, {find_unused}"]
+            if "LayerDrop" in case and backend == "pytorch_ddp" and not find_unused:
+                assert "RDropError: LayerDrop under --ddp-backend pytorch_ddp needs --find-unused" in got
+                continue
+            assert isinstance(got, dict), f"{case}, {backend}, {find_unused}: {got}"
+            if OFFICIAL or "LayerDrop" in case:  # zeros where no process has a gradient
+                assert not any(got.pop(name).any() for name in got.keys() - mean.keys())
+            check_gradients(got, mean)

@@ -51,19 +51,3 @@ def test_passes_without_noise_are_warned_of_once(data_bin, caplog, flags, extra,
     warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "R-Drop" in r.message]
     assert len(warnings) == warns
     assert all("set --dropout above 0" in warning for warning in warnings)
-
-
-def test_a_list_as_long_as_the_batch_has_a_sentence_in_each_item():
-    """Regression: each sentence of the list was repeated along time, where its length allowed it."""
-    from rdrop_fairseq.passes import repeat_batch
-
-    sentences = [torch.arange(3), torch.arange(4), torch.arange(3)]
-    repeated = repeat_batch({"tokens": sentences, "more": [torch.zeros(3, 2), 5]}, 2, 3)
-    assert [item.tolist() for item in repeated["tokens"]] == [item.tolist() for item in sentences] * 2
-    assert repeated["more"][0].shape == (6, 2)
-    assert repeated["more"][1] == 5
-    for items in ([torch.arange(3)] * 3, (torch.zeros(3, 2),) * 3, ["a", "b", "c"]):
-        with pytest.raises(ValueError, match="cannot repeat net_input: its 3 items may be sentences, or not"):
-            repeat_batch(items, 2, 3)
-    with pytest.raises(ValueError, match=r"cannot repeat net_input\[0\]: its dimension 0 is 3"):
-        repeat_batch(sentences, 2, 4)

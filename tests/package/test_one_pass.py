@@ -27,6 +27,7 @@ def test_one_pass_is_the_plain_criterion(data_bin, model_device, path):
     ours_only = [*ONE, "--rdrop-loss", path, "--rdrop-alpha", "1e30"]
     ours = Setup(data_bin, flags, extra=[*extra, *ours_only], device=model_device)
     sample = ours.uneven_batch()
+    ours.choose(sample)
     sizes = sentences_encoded(ours)
     loss, sample_size, log, grads = ours.train_step(sample)
     assert sizes == [sample["target"].size(0)]
@@ -78,6 +79,7 @@ def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin, model_device, p
     start = [*rdrop.split(), "--rdrop-start-update", "5"]
     early = Setup(data_bin, TRANSFORMER, extra=[*extra, *start], device=model_device)
     sample = early.batch()
+    early.choose(sample)
     sizes = sentences_encoded(early)
     got = early.train_step(sample)
     assert sizes == [sample["target"].size(0)]

@@ -7,6 +7,8 @@ import torch
 from conftest import TRANSFORMER, Setup, run
 from training import RDROP, RECIPE
 
+from rdrop_fairseq.errors import RDropError
+
 pytest.importorskip("fairseq")
 
 # As fairseq's translation_moe makes its loss: of the decoder's output, the criterion's forward left out.
@@ -55,7 +57,7 @@ def test_compute_loss_of_user_code(data_bin):
     setup = Setup(data_bin, TRANSFORMER)
     sample, criterion, model = setup.batch(), setup.criterion, setup.model
     model.train()
-    with pytest.raises(SystemExit, match="error: the task translation calls compute_loss"):
+    with pytest.raises(RDropError, match="the task translation calls compute_loss"):
         criterion.compute_loss(model, model(**sample["net_input"]), sample)
     model.eval()
     with torch.no_grad():

@@ -10,7 +10,8 @@ pytest.importorskip("fairseq")
 
 from fairseq.modules import FairseqDropout
 
-from rdrop_fairseq.noise import dropout_rate
+from rdrop_fairseq.errors import RDropError
+from rdrop_fairseq.noise import dropout_scaled_to
 
 SEPARATE = ["--rdrop-forward", "separate"]
 LIGHTCONV = [*MODELS["lightconv"][0].split(), "--weight-dropout", "0"]
@@ -83,9 +84,9 @@ def test_input_that_cannot_be_repeated_needs_separate_forwards(data_bin, caplog)
     later = Setup(data_bin, TRANSFORMER)
     for setup in (concat, later):
         setup.train_step(good, separate.model)
-    with pytest.raises(SystemExit) as error:
+    with pytest.raises(RDropError) as error:
         concat.train_step(bad)
-    assert str(error.value) == f"error: --rdrop-forward concat: {reason}; use auto or separate"
+    assert str(error.value) == f"--rdrop-forward concat: {reason}; use auto or separate"
     for sample in (bad, good):
         log = later.train_step(sample, separate.model)[2]
         assert log["rdrop_kl_loss"] == separate.train_step(sample)[2]["rdrop_kl_loss"]
@@ -118,8 +119,10 @@ def test_every_pass_has_its_dropout_rate(data_bin, model_device, path):
     flags = [*TRANSFORMER, "--dropout", "0.2", "--activation-dropout", "0.1"]
     extra = [*SEPARATE, "--rdrop-passes", "3", "--rdrop-dropout", "0.1,0.4,0", "--rdrop-loss", path]
     setup = Setup(data_bin, flags, extra=extra, device=model_device)
+    sample = setup.batch(max_sentences=64)
+    setup.choose(sample)
     seen = kept(setup.model)
-    setup.train_step(setup.batch(max_sentences=64))
+    setup.train_step(sample)
     main = {1: 0.1, 2: 0.4, 3: 0.0}
     assert {number for number, *_ in seen} == set(main)
     assert any("activation" in name for _, name, *_ in seen)
@@ -130,12 +133,12 @@ def test_every_pass_has_its_dropout_rate(data_bin, model_device, path):
 
 
 def test_rates_of_attention_and_of_an_lstm_follow_and_come_back(data_bin):
-    """dropout_rate scales every rate of a model, also that between an LSTM's layers, and restores it."""
+    """dropout_scaled_to scales every rate of a model, also that between an LSTM's layers, and restores it."""
     attention = Setup(data_bin, [*TRANSFORMER, "--dropout", "0.2", "--attention-dropout", "0.1"]).model
     module = attention.encoder.layers[0].self_attn.dropout_module
     layers = "--encoder-layers 2 --decoder-layers 2 --dropout 0.2".split()
     lstm = Setup(data_bin, [*MODELS["lstm"][0].split(), *layers]).model
-    with dropout_rate(attention, 0.4), dropout_rate(lstm, 0.4):
+    with dropout_scaled_to(attention, 0.4), dropout_scaled_to(lstm, 0.4):
         assert module.p == pytest.approx(0.2)
         assert lstm.encoder.lstm.dropout == pytest.approx(0.4)
     assert module.p == 0.1
@@ -178,10 +181,10 @@ def test_everything_together_on_every_model(model_data, model_device, name):
         Setup(model_data, flags.split(), extra=[*extra, "--rdrop-loss", p], device=model_device)
         for p in ("auto", "plain")
     )
-    assert (auto.criterion.objective.projection(auto.model)[0] is not None) == can_fuse
     auto.criterion.schedule.num_updates = plain.criterion.schedule.num_updates = 3
     sample = auto.batch()
     got, expected = auto.train_step(sample), plain.train_step(sample, auto.model)
+    assert auto.fuses() == can_fuse
     assert got[1] == expected[1] == sample["target"].size(0)
     check_log(got[2], expected[2], rtol=1e-4, atol=1e-4)
     check_gradients(got[3], expected[3])

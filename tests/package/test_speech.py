@@ -14,6 +14,7 @@ from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2Seq2SeqConfig, Wav2Vec2S
 from fairseq.tasks.audio_finetuning import AudioFinetuningConfig, AudioFinetuningTask
 from omegaconf import OmegaConf, open_dict
 
+from rdrop_fairseq.errors import RDropError
 from rdrop_fairseq.label_smoothed_cross_entropy_rdrop import LabelSmoothedCrossEntropyRDropCriterion
 
 SMALL_SIZES = {"encoder_layers": 2, "encoder_embed_dim": 16, "encoder_attention_heads": 2}
@@ -96,17 +97,17 @@ def test_layer_drop_of_the_model_s_own_takes_separate_forwards(task, caplog, rat
     assert sum(kl > 1e-6 for kl in kls) > 5
     assert "forward separate (LayerDrop drops the same layers for a whole batch)" in caplog.text
     assert "passes are the same" not in caplog.text
-    with pytest.raises(SystemExit, match="error: --rdrop-forward concat: LayerDrop drops the same layers"):
+    with pytest.raises(RDropError, match="--rdrop-forward concat: LayerDrop drops the same layers"):
         make_criterion(task, rdrop_forward="concat")(model, sample)
 
 
 def test_dropout_that_is_a_call_has_no_rate_per_pass(task, caplog):
     """Regression: --rdrop-dropout changed the modules only; the passes differed with rates of 0, too."""
     model, sample = build_model(task, dropout=0.2), batch(task, [3, 5, 2])
-    with pytest.raises(SystemExit) as error:
+    with pytest.raises(RDropError) as error:
         make_criterion(task, rdrop_dropout=[0.0, 0.0])(model, sample)
     assert str(error.value) == (
-        "error: --rdrop-dropout does not reach the dropout of TransformerEncoder, which is no module but a "
+        "--rdrop-dropout does not reach the dropout of TransformerEncoder, which is no module but a "
         "call with the rate dropout: leave it out"
     )
     for module in model.modules():

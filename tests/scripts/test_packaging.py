@@ -84,6 +84,16 @@ def test_an_installed_wheel_has_its_own_user_dir_and_commands(wheel, tmp_path):
         assert run("env", "-C", tmp_path, path, "--help", **env).stdout.startswith(f"usage: {path.name} ")
 
 
+def test_an_example_finds_the_installed_package(wheel, tmp_path):
+    """Regression: the Hugging Face example imported itself, as a package that only the clone's root has."""
+    pytest.importorskip("transformers")
+    site, script = tmp_path / "site", ROOT / "examples" / "huggingface" / "fine_tune.py"
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel)
+    arguments = ["--out", "out", "--model", "./absent"]
+    result = run("env", "-C", tmp_path, sys.executable, script, *arguments, check=False, PYTHONPATH=str(site))
+    assert "error: cannot load --model ./absent: " in result.stdout
+
+
 def required(wheel, python, extra=""):
     environment = {"python_version": python, "extra": extra}
     return [r for r in requirements(wheel) if r.marker is None or r.marker.evaluate(environment)]

@@ -1,6 +1,5 @@
-"""The corpus of the LibreOffice help, a damaged last checkpoint, and the classification example."""
+"""The corpus of the LibreOffice help, a damaged last checkpoint, and packages that are missing."""
 
-import json
 import os
 import sys
 
@@ -58,18 +57,6 @@ def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
         assert torch.load(last) == {"name": expected}
 
 
-def test_classification_example(tmp_path):
-    """Training helps each of three systems with two seeds, and a rerun gives the same numbers."""
-    for name in ("a.json", "b.json"):
-        options = ["--seeds", "2", "--epochs", "20", "--out", tmp_path / name]
-        table = call_here("examples/classification/train_digits.py", *options).out
-    assert "R-Drop, alpha 3 " in table
-    first, second = (json.loads((tmp_path / name).read_text())["systems"] for name in ("a.json", "b.json"))
-    assert [len(system["test"]) for system in first] == [2, 2, 2]
-    assert all(accuracy > 70 for system in first for accuracy in system["test"])
-    assert [system["test"] for system in first] == [system["test"] for system in second]
-
-
 @pytest.mark.parametrize(
     ("package", "script", "arguments", "extra"),
     [
@@ -77,6 +64,7 @@ def test_classification_example(tmp_path):
         ("subword_nmt", "apply_bpe", "codes in out --langs de en", "examples"),
         ("rouge_score", "score_rouge", "ref hyp", "examples"),
         ("matplotlib", "plot_training", "log", "examples"),
+        ("transformers", "examples/huggingface/fine_tune.py", "--out new", "huggingface"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, package, script, arguments, extra):

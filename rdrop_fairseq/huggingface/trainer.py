@@ -13,34 +13,30 @@ Trainer's own, a single pass without KL.
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.utils import is_torchaudio_available
-
-try:  # as transformers does where it is installed; the one that fairseq brings may lack its CUDA libraries
-    import torchaudio  # noqa: F401
-except (ImportError, OSError):
-    sys.modules["torchaudio"] = None  # type: ignore[assignment]  # to transformers: not installed
-    is_torchaudio_available.cache_clear()
-
 from transformers import Seq2SeqTrainer, Trainer
 
-from examples.huggingface.output_projection import (
+from ..losses.checks import check_rdrop_options
+from ..losses.terms import RDropLoss
+from ..projection import repeat
+from .losses import (
     IGNORED,
     Batch,
     Loss,
+    check_batch,
     check_loss,
     find_output_projection,
+    has_dropout,
     logits_loss,
-    repeat,
     split_labels,
     with_decoder_inputs,
 )
 
 logger = logging.getLogger(__name__)
+PATIENCE = 100  # updates in which dropout may have no effect, as at the beginning of LoRA
 
 
 class RDropTrainer(Trainer):
@@ -54,7 +50,8 @@ class RDropTrainer(Trainer):
         The others: those of the Trainer.
 
     Raises:
-        ValueError: the Trainer or the model is of a kind that R-Drop is not for: here, or in the first step.
+        ValueError: an argument is out of range, or the Trainer or the model is of a kind that R-Drop is not
+            for: here, or in the first step.
     """
 
     def __init__(
@@ -67,40 +64,70 @@ class RDropTrainer(Trainer):
             raise ValueError(
                 "R-Drop on several GPUs needs a process for each: start the training by torchrun"
             )
-        self.rdrop_options: dict[str, Any] = {
-            "alpha": rdrop_alpha,
-            "passes": rdrop_passes,
-            "ce_reduction": "mean",
-        }
+        can_generate = getattr(self.model, "can_generate", None)
+        if can_generate is None or not can_generate():
+            raise ValueError(
+                f"R-Drop's Trainer is for AutoModelForSeq2SeqLM and AutoModelForCausalLM, and "
+                f"{type(self.model).__name__} is neither: take rdrop_loss in a training loop of your own"
+            )
+        # The Trainer counts the labels of an update for a model whose loss is divided by them. R-Drop's is.
+        self.model_is_given_count: bool = self.model_accepts_loss_kwargs  # type: ignore[has-type]
+        self.model_accepts_loss_kwargs = True
+        alpha, passes, _ = check_rdrop_options(
+            rdrop_alpha, rdrop_passes, self.args.label_smoothing_factor, "mean"
+        )
+        self.rdrop_options: dict[str, Any] = {"alpha": alpha, "passes": passes, "ce_reduction": "mean"}
         self.rdrop_fused = rdrop_fused
         self.rdrop_loss: Any = None  # a Loss, chosen in the first step
+        self.rdrop_watched = True  # until the passes of a batch with labels differ
 
     def compute_loss(
         self,
         model: nn.Module,
         inputs: Batch,
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         unwrapped = self.accelerator.unwrap_model(model)
         if not model.training:
-            inputs = with_decoder_inputs(unwrapped, inputs)
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        first = self.rdrop_loss is None
-        if first:
-            self.rdrop_loss = self._choose_loss(unwrapped, inputs)
-        inputs, target = split_labels(unwrapped, inputs)
-        inputs = repeat(inputs, self.rdrop_options["passes"], len(target))
-        epsilon = self.args.label_smoothing_factor
-        result = self.rdrop_loss(model, inputs, target, epsilon=epsilon, **self.rdrop_options)
-        if first and self.rdrop_options["passes"] > 1 and result.kl_loss <= 1e-6 * result.nll_loss:
-            logger.warning("R-Drop: its passes do not differ, as the model has no dropout (see its config)")
+            if "labels" in inputs:
+                inputs = with_decoder_inputs(unwrapped, inputs)
+            count = num_items_in_batch if self.model_is_given_count else None
+            return super().compute_loss(model, inputs, return_outputs, count)
+        passes = self.rdrop_options["passes"]
+        check_batch(unwrapped, inputs, passes)
+        batch = inputs
+        inputs, target = split_labels(unwrapped, batch)
+        inputs = repeat(inputs, passes, len(target), "batch")
+        options = {"epsilon": self.args.label_smoothing_factor, **self.rdrop_options}
+        if self.rdrop_loss is None:
+            self.rdrop_loss = self._choose_loss(unwrapped, batch)
+        if self.rdrop_watched and self.rdrop_loss is not logits_loss:
+            options["check"] = True
+        result = self.rdrop_loss(model, inputs, target, **options)
+        if self.rdrop_watched:
+            self._watch_passes(unwrapped, result)
         if num_items_in_batch is None:
-            loss = result.loss / target.ne(IGNORED).sum()
+            processes, count = 1, target.ne(IGNORED).sum()
         else:  # those of all processes, whose gradients are averaged
             processes = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
-            loss = result.loss * processes / num_items_in_batch
+            count = torch.as_tensor(num_items_in_batch, device=target.device)
+        loss = result.loss * processes / count.clamp(min=1)  # of no labels 0, and so is the gradient
         return (loss, {}) if return_outputs else loss
+
+    def _watch_passes(self, model: nn.Module, result: RDropLoss) -> None:
+        """Warns of passes that do not differ: at once without dropout, else when it has had time to tell."""
+        if result.nll_loss == 0:  # of a batch without labels
+            return
+        if self.rdrop_options["passes"] > 1 and result.kl_loss <= 1e-6 * result.nll_loss:
+            if not has_dropout(model):
+                reason = "as the model has no dropout (see its config)"
+            elif self.state.global_step >= PATIENCE:
+                reason = f"after {PATIENCE} updates: its dropout does not reach the logits"
+            else:
+                return
+            logger.warning(f"R-Drop: its passes do not differ, {reason}")
+        self.rdrop_watched = False
 
     def _choose_loss(self, model: Any, batch: Batch) -> Loss:
         if getattr(model.config, "output_router_logits", False):
@@ -108,7 +135,8 @@ class RDropTrainer(Trainer):
         precision = (model.dtype, self.accelerator.mixed_precision, torch.get_float32_matmul_precision())
         # A model of low precision rounds its logits; the fused loss does not.
         tolerance = 1e-4 if precision == (torch.float32, "no", "highest") else 2e-2
-        check_loss(model, batch, logits_loss, tolerance)
+        passes = self.rdrop_options["passes"]
+        check_loss(model, batch, logits_loss, passes, tolerance)
         if any(getattr(model.config, f"{part}layerdrop", 0) for part in ("", "encoder_", "decoder_")):
             logger.warning(
                 "R-Drop: LayerDrop drops the same layers in all passes; the config can turn it off"
@@ -117,7 +145,7 @@ class RDropTrainer(Trainer):
             return logits_loss
         try:
             projection = find_output_projection(model, batch)
-            check_loss(model, batch, projection.loss, tolerance)
+            check_loss(model, batch, projection.loss, passes, tolerance)
         except ValueError as error:
             logger.warning(f"R-Drop: the loss takes all logits, as {error}")
             return logits_loss

@@ -6,23 +6,25 @@ import torch.nn.functional as F
 
 pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
 
-from huggingface_models import BIASED, CONFIGS, make_batch, make_model
+import transformers
+from huggingface_models import BIASED, CONFIGS, LLAMA, make_batch, make_model
 
-from examples.huggingface.output_projection import (
+from rdrop_fairseq.huggingface.losses import (
     check_loss,
     few_positions,
     find_output_projection,
     logits_loss,
-    repeat,
     split_labels,
 )
+from rdrop_fairseq.projection import repeat
 
 
 def loss_and_gradients(model, batch, loss, passes=2, **options):
     model.zero_grad()
     inputs, target = split_labels(model, batch)
     torch.manual_seed(7)
-    result = loss(model, repeat(inputs, passes, len(target)), target, alpha=2.5, passes=passes, **options)
+    inputs = repeat(inputs, passes, len(target), "batch")
+    result = loss(model, inputs, target, alpha=2.5, passes=passes, **options)
     result.loss.backward()
     gradients = {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
     return result, gradients
@@ -53,7 +55,7 @@ def test_both_losses_are_the_models_own(name):
     for loss in (logits_loss, projection.loss):
         ours = loss(model, inputs, target, alpha=0.0, passes=1, reduction="mean").loss
         torch.testing.assert_close(ours, own, rtol=1e-5, atol=1e-6)
-        check_loss(model, batch, loss, tolerance=1e-5)
+        check_loss(model, batch, loss, passes=2, tolerance=1e-5)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -81,6 +83,14 @@ def test_what_is_done_around_the_projection_is_measured():
     assert found.scale == 1
 
 
+def test_a_scale_is_measured_beyond_the_precision_of_the_model():
+    """Regression: the scale was that of one number in bf16, for Granite 0.1% from 1 / 10."""
+    config = transformers.GraniteConfig(**LLAMA, logits_scaling=10.0)
+    model = transformers.GraniteForCausalLM(config).bfloat16()
+    scale = find_output_projection(model, make_batch("llama")).scale
+    assert scale == pytest.approx(0.1, rel=3e-4)
+
+
 @pytest.mark.parametrize(
     ("name", "forgotten"),
     [
@@ -95,7 +105,7 @@ def test_a_forgotten_bias_or_scale_is_noticed(name, forgotten):
     assert name != "t5, tied" or model.config.scale_decoder_outputs
     projection = find_output_projection(model, batch)._replace(**forgotten)
     with pytest.raises(ValueError, match=r"the loss is .* where \w+ itself returns"):
-        check_loss(model, batch, projection.loss, tolerance=1e-3)
+        check_loss(model, batch, projection.loss, passes=1, tolerance=1e-3)
 
 
 def test_a_prompt_longer_than_what_is_checked():
@@ -103,13 +113,6 @@ def test_a_prompt_longer_than_what_is_checked():
     model = make_model("llama")
     batch = make_batch("llama", sizes=((40, 5), (3, 2)))
     batch = {key: value.flip(1) for key, value in batch.items()} | {"labels": batch["labels"]}
-    few = few_positions(batch)
+    few = few_positions(model, batch)
     assert few["input_ids"].shape == few["labels"].shape == (1, 5)
-    check_loss(model, batch, find_output_projection(model, batch).loss, tolerance=1e-5)
-
-
-def test_what_cannot_be_repeated():
-    inputs = {"input_ids": torch.ones(2, 3), "cu_seq_lens": torch.ones(4), "use_cache": False}
-    message = "cannot repeat cu_seq_lens for R-Drop: its dimension 0 is 4, the batch has 2 sentences"
-    with pytest.raises(ValueError, match=message):
-        repeat(inputs, passes=2, batch_size=2)
+    check_loss(model, batch, find_output_projection(model, batch).loss, passes=2, tolerance=1e-5)

@@ -1,0 +1,148 @@
+"""The time of a training: each of its updates counts as long as the benchmark says of its kind.
+
+A training that begins with another one has that one's time, and its curve, before its own.
+"""
+
+import argparse
+import csv
+import statistics
+from collections.abc import Iterable
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.workspace import ROOT
+from rdrop_fairseq.schedule import Schedule, ordinal
+from rdrop_tools.lines import read_lines
+
+STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
+PLAIN, RDROP, IN_TREE, PLAIN_FUSED, EVERY_2ND = (
+    "plain",
+    "ours, fused loss",
+    "fairseq in-tree R-Drop",
+    "ours, fused loss, 1 pass",
+    "ours, fused loss, every 2nd update",
+)
+Result = dict[str, Any]  # the JSON of a run, and what runs.csv says of it
+Seconds = dict[str, float]  # {contestant of benchmark_step.py: of an undisturbed update}
+
+
+def seconds_per_update(steps: Path) -> Seconds:
+    return {row["criterion"]: float(row["median_ms"]) / 1000 for row in csv.DictReader(read_lines(steps))}
+
+
+class Kinds(NamedTuple):
+    """Which updates of a training have R-Drop, by the criterion's own schedule; and what the others are."""
+
+    passes: int
+    start: int
+    interval: int
+    single: str  # the contestant
+
+    @classmethod
+    def of(cls, criterion: str, words: Iterable[str]) -> "Kinds":
+        """criterion: plain or rdrop; words: the flags for fairseq-train."""
+        parser = argparse.ArgumentParser(allow_abbrev=False)
+        parser.add_argument("--criterion", default="")
+        parser.add_argument("--rdrop-start-update", type=int, default=0)
+        parser.add_argument("--rdrop-interval", type=int, default=1)
+        flags, _ = parser.parse_known_args([*words])
+        if criterion == "plain":  # with fairseq's criterion, or with ours and one pass
+            return cls(1, 0, 1, PLAIN_FUSED if flags.criterion else PLAIN)
+        return cls(2, flags.rdrop_start_update, flags.rdrop_interval, PLAIN_FUSED)
+
+    @property
+    def words(self) -> str:
+        """The schedule, such as "R-Drop in every 2nd update"."""
+        if self.passes == 1:
+            return "plain"
+        interval = f" in every {ordinal(self.interval)} update" if self.interval > 1 else ""
+        return f"R-Drop{interval}" + (f" from update {self.start:,} on" if self.start else "")
+
+    def seconds(self, updates: int, seconds: Seconds) -> float:
+        """The time of the first so many updates. With R-Drop in every 2nd the mean update was measured."""
+        if self.interval == 2:
+            from_start = max(updates - self.start, 0)
+            return from_start * seconds[EVERY_2ND] + (updates - from_start) * seconds[self.single]
+        with_rdrop = _with_rdrop(
+            self.passes, self.start, self.interval, 1 << max(updates - 1, 1).bit_length()
+        )[updates]
+        return with_rdrop * seconds[RDROP] + (updates - with_rdrop) * seconds[self.single]
+
+
+@cache
+def _with_rdrop(passes: int, start: int, interval: int, most: int) -> list[int]:
+    """[of the first so many updates those that have R-Drop], up to ``most``."""
+    schedule = Schedule(passes, 1.0, start, interval=interval)
+
+    def has_rdrop(update: int) -> int:
+        schedule.num_updates = update
+        return int(schedule.now().passes > 1)
+
+    return [*accumulate(map(has_rdrop, range(most)), initial=0)]
+
+
+def kinds_of(result: Result) -> Kinds:
+    return Kinds.of(result["criterion"], result["flags"])
+
+
+def words_of(result: Result) -> str:
+    """What was trained, such as "plain, then R-Drop"."""
+    start = result.get("from")
+    return f"{words_of(start)}, then {kinds_of(result).words}" if start else kinds_of(result).words
+
+
+def updates(result: Result) -> int:
+    """Those of the training that it begins with among them."""
+    own: int = result["curve"][-1]["update"]
+    return own + (updates(result["from"]) if result.get("from") else 0)
+
+
+def length(result: Result, seconds: Seconds) -> float:
+    """The seconds of a whole training, undisturbed."""
+    own = kinds_of(result).seconds(result["curve"][-1]["update"], seconds)
+    return own + (length(result["from"], seconds) if result.get("from") else 0.0)
+
+
+def price(result: Result, seconds: Seconds) -> float:
+    """The time of an update over that of a plain one, without those of the training that it begins with."""
+    own: int = result["curve"][-1]["update"]
+    return kinds_of(result).seconds(own, seconds) / own / seconds[PLAIN]
+
+
+def timed_curve(result: Result, seconds: Seconds) -> list[tuple[float, dict[str, Any]]]:
+    """(seconds of undisturbed training, point of the curve)"""
+    kinds, start = kinds_of(result), result.get("from")
+    before = timed_curve(start, seconds) if start else []
+    begin = length(start, seconds) if start else 0.0
+    return before + [(begin + kinds.seconds(point["update"], seconds), point) for point in result["curve"]]
+
+
+def best_so_far(result: Result, seconds: Seconds) -> list[tuple[float, float]]:
+    """(seconds of undisturbed training, best BLEU on valid by then), a point a validation."""
+    points = timed_curve(result, seconds)
+    return [*zip([t for t, _ in points], accumulate((p["bleu"] for _, p in points), max), strict=True)]
+
+
+def at(points: list[tuple[float, float]], seconds: float) -> float:
+    """The step function through ``points``; before the first of them 0."""
+    return max((bleu for time, bleu in points if time <= seconds), default=0.0)
+
+
+def mean_at(results: list[Result], seconds: Seconds, time: float) -> float:
+    return statistics.mean(at(best_so_far(result, seconds), time) for result in results)
+
+
+def ahead_for_good(ours: list[Result], theirs: list[Result], seconds: Seconds) -> float | None:
+    """Seconds after which the mean of ``ours``, best so far at equal time, stays above that of ``theirs``.
+
+    None where it is not above at the end of the longer training.
+    """
+    times = sorted({time for result in [*ours, *theirs] for time, _ in best_so_far(result, seconds)})
+    ahead = None
+    for time in reversed(times):
+        if mean_at(ours, seconds, time) <= mean_at(theirs, seconds, time):
+            break
+        ahead = time
+    return ahead

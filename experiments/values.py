@@ -1,0 +1,156 @@
+"""Figures in prose that are built from results/: <!-- value NAME -->1.41<!-- end -->.
+
+NAME is a file or a system under results/, and what to take of it, with semicolons between:
+
+    benchmark/step-cpu.csv; medium; ours, fused loss; time_over_plain
+        the row that has these values, and its column
+    multi30k/rdrop-long-2.json; curve; -1; train_kl
+        keys and places of a JSON file; update=1840 is the item of a list that has this value
+    multi30k/rdrop-long; minutes
+        a system of runs.csv in the mean of its seeds, or one run (rdrop-long-2): pairs, parameters, updates,
+        minutes, price (of an update, over a plain one's), greedy, nll and train_nll (of the best checkpoint),
+        train_kl; start (middle, end), valid; best:1 (last:5, last:10, mean of the three), test; Flickr 2016,
+        and the last two minus another system's: minus; plain-long; test; Flickr 2016
+    multi30k/rdrop-long; ahead; plain-long
+        the minutes from which on it is ahead of another system at equal time
+    multi30k/rdrop-long; significant
+        in how many comparisons with its baseline p is below 0.05: 7 of 9
+
+At the end there may be a format, such as .1f or +.2f; else there are two decimals, of a whole number none.
+"""
+
+import csv
+import json
+import re
+import statistics
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from experiments.evidence import (
+    SACREBLEU,
+    Systems,
+    gain,
+    read_results,
+    same_seeds,
+    significant,
+    valid_score,
+)
+from experiments.multi30k import best_point
+from experiments.runs import AVERAGES
+from experiments.training_time import (
+    STEPS,
+    Result,
+    ahead_for_good,
+    length,
+    price,
+    seconds_per_update,
+    updates,
+)
+from rdrop_tools.cli import InputError
+from rdrop_tools.lines import read_lines
+
+FORMAT = re.compile(r"[+,]*(\.\d+)?[fd%]")
+
+
+def value(results: Path, name: str) -> str:
+    """Raises InputError for a name that nothing, or more than one thing, has."""
+    source, *keys = [part.strip() for part in name.split(";")]
+    style = keys.pop() if keys and FORMAT.fullmatch(keys[-1]) else ""
+    try:
+        found = _find(results, source, keys)
+    except KeyError as error:
+        raise InputError(f"value {name}: there is no {error}") from None
+    except (IndexError, ValueError, TypeError, OSError, InputError) as error:
+        raise InputError(f"value {name}: {error}") from None
+    if isinstance(found, str):
+        return found
+    return format(found, style or (",d" if isinstance(found, int) else ".2f"))
+
+
+def _find(results: Path, source: str, keys: list[str]) -> Any:
+    if source.endswith(".csv"):
+        return _of_table(_rows(results / source), keys)
+    if source.endswith(".json"):
+        return _of_json(json.loads((results / source).read_bytes()), keys)
+    folder, system = source.split("/")
+    return _of_system(_systems(results / folder), system, keys)
+
+
+@cache
+def _rows(path: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader(read_lines(path))]
+
+
+@cache
+def _systems(folder: Path) -> Systems:
+    return read_results(folder)
+
+
+def _of_table(rows: list[dict[str, str]], keys: list[str]) -> float:
+    *values, column = keys
+    found = [row for row in rows if set(values) <= set(row.values())]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} rows have these values")
+    return float(found[0][column])
+
+
+def _of_json(item: Any, keys: list[str]) -> Any:
+    for key in keys:
+        if isinstance(item, dict):
+            item = item[key]
+        elif "=" in key:
+            name, wanted = key.split("=")
+            (item,) = (each for each in item if str(each.get(name)) == wanted)
+        else:
+            item = item[int(key)]
+    if not isinstance(item, (int, float, str)):
+        raise ValueError("it is not a single value")
+    return item
+
+
+def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
+    named = {f"{name}-{each['seed']}": [each] for name, found in systems.items() for each in found}
+    results, what = (systems | named)[system], keys[0]
+    if what == "minus":
+        ours, theirs = same_seeds(results, systems[keys[1]])
+        if keys[2] == "test":
+            return gain(ours, theirs, keys[3], SACREBLEU).mean
+        return _of_all(ours, keys[2:]) - _of_all(theirs, keys[2:])
+    if what == "ahead":
+        ahead = ahead_for_good(results, systems[keys[1]], seconds_per_update(STEPS))
+        if ahead is None:
+            raise ValueError("in the end it is not ahead")
+        return ahead / 60
+    if what == "significant":
+        return significant(results)
+    if what == "pairs":
+        return 29000 if results[0]["pairs"] == "all" else int(results[0]["pairs"])
+    if what == "parameters":
+        return int(results[0]["parameters"])
+    return _of_all(results, keys)
+
+
+def _of_all(results: list[Result], keys: list[str]) -> float:
+    return float(statistics.mean(_of_result(result, *keys) for result in results))
+
+
+def _of_result(result: Result, what: str, *keys: str) -> float:
+    seconds = seconds_per_update(STEPS)
+    if what == "updates":
+        return updates(result)
+    if what == "minutes":
+        return length(result, seconds) / 60
+    if what == "price":
+        return price(result, seconds)
+    if what in ("greedy", "nll", "train_nll"):
+        return float(best_point(result["curve"])["bleu" if what == "greedy" else what])
+    if what == "train_kl":
+        curve = [point["train_kl"] for point in result["curve"] if "train_kl" in point]
+        return float(curve[{"start": 0, "middle": len(curve) // 2, "end": -1}[keys[0]]])
+    if what == "test":
+        return float(result["scores"]["test"][keys[0]][SACREBLEU]["score"])
+    if what == "valid":
+        averages = AVERAGES if keys[0] == "mean" else (keys[0],)
+        return statistics.mean(valid_score(result, average) for average in averages)
+    raise KeyError(what)

@@ -1,0 +1,91 @@
+"""Figures in prose that `make results` builds."""
+
+import csv
+import json
+
+import pytest
+from made_up_results import two_systems
+
+from experiments.build_results import rebuilt
+from experiments.evidence import SACREBLEU
+from experiments.runs import COLUMNS
+from experiments.values import value
+from rdrop_tools.cli import InputError
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results with a table and two systems."""
+    (tmp_path / "made").mkdir()
+    (tmp_path / "step.csv").write_text(
+        'criterion,setting,time_over_plain\n"ours, fused",small,1.665\n"ours, fused",large,1.777\n'
+    )
+    with (tmp_path / "made" / "runs.csv").open("w") as file:
+        table = csv.DictWriter(file, COLUMNS, restval="")
+        table.writeheader()
+        for name, each in two_systems().items():
+            for result in each:
+                row = {key: result[key] for key in ("system", "seed", "criterion", "baseline")}
+                table.writerow(row)
+                for number, point in enumerate(result["curve"], 1):
+                    point |= {"train_kl": number / 10} if name.startswith("rdrop") else {}
+                (tmp_path / "made" / f"{name}-{result['seed']}.json").write_text(json.dumps(result))
+    return tmp_path
+
+
+def test_values(results):
+    for name, expected in {
+        "step.csv; large; ours, fused; time_over_plain": "1.78",
+        "step.csv; large; ours, fused; time_over_plain; .1f": "1.8",
+        "made/rdrop-a2-1.json; curve; -1; bleu; d": "36",
+        "made/rdrop-a2-1.json; curve; update=120; nll; .3f": "2.170",
+        "made/rdrop-a2-1.json; seed": "1",
+        f"made/rdrop-a2-2.json; scores; against; test; Flickr 2016; {SACREBLEU}; p_value; .3f": "0.125",
+        "made/rdrop-a2; pairs": "29,000",
+        "made/rdrop-a2; updates": "240.00",
+        "made/rdrop-a2; test; Flickr 2017": "39.00",
+        "made/rdrop-a2; minus; plain-d0.3; test; Flickr 2017; +.1f": "+2.5",
+        "made/rdrop-a2; minus; plain-d0.3; valid; mean; +.2f": "+2.50",
+        "made/rdrop-a2; valid; last:5": "39.10",
+        "made/rdrop-a2; greedy": "37.50",
+        "made/rdrop-a2; train_kl; start": "0.10",
+        "made/rdrop-a2; train_kl; middle": "0.30",
+        "made/rdrop-a2; train_kl; end": "0.40",
+        "made/rdrop-a2; significant": "0 of 6",
+        "made/rdrop-a2-1; updates; ,.0f": "240",
+    }.items():
+        assert value(results, name) == expected, name
+
+
+def test_names_that_are_none(results):
+    for name in (
+        "step.csv; ours, fused; time_over_plain",  # of two rows
+        "step.csv; large; nothing",
+        "nothing.csv; large; time_over_plain",
+        "made/rdrop-a2-1.json; curve",
+        "made/rdrop-a2-1.json; curve; update=7; nll",
+        "made/nobody; minutes",
+        "made/rdrop-a2; nothing",
+        "made/rdrop-a2",
+        "made/plain-d0.3; ahead; rdrop-a2",
+        "made",
+    ):
+        with pytest.raises(InputError, match=f"value {name}: "):
+            value(results, name)
+
+
+def test_a_page_with_values(tmp_path):
+    """A figure that is not that of results is built anew; a name that is none is told with its page."""
+    page = tmp_path / "page.md"
+    name = "benchmark/step-multi30k.csv; ours, fused loss; time_over_plain"
+    page.write_text(
+        f"An update takes <!-- value {name} -->9.99<!-- end --> times, "
+        f"<!-- value {name}; .1f --><!-- end -->.\n"
+    )
+    assert rebuilt(page, {}) == (
+        f"An update takes <!-- value {name} -->1.85<!-- end --> times, "
+        f"<!-- value {name}; .1f -->1.9<!-- end -->.\n"
+    )
+    page.write_text("<!-- value nothing; at all -->1<!-- end -->\n")
+    with pytest.raises(InputError, match=r"page\.md: value nothing; at all: "):
+        rebuilt(page, {})

@@ -1,0 +1,201 @@
+"""What stands behind a fairseq model's projection is looked at: the fused loss is not for all."""
+
+import random
+import types
+
+import numpy as np
+import pytest
+import torch
+from conftest import MODELS, TRANSFORMER, Setup, check_gradients
+
+pytest.importorskip("fairseq")
+
+from fairseq.logging import metrics
+from fairseq.models.transformer import TransformerDecoder
+
+from rdrop_fairseq.errors import RDropError
+
+
+def behind(change):
+    """An output_layer on the instance that changes what the projection returns."""
+
+    def make(model):
+        decoder = model.decoder
+        decoder.output_layer = lambda features: change(decoder.output_projection(features))
+
+    return make
+
+
+def of_its_class(model):
+    class Scaled(TransformerDecoder):
+        def output_layer(self, features):
+            return super().output_layer(features) * 0.5
+
+    model.decoder.__class__ = Scaled
+
+
+def training_only(model):
+    def forward(self, *args, **kwargs):
+        logits, extra = type(self).forward(self, *args, **kwargs)
+        return logits * 0.5 if self.training else logits, extra
+
+    model.decoder.forward = types.MethodType(forward, model.decoder)
+
+
+def instance_forward(model):
+    layer = model.decoder.output_projection
+    layer.forward = lambda features: 0.5 * torch.nn.functional.linear(features, layer.weight)
+
+
+def log_softmax_at_half(model):
+    model.get_normalized_probs = lambda net_output, log_probs, sample=None: (net_output[0] / 2).log_softmax(
+        -1
+    )
+
+
+def of_the_decoder(model):
+    model.decoder.get_normalized_probs = lambda net_output, log_probs, sample=None: (
+        net_output[0] / 2
+    ).log_softmax(-1)
+
+
+def hook(model):
+    model.decoder.output_projection.register_forward_hook(lambda layer, inputs, output: output * 0.5)
+
+
+def called(times):
+    def make(model):
+        decoder = model.decoder
+        layer = decoder.output_projection
+
+        def output_layer(features):
+            for _ in range(times):
+                layer(features)
+            return 2 * torch.nn.functional.linear(features, layer.weight)
+
+        decoder.output_layer = output_layer
+
+    return make
+
+
+def last_position_first(model):
+    decoder = model.decoder
+    decoder.output_layer = lambda features: decoder.output_projection(features[:, :1]).expand(
+        -1, features.size(1), -1
+    )
+
+
+CHANGED = "changes what its output projection returns"
+ITSELF = "makes its targets or probabilities itself"
+CHANGES = {
+    "scaled": (behind(lambda x: x * 0.5), CHANGED),
+    "in place": (behind(lambda x: x.mul_(0.5)), CHANGED),
+    "bent": (behind(lambda x: 0.1 * torch.tanh(x / 0.1)), CHANGED),
+    "clamped": (behind(lambda x: x.clamp(-0.05, 0.05)), CHANGED),
+    "shifted": (behind(lambda x: x + torch.arange(x.size(-1)).to(x)), CHANGED),
+    "masked": (behind(lambda x: x.index_fill(-1, torch.tensor([0]), -1e4)), CHANGED),
+    "of its class": (of_its_class, CHANGED),
+    "in training only": (training_only, CHANGED),
+    "a hook": (hook, CHANGED),
+    "the projection's own forward": (instance_forward, "no plain output projection"),
+    "the model's get_normalized_probs": (log_softmax_at_half, ITSELF),
+    "the decoder's get_normalized_probs": (of_the_decoder, ITSELF),
+    "never called": (called(0), "calls its output projection 0 times"),
+    "called twice": (called(2), "calls its output projection 2 times"),
+    "other positions": (last_position_first, "cannot be probed .*expanded size"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_is_not_the_projection_s_output_takes_the_plain_loss(data_bin, caplog, name):
+    """Regression: it was trained with another objective, by a gradient near 0, and nothing said so."""
+    caplog.set_level("INFO")
+    change, reason = CHANGES[name]
+    auto, plain, fused = (Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", p]) for p in PATHS)
+    change(auto.model)
+    own = dict(vars(auto.model.decoder.output_projection))
+    sample = auto.uneven_batch()
+    got, expected = auto.train_step(sample), plain.train_step(sample, auto.model)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    assert f"plain loss ({type(auto.model).__name__} " in caplog.text
+    with pytest.raises(RDropError, match=f"--rdrop-loss fused: .*({reason}).*; use auto or plain") as error:
+        fused.train_step(sample, auto.model)
+    assert "\n" not in str(error.value)
+    assert vars(auto.model.decoder.output_projection) == own
+
+
+PATHS = ("auto", "plain", "fused")
+
+
+def test_what_comes_before_the_projection_is_the_model_s(data_bin):
+    """States that are changed in training only are what the fused loss projects."""
+    fused, plain = (Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", p]) for p in ("fused", "plain"))
+    decoder = fused.model.decoder
+    decoder.output_layer = lambda features: decoder.output_projection(features * (1 + decoder.training))
+    sample = fused.uneven_batch()
+    got, expected = fused.train_step(sample), plain.train_step(sample, fused.model)
+    torch.testing.assert_close(got[0], expected[0])
+    check_gradients(got[3], expected[3])
+
+
+@pytest.mark.parametrize("forward", ["concat", "separate"])
+def test_a_change_after_the_first_step_ends_the_training(data_bin, forward):
+    """Regression: the objective became another one in silence."""
+    setup = Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", forward])
+    sample = setup.uneven_batch()
+    setup.train_step(sample)
+    behind(lambda x: x * 0.5)(setup.model)
+    with pytest.raises(RDropError, match="train it with --rdrop-loss plain"):
+        setup.train_step(sample)
+    assert "forward" not in vars(setup.model.decoder.output_projection)
+
+
+def test_every_model_is_looked_at_by_itself(data_bin):
+    """Regression: the first model's choice was for all, and multilingual_translation has several."""
+    setup, other = Setup(data_bin, TRANSFORMER), Setup(data_bin, TRANSFORMER)
+    sample = setup.uneven_batch()
+    setup.train_step(sample)
+    behind(lambda x: x * 0.5)(other.model)
+    expected = other.train_step(sample)
+    torch.testing.assert_close(setup.train_step(sample, other.model), expected, rtol=0, atol=0)
+
+
+NOISY = [*TRANSFORMER, *"--quant-noise-pq 0.3 --encoder-layerdrop 0.2 --dropout 0.2".split()]
+CONVOLUTIONS = MODELS["lightconv"][0].split()
+
+
+@pytest.mark.parametrize("loss", PATHS[:2])
+@pytest.mark.parametrize("flags", [NOISY, CONVOLUTIONS], ids=["noisy", "lightconv"])
+def test_looking_leaves_no_trace(data_bin, flags, loss):
+    """Not in random numbers, parameters, buffers, modes, meters or gradients. (Quant-noise sets weights.)"""
+    setup = Setup(data_bin, flags, extra=["--rdrop-loss", loss])
+    model = setup.model.train()
+    model.encoder.layers[0].fc1.register_buffer("updates", torch.zeros(()))
+    model.encoder.layers[0].register_forward_pre_hook(lambda layer, _: layer.fc1.updates.add_(1) and None)
+    model.encoder.layers[0].register_forward_pre_hook(lambda *_: metrics.log_scalar("seen", 1.0))
+    sample = setup.uneven_batch()
+    modes = {name: module.training for name, module in model.named_modules()}
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def seed():
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+
+    def draws():
+        return random.random(), np.random.random(), torch.rand(3).tolist()
+
+    seed()
+    expected = draws()
+    seed()
+    with metrics.aggregate() as meters:
+        setup.choose(sample)
+    assert draws() == expected
+    assert not meters
+    assert modes == {name: module.training for name, module in model.named_modules()}
+    torch.testing.assert_close(dict(model.state_dict()), state, rtol=0, atol=0)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    with metrics.aggregate() as meters:
+        model(**sample["net_input"])
+    assert "seen" in meters
+    assert not all(tensor.equal(state[name]) for name, tensor in model.state_dict().items())  # it would show
