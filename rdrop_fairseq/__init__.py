@@ -1,5 +1,7 @@
 """R-Drop for fairseq: this folder is the ``--user-dir``; the losses need torch only."""
 
+import sys
+
 from .losses.functional import (
     compute_kl_loss,
     label_smoothed_nll_loss,
@@ -7,7 +9,7 @@ from .losses.functional import (
     rdrop_loss,
 )
 from .losses.terms import RDropLoss
-from .registration import register_with_fairseq
+from .registration import UserDir, register
 
 __version__ = "0.1.0"
 __all__ = [
@@ -16,6 +18,9 @@ __all__ = [
     "label_smoothed_nll_loss",
     "linear_rdrop_loss",
     "rdrop_loss",
+    "register",
 ]
 
-register_with_fairseq()
+__path__ = UserDir(__path__)
+if sys.modules.get("fairseq"):
+    register()

@@ -15,8 +15,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file can't be read, or is no checkpoint of fairseq.
     """
-    import rdrop_fairseq.checkpoint_safety  # noqa: F401  torch.load accepts what fairseq writes
+    from rdrop_fairseq.repairs import load_checkpoints
 
+    load_checkpoints()  # torch.load accepts what fairseq writes
     input_file(path)
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,8 @@ import rdrop_fairseq
 
 
 def python(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, check=True, **options
-    ).stdout
+    options = {"stdout": subprocess.PIPE, "text": True, "check": True, **options}
+    return subprocess.run([sys.executable, *arguments], **options).stdout
 
 
 def test_module_prints_the_user_dir_and_nothing_else(tmp_path):
@@ -44,7 +44,9 @@ def test_importing_the_losses_does_not_import_fairseq():
     [
         "import fairseq, rdrop_fairseq",
         "import importlib.util as u, rdrop_fairseq; u.find_spec('fairseq'); from fairseq_cli import train",
-        "import rdrop_fairseq.checkpoint_safety",
+        "import rdrop_fairseq; rdrop_fairseq.register(); rdrop_fairseq.register()",
+        "import rdrop_fairseq.repairs",
+        "",
     ],
 )
 def test_any_order_of_imports_registers_the_criterion(imports):
@@ -54,28 +56,38 @@ def test_any_order_of_imports_registers_the_criterion(imports):
 import sys
 {imports}
 from fairseq import criterions, options
-from fairseq.utils import import_user_module
 name = "label_smoothed_cross_entropy_rdrop"
-assert name in criterions.CRITERION_REGISTRY
+assert (name in criterions.CRITERION_REGISTRY) == {"import fairseq" in imports or "register" in imports}
 user_dir = ["--user-dir", sys.argv[1]]
 parser = options.get_training_parser()
 args = options.parse_args_and_arch(parser, ["data", *user_dir, "--criterion", name, "--arch", "transformer"])
 assert criterions.CRITERION_REGISTRY[name].__module__ == "rdrop_fairseq." + name
-assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("rdrop_fairseq")]
 print(args.rdrop_alpha)
 """
     assert python("-c", code, str(Path(rdrop_fairseq.__file__).parent)).splitlines()[-1] == "5.0"
 
 
-def test_without_fairseq_its_import_fails_as_ever(tmp_path):
-    """Python says what it says without this package, which waits for fairseq's import."""
+def test_the_package_leaves_python_s_imports_alone():
+    """Regression: it changed how fairseq is imported, in every program that uses the losses."""
+    code = "import sys; before = [*sys.meta_path]; import rdrop_fairseq; print(sys.meta_path == before)"
+    assert python("-c", code) == "True\n"
+
+
+@pytest.mark.parametrize("repairs", ["", "none"])
+def test_repairs_are_made_when_fairseq_loads_the_plugin(repairs):
+    """Neither the losses nor RDROP_REPAIRS=none change anything of fairseq or torch; the log has one line."""
+    pytest.importorskip("fairseq")
     code = """
-import rdrop_fairseq, sys
-sys.path = [entry for entry in sys.path if "site-packages" not in entry and entry]
-sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
-try:
-    import fairseq
-except ModuleNotFoundError as error:
-    print(error)
+import logging
+import rdrop_fairseq
+from fairseq.tasks.translation import TranslationTask
+own = TranslationTask.reduce_metrics
+logging.basicConfig(level="INFO", format="%(message)s")
+rdrop_fairseq.register()
+print(TranslationTask.reduce_metrics is own)
 """
-    assert python("-c", code, cwd=tmp_path) == "No module named 'fairseq'\n"
+    options = {"env": {**os.environ, "RDROP_REPAIRS": repairs}, "stderr": subprocess.STDOUT}
+    *_, line, unchanged = python("-c", code, **options).splitlines()
+    assert "R-Drop: " in line
+    assert "RDROP_REPAIRS=none" in line
+    assert unchanged == str(repairs == "none")
