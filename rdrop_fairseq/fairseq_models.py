@@ -160,8 +160,8 @@ def check_input(model: Any, sample: dict[str, Any]) -> None:
         RDropError: the batch is not what the model takes, or has no tokens to predict.
     """
     name, target = type(model).__name__, sample.get("target")
-    if not isinstance(target, Tensor) or target.is_floating_point():
-        raise RDropError(f"R-Drop needs a batch with the tokens to predict; that of {name} has none")
+    if "net_input" not in sample or not isinstance(target, Tensor) or target.is_floating_point():
+        raise RDropError(f"R-Drop needs a batch with net_input and the tokens to predict; {name} has another")
     try:
         inspect.signature(model.forward).bind(**sample["net_input"])
     except TypeError as error:  # Levenshtein and other models that do not predict from left to right

@@ -1,6 +1,7 @@
 """The criterion inside fairseq's tasks and models."""
 
 import copy
+import math
 import re
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from conftest import MODELS, NO_DROPOUT, PLAIN, TRANSFORMER, Setup, check_gradients, check_log
 
 pytest.importorskip("fairseq")
+
+from fairseq.logging import metrics
 
 from rdrop_fairseq.errors import RDropError
 
@@ -209,3 +212,26 @@ def test_adaptive_softmax_does_what_the_plain_criterion_does(data_bin):
         plain.train_step(sample, ours.model)
     with pytest.raises(RDropError, match="cannot train an adaptive softmax"):
         ours.train_step(sample)
+
+
+@pytest.mark.parametrize("flags", ["", "--rdrop-forward separate", "--rdrop-passes 1"])
+@PATHS
+def test_a_batch_with_nothing_to_count_has_a_gradient_of_0(data_bin, path, flags):
+    """As one process of several may have it: loss and gradient are 0, and the log is that of the others."""
+    extra = ["--rdrop-loss", path, *flags.split()]
+    ours, first = (Setup(data_bin, TRANSFORMER, extra=extra) for _ in range(2))
+    sample = ours.uneven_batch()
+    other = ours.train_step(sample)[2]
+    sample = {**sample, "ntokens": 0, "target": torch.full_like(sample["target"], ours.criterion.padding_idx)}
+    for setup in (ours, first):  # in the first step, too
+        loss, sample_size, log, grads = setup.train_step(sample)
+        assert loss == sample_size == 0
+        assert grads
+        assert all(grad.eq(0).all() for grad in grads.values())
+    results = []
+    for logs in ([other], [other, log]):
+        with metrics.aggregate() as meters:
+            ours.criterion.reduce_metrics(logs)
+        results.append(meters.get_smoothed_values())
+    assert results[0] == results[1]
+    assert 0 < results[0]["loss"] < math.inf

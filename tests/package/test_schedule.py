@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import NO_DROPOUT, TRANSFORMER, Setup, check_gradients
 
+from rdrop_fairseq.errors import RDropError
 from rdrop_fairseq.schedule import Schedule, Update
 
 pytest.importorskip("fairseq")
@@ -115,3 +116,21 @@ def test_mean_gradient_with_dropout_is_that_of_r_drop_to_sampling_error(data_bin
     lazy = mean_gradient(range(400, 600), *every, "--rdrop-interval", "2")
     assert (lazy - expected).norm() < 2 * noise
     assert (mean_gradient(range(200), "--rdrop-alpha", "1.5") - expected).norm() > 2 * noise
+
+
+@pytest.mark.parametrize("flags", ["interval 4", "start-update 9", "warmup-updates 9"])
+def test_a_schedule_that_nobody_tells_the_update_ends_in_one_line(data_bin, caplog, flags):
+    """Regression: interval 4 had R-Drop in every update, at four times alpha, and a start never came."""
+    caplog.set_level("INFO")
+    setup = Setup(data_bin, TRANSFORMER, extra=f"--rdrop-{flags}".split())
+    sample, options = setup.batch(), setup.cfg.criterion
+    names = ("label_smoothing", *(name for name in options if name.startswith("rdrop_")))
+    criterion = type(setup.criterion)(setup.task, False, **{name: options[name] for name in names})
+    with pytest.raises(RDropError, match="need the number of the update") as error:
+        criterion(setup.model.train(), sample)
+    assert "\n" not in str(error.value)
+    assert "R-Drop" not in caplog.text
+    criterion.schedule.num_updates = 9
+    assert criterion(setup.model, sample)[0].isfinite()
+    one_pass = type(setup.criterion)(setup.task, False, 0.1, rdrop_passes=1, rdrop_interval=4)
+    assert one_pass(setup.model, sample)[0].isfinite()
