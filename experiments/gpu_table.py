@@ -66,7 +66,7 @@ def _loss_table(measurement: Measurement) -> str:
         for row in rows:
             over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
             lines.append([case, row["contestant"], _ms(row), over, _mib(row)])
-            lines[-1] += [row["bytes_a_logit"] or "-"] * counted
+            lines[-1] += [row.get("bytes_a_logit") or "-"] * counted
     return table(columns, lines)
 
 
@@ -79,7 +79,7 @@ def _step_table(measurement: Measurement) -> str:
             times = (row[f"{cost}_over_plain"] for cost in ("time", "peak"))
             over = [f"{float(value):.2f}" if value else "-" for value in times]
             lines.append([case, row["criterion"], _ms(row), over[0], _mib(row), over[1]])
-            lines[-1] += [f"{float(row['host_share'] or 0):.0%}"] * of_host
+            lines[-1] += [f"{float(row.get('host_share') or 0):.0%}"] * of_host
     return table(columns, lines)
 
 

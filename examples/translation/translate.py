@@ -20,13 +20,12 @@ from typing import Any, TextIO
 
 import sentencepiece as spm
 import torch
-from sacremoses import MosesDetokenizer
 
 from rdrop_tools import cli
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import decode_lines
 from rdrop_tools.text.apply_bpe import read_codes, splitter
-from rdrop_tools.text.moses import Tokeniser, add_tokeniser_arguments, tokeniser_options
+from rdrop_tools.text.moses import Tokeniser, add_tokeniser_arguments, detokeniser, tokeniser_options
 from rdrop_tools.text.sentencepiece_encode import clean
 
 LineFunction = Callable[[str], str]
@@ -39,8 +38,8 @@ def text_functions(args: argparse.Namespace) -> tuple[LineFunction, LineFunction
         model = spm.SentencePieceProcessor(model_file=str(_of_source(args, "sentencepiece{}.model")))
         return lambda line: " ".join(model.encode(clean(line), out_type=str)), str
     split = splitter(read_codes(_of_source(args, "codes{}")))
-    tokenise, detokeniser = Tokeniser(args.source, tokeniser_options(args)), MosesDetokenizer(args.target)
-    return lambda line: split(tokenise(line)), lambda line: str(detokeniser.detokenize(line.split()))
+    tokenise = Tokeniser(args.source, tokeniser_options(args))
+    return lambda line: split(tokenise(line)), detokeniser(args.target)
 
 
 def _of_source(args: argparse.Namespace, name: str) -> Path:

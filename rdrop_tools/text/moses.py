@@ -46,6 +46,14 @@ class Tokeniser:
         return str(tokens.lower() if self.options.lowercase else tokens)
 
 
+def detokeniser(lang: str) -> Callable[[str], str]:
+    """The text of a line of tokens."""
+    from sacremoses import MosesDetokenizer
+
+    moses = MosesDetokenizer(lang)
+    return lambda line: str(moses.detokenize(line.split()))
+
+
 def printable(line: str) -> str:
     """Control and unassigned characters become spaces."""
     if line.isprintable():
@@ -67,11 +75,9 @@ def check_detokeniser(lang: str, lines: Sequence[str]) -> str:
     Raises:
         InputError: they are more than a few. A translation in the right words would score as a wrong one.
     """
-    from sacremoses import MosesDetokenizer
-
-    tokenise, detokeniser = Tokeniser(lang, TokeniserOptions()), MosesDetokenizer(lang)
+    tokenise, detokenise = Tokeniser(lang, TokeniserOptions()), detokeniser(lang)
     lines = [" ".join(line.split()) for line in lines]
-    lost = [line for line in lines if detokeniser.detokenize(tokenise(line).split()) != line]
+    lost = [line for line in lines if detokenise(tokenise(line)) != line]
     said = f"Moses' tokens of {lang} do not give back the text of {len(lost)} of {len(lines)} lines"
     if len(lost) > LOST * len(lines):
         raise cli.InputError(f"{said}, one of them {lost[0][:60]!r}: prepare it with BPE=sentencepiece")
@@ -96,10 +102,7 @@ def main() -> None:
     if args.action == "detokenize":
         if options != TokeniserOptions():
             parser.error("detokenize takes none of the tokeniser's options")
-        from sacremoses import MosesDetokenizer
-
-        detokeniser = MosesDetokenizer(args.lang)
-        function = lambda line: str(detokeniser.detokenize(line.split()))  # noqa: E731
+        function = detokeniser(args.lang)
     for line in lines:
         print(function(line))
 
