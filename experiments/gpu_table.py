@@ -58,24 +58,28 @@ def gpu_table(measurements: list[Measurement]) -> str:
 
 
 def _loss_table(measurement: Measurement) -> str:
-    columns = ["loss", "", MS, "over the matrix products", "peak MiB"]
+    counted = any(row.get("bytes_a_logit") for row in measurement.loss)
+    columns = ["loss", "", MS, "over the matrix products", "peak MiB", *["bytes a logit"] * counted]
     lines = []
     for case, rows in _cases(measurement.loss, _loss_case).items():
         products = next((row for row in rows if row["contestant"] == PRODUCTS), None)
         for row in rows:
             over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
             lines.append([case, row["contestant"], _ms(row), over, _mib(row)])
+            lines[-1] += [row["bytes_a_logit"] or "-"] * counted
     return table(columns, lines)
 
 
 def _step_table(measurement: Measurement) -> str:
-    columns = ["step", "", MS, "over plain", "peak MiB", "over plain"]
+    of_host = any(row.get("host_share") for row in measurement.step)
+    columns = ["step", "", MS, "over plain", "peak MiB", "over plain", *["waits for its host"] * of_host]
     lines = []
     for case, rows in _cases(measurement.step, _step_case).items():
         for row in rows:
             times = (row[f"{cost}_over_plain"] for cost in ("time", "peak"))
             over = [f"{float(value):.2f}" if value else "-" for value in times]
             lines.append([case, row["criterion"], _ms(row), over[0], _mib(row), over[1]])
+            lines[-1] += [f"{float(row['host_share'] or 0):.0%}"] * of_host
     return table(columns, lines)
 
 

@@ -71,6 +71,8 @@ def test_the_tables_of_a_measurement(measured, tmp_path):
             assert f"| {name} | {float(row['median_ms']):,.2f} (" in text
     assert "1 x 200 tokens, vocabulary 300, 16 wide, bfloat16, no smoothing" in text
     assert "| iwslt, 75 tokens, fp32 | plain | " in text
+    assert "| peak MiB | bytes a logit |" in text
+    assert "waits for its host" not in text  # a CPU's step
     step = folder / "step.csv"
     with step.open("w") as file:  # a measurement without peaks
         writer = csv.DictWriter(file, fieldnames=rows[0])

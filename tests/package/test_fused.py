@@ -119,6 +119,18 @@ def test_nothing_to_count_has_gradient_zero(device, dtype, divide):
         assert grad.eq(0).all()
 
 
+def test_what_is_ignored_may_be_nan(device):
+    """The states of pads, as attention with nothing to attend to leaves them, are in no product."""
+    hidden, weight, bias, target = make(2, (3, 5), device=device)
+    target[:, -2:] = PAD
+    with torch.no_grad():
+        hidden[:, -2:] = torch.nan
+    loss = linear_rdrop_loss(hidden, weight, target, bias=bias, alpha=5.0, ignore_index=PAD).loss
+    assert loss.isfinite()
+    for grad in torch.autograd.grad(loss, (hidden, weight, bias)):
+        assert grad.isfinite().all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_no_positions_are_no_loss(device, dtype):
     """Regression: on a GPU the largest of no fp16 gradients was asked for."""

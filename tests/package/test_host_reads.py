@@ -11,6 +11,8 @@ from conftest import TRANSFORMER, Setup, gradients, moved
 from devices import gpu
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rdrop_fairseq.losses.device import CUDA, DEVICES
+
 pytest.importorskip("fairseq")
 if torch.__version__ < "2.4":
     pytest.skip("this torch does not know that meta has no autocast", allow_module_level=True)
@@ -43,9 +45,11 @@ class HostsReads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("case", CASES)
-def test_no_value_is_read(data_bin, case):
+def test_no_value_is_read(data_bin, monkeypatch, case, kernel):
     """Neither forward, loss, backward nor log reads one; the R-Drop authors' criterion has an .item()."""
+    monkeypatch.setitem(DEVICES, "meta", CUDA._replace(kernel=kernel))
     setup = Setup(data_bin, TRANSFORMER, extra=[*CASES[case], *LOGGED])
     sample = setup.uneven_batch()
     grads = setup.train_step(sample)[3]

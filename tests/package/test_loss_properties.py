@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import reference
@@ -119,7 +119,7 @@ def test_rdrop_loss_is_the_formula(device, problem, dtype):
     chunk_size=st.none() | st.integers(1, 20),
     needed=st.sets(st.integers(0, 2), min_size=1),
     block_bytes=st.sampled_from([1, 4096, 1 << 20]),
-    kernel_block=st.sampled_from([16, 2048]),
+    kernel_block=st.sampled_from([32, 2048]),
     transposed=st.booleans(),
 )
 def test_linear_rdrop_loss_is_the_formula(
@@ -127,9 +127,9 @@ def test_linear_rdrop_loss_is_the_formula(
 ):
     """Losses and gradients err by roundings only; u is the largest relative error of one to half precision.
 
-    The gradient G of the logits may be rounded once before a product, and the product once after it, which is
-    added up in fp32: an entry of G^T h errs by at most u |G|^T |h| + u |G^T h|. The logits, which a
-    GPU's product rounds to half precision, are exact: they are of few digits.
+    The gradient G of the logits may be rounded once before a product, which is added up in fp32, the product
+    once after it, and once more times 7: an entry of G^T h errs by at most u |G|^T |h| + 2 u |G^T h|. The
+    logits, which a GPU's product rounds to half precision, are exact: they are of few digits.
     """
     if dtype in DTYPES[2:]:  # multiples of 1/4 up to 32
         halves = (x.mul(2).round().clamp(-2, 2).div(2) for x in problem[:2])
@@ -149,6 +149,7 @@ def test_linear_rdrop_loss_is_the_formula(
 
     monkeypatch.setitem(DEVICES, device, DEVICES[device]._replace(block_bytes=block_bytes))
     if DEVICES[device].kernel:
+        assume(device == "cuda" or problem.target.numel() <= 20)  # 10 ms each by the interpreter
         for name in ("ELEMENTS", "LEAST_BLOCK"):
             monkeypatch.setattr(f"rdrop_fairseq.losses.kernel.{name}", kernel_block)
     got = loss()
@@ -170,5 +171,5 @@ def test_linear_rdrop_loss_is_the_formula(
     for n, ours in zip(asking, grads):
         assert ours.dtype == dtype
         error = (ours.cpu().double() - exact[n]).abs()
-        assert (error <= (u + rtol) * bounds[n] + u * exact[n].abs() + atol).all()
+        assert (error <= (u + rtol) * bounds[n] + 2 * u * exact[n].abs() + atol).all()
         assert n == 0 or ours[problem.masked].eq(0).all()
