@@ -15,6 +15,7 @@ from devices import gpu, interpreter
 from rdrop_fairseq import linear_rdrop_loss
 from rdrop_fairseq.losses import device as devices
 from rdrop_fairseq.losses import elementwise, fused
+from rdrop_fairseq.losses.terms import Weights
 
 triton = pytest.importorskip("triton")
 PAD = 1
@@ -116,6 +117,25 @@ def test_the_whole_loss_has_the_numbers_of_torch(launches, monkeypatch, recwarn,
     )
     assert launches == [7, 7, 7, 6]  # the trial's, and the chunks'
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("alpha", [0.0, 5.0, 1e6])
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_fp16_gradients_are_near_the_top_of_the_range(by_kernel, passes, alpha):
+    """The largest of a position is below 2^14, by a factor of 64 at most; not counted: the least."""
+    torch.manual_seed(0)
+    logits = 3 * torch.randn(6, passes, 50)
+    logits[:, :, 7] += torch.tensor([0.0, 5, 10, 0, 0, 0]).unsqueeze(1)
+    target = torch.tensor([1, 2, 3, 4, 5, -1])
+    weights = Weights(s=1.0, a=alpha / max(passes - 1, 1) * (passes > 1), on_target=0.9, eps_i=0.1 / 49)
+    grad = logits.half()
+    _, unscale = by_kernel.losses_and_grad_(grad, None, target, weights)
+    largest = grad.abs().amax((1, 2)).float()
+    assert largest.max() < 2**14
+    assert largest[:5].min() >= 2**8
+    assert unscale.log2().frac().eq(0).all()
+    assert largest[5] == 0
+    assert unscale[5] == unscale.min()
 
 
 @pytest.mark.parametrize(("passes", "dtype"), [(9, torch.float32), (2, torch.float64)])
