@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from .errors import RDropError
 from .noise import layer_drops
-from .projection import is_plain, probe, stand_in, unchanged
+from .projection import CallsError, is_plain, probe, stand_in, unchanged
 
 T = TypeVar("T")
 
@@ -58,8 +58,8 @@ def check_wrapper(model: Any) -> None:
 def in_one_call(model: Any, net_input: dict[str, Any], compute: Callable[[dict[str, Any]], T]) -> T:
     """``compute(net_input)``, which may call the :func:`unwrapped` model often, as one call of ``model``.
 
-    DistributedDataParallel takes every call of it for one whose backward pass follows, and one for all: with
-    find_unused_parameters, a parameter that the last of several calls does not use would be ready twice.
+    All parameters are used within it then, as DistributedDataParallel with find_unused_parameters asks: it
+    looks at what the last call used, and a parameter of another one, or of the loss, would be ready twice.
     """
     inner = unwrapped(model)
     if inner is model:
@@ -113,11 +113,10 @@ def why_not_fused(model: Any, layer: nn.Linear, sample: dict[str, Any]) -> str |
         seen = _without_trace(model, sample, lambda net_input: probe(layer, lambda: model(**net_input)))
     except torch.cuda.OutOfMemoryError:
         raise
+    except CallsError as error:
+        return f"{name} {error}"
     except Exception as error:  # of the model, which may want logits of a certain shape
-        reason = (
-            f"{name} {error}" if isinstance(error, ValueError) else f"{name} cannot be probed ({error!r})"
-        )
-        return " ".join(reason.split())
+        return " ".join(f"{name} cannot be probed ({error!r})".split())
     if not is_output(seen.output, seen.returned) or not torch.equal(seen.returned, seen.numbers):
         return f"{name} changes what its output projection returns"
     if seen.hidden.shape[:-1] != sample["target"].shape:

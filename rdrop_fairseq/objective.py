@@ -18,7 +18,7 @@ from .losses.checks import CEReduction, check_non_negative
 from .losses.elementwise import has_kernel
 from .losses.fused import Options, linear_rdrop_sums
 from .losses.terms import rdrop_loss_from_lprobs
-from .projection import stand_in
+from .projection import CallsError, call_with_logits
 from .schedule import Update
 
 
@@ -151,55 +151,31 @@ class Objective:
             chunk_size=self.chunk_size or None,
             max_positions=sample["ntokens"] if isinstance(sample["ntokens"], int) else None,
         )
-        sums = _fused_sums(model, layer, forwards, target, options)
-        loss = sums[0]
+        hidden = [_hidden_states(model, layer, forward) for forward in forwards]  # (B, T, D) or (K * B, T, D)
+        states = torch.cat(hidden) if len(hidden) > 1 else hidden[0]
+        sums = linear_rdrop_sums(states, layer.weight, layer.bias, target, options)
         nll_loss, kl_loss, n_correct = sums.detach()[1:]
         if not self.count_correct:
-            return Sums(loss, nll_loss, kl_loss)
+            return Sums(sums[0], nll_loss, kl_loss)
         total = target.ne(self.ignore_index).sum() * update.passes
-        return Sums(loss, nll_loss, kl_loss, n_correct, total)
+        return Sums(sums[0], nll_loss, kl_loss, n_correct, total)
 
 
-def _fused_sums(
-    model: Any, layer: nn.Linear, forwards: Sequence[Callable[[], Any]], target: Tensor, options: Options
-) -> Tensor:
-    """The vector of :class:`.fused.LinearRDrop`, computed where the last forward calls the projection."""
-    others: list[Tensor] = []  # hidden states (B, T, D) of all passes but the last
-
-    def loss_of(hidden: Tensor) -> Tensor:
-        hidden = torch.cat([*others, hidden]) if others else hidden  # (K * B, T, D)
-        return linear_rdrop_sums(hidden, layer.weight, layer.bias, target, options)
-
-    for number, forward in enumerate(forwards, 1):
-        is_last = number == len(forwards)
-        returned = _returned_by(model, layer, forward, loss_of if is_last else lambda hidden: hidden)
-        if not is_last:
-            others.append(returned)
-    return returned
-
-
-def _returned_by(
-    model: Any, layer: nn.Linear, forward: Callable[[], Any], of_hidden: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """What ``of_hidden`` makes of the hidden states, in the place of the projection, in a forward.
+def _hidden_states(model: Any, layer: nn.Linear, forward: Callable[[], Any]) -> Tensor:
+    """What a forward of the model would project.
 
     Raises:
-        RDropError: the model does something else in this forward than in that of its first step.
+        RDropError: the model does something else in it than in that of its first step.
     """
-    results: list[tuple[Tensor, int]] = []
+    logits = layer.weight.new_zeros(1, 1, layer.out_features)  # of one position, in the place of all
+    version = logits._version
+    try:
+        net_output, hidden = call_with_logits(layer, forward, logits)
+    except CallsError as error:
+        raise RDropError(f"{type(model).__name__} {error}, {_ONCE_NOT}") from None
+    if not is_output(net_output, logits) or logits._version != version:
+        raise RDropError(f"{type(model).__name__} changes what its output projection returns, {_ONCE_NOT}")
+    return hidden
 
-    def projection(hidden: Tensor) -> Tensor:
-        result = of_hidden(hidden)
-        results.append((result, result._version))
-        return result
 
-    with stand_in(layer, projection):
-        net_output = forward()
-    if len(results) == 1:
-        result, version = results[0]
-        if is_output(net_output, result) and result._version == version:
-            return result
-    raise RDropError(
-        f"{type(model).__name__} does not return what its projection returned, or calls it more than once, "
-        "but did not in its first step: train it with --rdrop-loss plain"
-    )
+_ONCE_NOT = "but did not in its first step: train it with --rdrop-loss plain"

@@ -1,13 +1,11 @@
 """What every framework's side needs of a model's output projection; nothing here imports a framework.
 
-The loss of hidden states (losses/fused.py) does the projection itself. So for the length of a call it stands
-in for the projection's own ``forward``: what the model returns as logits is then made of the loss, and the
-projection's weight is used inside ``model.forward``, where wrappers such as DistributedDataParallel gather
-weights or look which take part.
+The loss of hidden states (losses/fused.py) does the projection itself. So for the length of a call something
+stands in for the projection's own ``forward``, and gets the hidden states.
 
-That is the right loss only where the model returns what its projection returned. A model may scale, bend or
-mask its logits, or add to them: so nothing is known here by the name of a model, but :func:`probe` has the
-projection return known numbers and shows what comes of them.
+The loss of those is the right one only where the model returns what its projection returned. A model may
+scale, bend or mask its logits, or add to them: so nothing is known here by the name of a model, but
+:func:`probe` has the projection return known numbers and shows what comes of them.
 """
 
 from __future__ import annotations
@@ -17,11 +15,13 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 FACTORS = (0.0, 1.0, 128.0)  # of the numbers: they show a bias, a scale, and whether far out it is the same
 
@@ -60,13 +60,38 @@ def stand_in(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
             module.forward = own
 
 
+class CallsError(ValueError):
+    """A model does not call its output projection exactly once."""
+
+
+def call_with_logits(layer: nn.Linear, call: Callable[[], T], logits: Tensor) -> tuple[T, Tensor]:
+    """Calls ``call``, a forward of a model, with ``layer`` returning ``logits``.
+
+    Returns its result, and what the model called the layer with, (..., D).
+
+    Raises:
+        CallsError: the model does not call the layer exactly once; says so as ``{model} {error}``.
+    """
+    inputs: list[Tensor] = []
+
+    def forward(hidden: Tensor) -> Tensor:
+        inputs.append(hidden)
+        return logits
+
+    with stand_in(layer, forward):
+        result = call()
+    if len(inputs) != 1:
+        raise CallsError(f"calls its output projection {len(inputs)} times")
+    return result, inputs[0]
+
+
 def probe(layer: nn.Linear, call: Callable[[], Any]) -> Probe:
     """Calls ``call``, a forward of a model, with ``layer`` returning known numbers.
 
     The numbers are of three positions, whatever the batch. They are exact in bf16, too.
 
     Raises:
-        ValueError: the model does not call the layer exactly once.
+        CallsError: the model does not call the layer exactly once.
     """
     weight = layer.weight
     generator = torch.Generator().manual_seed(1)
@@ -74,17 +99,9 @@ def probe(layer: nn.Linear, call: Callable[[], Any]) -> Probe:
     signs = torch.randint(0, 2, (layer.out_features,), generator=generator) * 2 - 1
     numbers = torch.tensor(FACTORS).view(1, -1, 1) * (sizes * signs)
     numbers = numbers.to(device=weight.device, dtype=weight.dtype)
-    returned, inputs = numbers.clone(), []
-
-    def forward(hidden: Tensor) -> Tensor:
-        inputs.append(hidden)
-        return returned
-
-    with stand_in(layer, forward):
-        output = call()
-    if len(inputs) != 1:
-        raise ValueError(f"calls its output projection {len(inputs)} times")
-    return Probe(numbers, returned, output, inputs[0])
+    returned = numbers.clone()
+    output, hidden = call_with_logits(layer, call, returned)
+    return Probe(numbers, returned, output, hidden)
 
 
 def scale_and_bias(numbers: Tensor, logits: Tensor) -> tuple[float, Tensor | None]:

@@ -139,6 +139,25 @@ def test_what_comes_before_the_projection_is_the_model_s(data_bin):
 
 
 @pytest.mark.parametrize("forward", ["concat", "separate"])
+def test_a_model_may_look_at_its_logits(data_bin, forward):
+    """What stands in for them has their classes, in every forward."""
+    extra = ["--rdrop-forward", forward, "--rdrop-loss", "fused"]
+    setup = Setup(data_bin, TRANSFORMER, extra=extra)
+    shapes, decoder = [], setup.model.decoder
+
+    def output_layer(features):
+        logits = decoder.output_projection(features)
+        shapes.append((logits.dim(), logits.size(-1)))
+        return logits
+
+    expected = Setup(data_bin, TRANSFORMER, extra=extra).train_step(setup.uneven_batch(), setup.model)
+    decoder.output_layer = output_layer
+    got = setup.train_step(setup.uneven_batch())
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    assert set(shapes) == {(3, decoder.output_projection.out_features)}
+
+
+@pytest.mark.parametrize("forward", ["concat", "separate"])
 def test_a_change_after_the_first_step_ends_the_training(data_bin, forward):
     """Regression: the objective became another one in silence."""
     setup = Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", forward])

@@ -10,7 +10,12 @@ if OFFICIAL:
 
 from fairseq.data import data_utils
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
-from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2Seq2SeqConfig, Wav2Vec2Seq2SeqModel
+from fairseq.models.wav2vec.wav2vec2_asr import (
+    Wav2Vec2CtcConfig,
+    Wav2Vec2Seq2SeqConfig,
+    Wav2Vec2Seq2SeqModel,
+    Wav2VecCtc,
+)
 from fairseq.tasks.audio_finetuning import AudioFinetuningConfig, AudioFinetuningTask
 from omegaconf import OmegaConf, open_dict
 
@@ -28,23 +33,32 @@ def task(tmp_path):
     return AudioFinetuningTask(AudioFinetuningConfig(data=str(tmp_path), labels="ltr", autoregressive=True))
 
 
-def build_model(task, dropout=0.0, layerdrop=0.0, **decoder):
-    """In training; ``decoder``: what Wav2Vec2Seq2SeqConfig has for it."""
-    rates = dict.fromkeys(RATES, dropout)
-    encoder = {**OmegaConf.structured(Wav2Vec2Config(**SMALL_SIZES, **rates, encoder_layerdrop=layerdrop))}
-    pretraining = {
+def pretrained(task, **options):
+    """The configuration of an encoder that fairseq loads with the model."""
+    encoder = {**OmegaConf.structured(Wav2Vec2Config(**SMALL_SIZES, **options))}
+    return {
         "task": {"_name": "audio_pretraining", "data": task.cfg.data},
         "model": {**encoder, "_name": "wav2vec2"},
     }
+
+
+def build_model(task, dropout=0.0, layerdrop=0.0, **decoder):
+    """In training; ``decoder``: what Wav2Vec2Seq2SeqConfig has for it."""
+    rates = dict.fromkeys(RATES, dropout)
+    pretraining = pretrained(task, **rates, encoder_layerdrop=layerdrop)
     decoder = {"decoder_embed_dim": 512, "decoder_ffn_embed_dim": 32, "decoder_layers": 2, **decoder}
     rates = {f"decoder_{name}": rate for name, rate in rates.items()}
     config = Wav2Vec2Seq2SeqConfig(w2v_path="", data=task.cfg.data, **{**rates, **decoder})
+    return build(Wav2Vec2Seq2SeqModel, config, pretraining, task)
+
+
+def build(model_class, config, pretraining, task):
     config.normalize, config.autoregressive, config.apply_mask = False, True, False
     config = OmegaConf.structured(config)
     with open_dict(config):
         config.w2v_args = OmegaConf.create(pretraining)
     torch.manual_seed(0)
-    return Wav2Vec2Seq2SeqModel.build_model(config, task).train()
+    return model_class.build_model(config, task).train()
 
 
 def batch(task, lengths):
@@ -116,3 +130,17 @@ def test_dropout_that_is_a_call_has_no_rate_per_pass(task, caplog):
                 setattr(module, name, 0.0)
     assert make_criterion(task)(model, sample)[2]["rdrop_kl_loss"] > 0
     assert "passes are the same" not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["auto", "plain"])
+def test_a_model_for_ctc_is_refused_before_anything_is_computed(task, caplog, path):
+    """Regression: it was a RuntimeError, after the log had announced R-Drop."""
+    caplog.set_level("INFO")
+    config = Wav2Vec2CtcConfig(w2v_path="", data=task.cfg.data)
+    model = build(Wav2VecCtc, config, pretrained(task), task)
+    sample = batch(task, [3, 5, 2])
+    del sample["net_input"]["prev_output_tokens"]
+    with pytest.raises(RDropError, match="train it with the criterion that is made for it") as error:
+        make_criterion(task, rdrop_loss=path)(model, sample)
+    assert "\n" not in str(error.value)
+    assert "R-Drop" not in caplog.text
