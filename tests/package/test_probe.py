@@ -212,7 +212,8 @@ def test_looking_leaves_no_trace(data_bin, flags, loss):
     assert draws() == expected
     assert not meters
     assert modes == {name: module.training for name, module in model.named_modules()}
-    torch.testing.assert_close(dict(model.state_dict()), state, rtol=0, atol=0)
+    # lightconv has a bias that nobody has given values
+    torch.testing.assert_close(dict(model.state_dict()), state, rtol=0, atol=0, equal_nan=True)
     assert all(parameter.grad is None for parameter in model.parameters())
     with metrics.aggregate() as meters:
         model(**sample["net_input"])

@@ -69,6 +69,7 @@ def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
 )
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, package, script, arguments, extra):
     """Regression: it ended in a traceback, or in a hook for all errors of whoever imported rdrop_tools."""
+    hook = sys.excepthook
     write_files(tmp_path)
     (tmp_path / "log").write_text("| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n")
     for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
@@ -78,7 +79,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, packag
     assert_refused(
         script, arguments.split(), f"{package} is not installed here: in the clone, {install}", tmp_path
     )
-    assert sys.excepthook is sys.__excepthook__
+    assert sys.excepthook is hook
 
 
 def test_checkpoints_are_not_averaged_without_fairseq(tmp_path):
