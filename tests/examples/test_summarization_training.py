@@ -169,10 +169,11 @@ def test_scratch_plain_against_rdrop(scratch_data):
     assert re.findall(r"train_inner .*lr=([^,]*),", log) == ["0.001", "0.001"]
     assert "rdrop_kl_loss" in log
     assert "with R-Drop: " not in said
+    other_model = {"MODEL": "bart.base", "MAX_TOKENS": "1024", "OUT": str(data / "new")}
     for change, flags, message in (
         ({"FROM": str(data)}, tiny, "is not the output of train.sh"),
         ({"VOCAB": "80"}, tiny, "has the ENCODING sentencepiece90, not sentencepiece80"),
-        ({"MODEL": "bart.base", "OUT": str(data / "new")}, tiny, "has the MODEL transformer, not bart.base"),
+        (other_model, tiny, "has the MODEL transformer, not bart.base"),
         ({"OUT": str(data / "new")}, [*tiny, "--activation-fn", "gelu"], "--activation-fn relu, not gelu"),
     ):
         result = run(EXAMPLES / "train.sh", *flags, check=False, **{**finish, **change})
