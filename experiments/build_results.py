@@ -20,10 +20,10 @@ mpl.use("Agg")
 import numpy as np
 from PIL import Image
 
-from experiments import evidence, tables, training_time, valid_tables
+from experiments import benchmark_tables, evidence, tables, training_time, valid_tables
 from experiments.figure import draw, draw_losses
-from experiments.gpu_table import gpu_table, read_measurements
 from experiments.kl_table import kl_table
+from experiments.markdown_table import table
 from experiments.samsum_table import measured_gains, samsum_table
 from experiments.screening_table import screening_table
 from experiments.values import value
@@ -35,7 +35,8 @@ MULTI30K = ROOT / "results" / "multi30k"
 SAMSUM = ROOT / "results" / "samsum"
 GPU = ROOT / "results" / "gpu"
 SCREENING = ROOT / "results" / "screening"
-LOSSES = ROOT / "results" / "benchmark" / "loss-cpu.csv"
+BENCHMARK = ROOT / "results" / "benchmark"
+LOSSES = BENCHMARK / "loss-cpu.csv"
 DOCS = ROOT / "docs"
 GAINS = ROOT / "rdrop_tools" / "training" / "gains.csv"
 PAGES = [ROOT / "README.md", ROOT / "results" / "PROTOCOL.md", *sorted(DOCS.glob("*.md"))]
@@ -73,9 +74,9 @@ def gains_csv(translation: list[evidence.Brought], summarization: list[tuple[str
         gain = f"{row.bleu:+.2f} BLEU on valid"
         rows.append(("translation", data, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", gain))
     rows += [("summarization", *row) for row in summarization]
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(rows)
-    return table.getvalue()
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _picture(path: Path) -> tuple[np.ndarray, str]:
@@ -102,12 +103,23 @@ def main() -> None:
         name: partial(block, systems, seconds)
         for name, block in (tables.BLOCKS | valid_tables.BLOCKS).items()
     }
+    summarization = measured_gains(evidence.read_results(SAMSUM))
+    columns = ["plain training", "nll on train", "nll on valid", "R-Drop adds"]
+    blocks["summarization"] = partial(table, columns, summarization)
     blocks["samsum"] = lambda: samsum_table(evidence.read_results(SAMSUM))
-    blocks["gpu"] = lambda: gpu_table(read_measurements(GPU))
+    blocks["gpu"] = lambda: benchmark_tables.gpu_table(benchmark_tables.read_measurements(GPU))
+    for name, make, files in (
+        ("loss", benchmark_tables.loss_table, ["loss-cpu-d512"]),
+        ("vocabulary", benchmark_tables.by_vocabulary, ["loss-cpu"]),
+        ("step", benchmark_tables.step_table, ["step-cpu", "step-multi30k"]),
+        ("huggingface", benchmark_tables.huggingface_table, ["huggingface-cpu"]),
+    ):
+        measured = [row for file in files for row in benchmark_tables.read_rows(BENCHMARK / f"{file}.csv")]
+        blocks[name] = partial(make, measured)
     blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
     blocks["kl"] = lambda: kl_table(systems, evidence.read_results(SCREENING))
     pages = {path: rebuilt(path, blocks) for path in PAGES}
-    pages[GAINS] = gains_csv(evidence.brought(systems), measured_gains(evidence.read_results(SAMSUM)))
+    pages[GAINS] = gains_csv(evidence.brought(systems), summarization)
     stale = []
     for path, text in pages.items():
         if not path.exists() or text != text_of(path):

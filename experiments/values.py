@@ -4,6 +4,8 @@ NAME is a file or a system under results/, and what to take of it, with semicolo
 
     benchmark/step-cpu.csv; medium; ours, fused loss; time_over_plain
         the row that has these values, and its column
+    benchmark/step-cpu.csv; ours, fused loss; medium; median_ms; over; plain
+        the same over that of the row with another first value
     multi30k/rdrop-long-2.json; curve; -1; train_kl
         keys and places of a JSON file; update=1840 is the item of a list that has this value
     multi30k/rdrop-long; minutes
@@ -88,6 +90,9 @@ def _systems(folder: Path) -> Systems:
 
 
 def _of_table(rows: list[dict[str, str]], keys: list[str]) -> float:
+    if "over" in keys:
+        first, *others, _, other = keys
+        return _of_table(rows, [first, *others]) / _of_table(rows, [other, *others])
     *values, column = keys
     found = [row for row in rows if set(values) <= set(row.values())]
     if len(found) != 1:

@@ -188,5 +188,7 @@ own_folder OUT summarization-training 'checkpoints/checkpoint*.pt' "CORPUS=$CORP
 run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train
 [[ $CRITERION == rdrop ]] || ADVICE=(--advice summarization)
 python -m rdrop_tools.training.reached "$OUT/train.log" "${ADVICE[@]}"
-[[ $CRITERION == rdrop || -n $FROM ]] || echo "R-Drop from here on: FROM=${OUT@Q} ${0@Q}${*:+ ${*@Q}}"
+[[ $CRITERION == rdrop || -n $FROM ]] \
+  || echo "To go on from here with R-Drop: CORPUS=$CORPUS MODEL=$MODEL BPE=$BPE VOCAB=$VOCAB DATA=${DATA@Q}" \
+    "FROM=${OUT@Q} ${0@Q}${*:+ ${*@Q}}"
 say "done: $OUT/checkpoints"

@@ -194,6 +194,6 @@ if ((NODE_RANK == 0)); then
   [[ $CRITERION == rdrop ]] || ADVICE=(--advice translation)
   python -m rdrop_tools.training.reached "$LOG" "${ADVICE[@]}"
   [[ $CRITERION == rdrop || -n $FROM ]] \
-    || echo "R-Drop from here on, in less time: FROM=${OUT@Q} ${0@Q} $NAME${*:+ ${*@Q}}"
+    || echo "To go on from here with R-Drop: DATA=${DATA@Q} FROM=${OUT@Q} ${0@Q} $NAME${*:+ ${*@Q}}"
 fi
 say "done: checkpoints and train.log are in $OUT"

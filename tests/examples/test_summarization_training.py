@@ -143,6 +143,10 @@ def test_scratch_plain_against_rdrop(scratch_data):
         log = run(EXAMPLES / "train.sh", *tiny, **scratch_data, CRITERION=criterion).stdout
         assert log.count("1 samples have invalid sizes and will be skipped, max_positions=(20, 256)") == 2
         assert "0 of 96 documents of train are longer than 256 tokens and are cut there" in log
+        # Regression: the command to go on had no corpus and no model, and was BART's on CNN/DailyMail.
+        assert ("with R-Drop: CORPUS=samsum MODEL=transformer BPE=sentencepiece VOCAB=90 " in log) == (
+            criterion == "plain"
+        )
     plain, rdrop = (curve((data / f"transformer-{c}" / "train.log").read_text()) for c in ("plain", "rdrop"))
     assert list(plain) == list(rdrop) == list(range(1, 9))
     assert "rdrop_kl_loss" not in plain[1]
@@ -164,15 +168,12 @@ def test_scratch_plain_against_rdrop(scratch_data):
     assert f"Loaded checkpoint {data}/transformer-plain/checkpoints/checkpoint_best.pt (epoch" in log
     assert re.findall(r"train_inner .*lr=([^,]*),", log) == ["0.001", "0.001"]
     assert "rdrop_kl_loss" in log
-    assert "R-Drop from here on" not in said
+    assert "with R-Drop: " not in said
+    other_model = {"MODEL": "bart.base", "MAX_TOKENS": "1024", "OUT": str(data / "new")}
     for change, flags, message in (
         ({"FROM": str(data)}, tiny, "is not the output of train.sh"),
         ({"VOCAB": "80"}, tiny, "has the ENCODING sentencepiece90, not sentencepiece80"),
-        (
-            {"MODEL": "bart.base", "MAX_TOKENS": "1024", "OUT": str(data / "new")},
-            tiny,
-            "has the MODEL transformer, not bart.base",
-        ),
+        (other_model, tiny, "has the MODEL transformer, not bart.base"),
         ({"OUT": str(data / "new")}, [*tiny, "--activation-fn", "gelu"], "--activation-fn relu, not gelu"),
     ):
         result = run(EXAMPLES / "train.sh", *flags, check=False, **{**finish, **change})

@@ -35,7 +35,8 @@ def plain(env, tmp_path_factory):
 @pytest.mark.slow
 def test_a_finish_begins_with_the_average_and_resumes(env, plain, tmp_path):
     folder, said = plain
-    assert f"FROM='{folder}' '{TRANSLATION}/train.sh' {NAME}" in said  # the advice of the plain training
+    # The advice of the plain training. Regression: without DATA it looked for another folder.
+    assert f"DATA='{env['DATA']}' FROM='{folder}' '{TRANSLATION}/train.sh' {NAME}" in said
     finish = {**env, "FROM": str(folder), "AVERAGE": "last:2", "OUT": str(tmp_path / "finish")}
     train("--lr", "0.003", **finish, MAX_UPDATE="3")
     out = tmp_path / "finish"

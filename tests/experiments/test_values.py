@@ -19,6 +19,7 @@ def results(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "step.csv").write_text(
         'criterion,setting,time_over_plain\n"ours, fused",small,1.665\n"ours, fused",large,1.777\n'
+        "plain,large,2\n"
     )
     with (tmp_path / "made" / "runs.csv").open("w") as file:
         table = csv.DictWriter(file, COLUMNS, restval="")
@@ -37,6 +38,7 @@ def test_values(results):
     for name, expected in {
         "step.csv; large; ours, fused; time_over_plain": "1.78",
         "step.csv; large; ours, fused; time_over_plain; .1f": "1.8",
+        "step.csv; ours, fused; large; time_over_plain; over; plain": "0.89",
         "made/rdrop-a2-1.json; curve; -1; bleu; d": "36",
         "made/rdrop-a2-1.json; curve; update=120; nll; .3f": "2.170",
         "made/rdrop-a2-1.json; seed": "1",

@@ -1,4 +1,4 @@
-"""The tables about GPUs, of what scripts/measure_gpu.sh has left in results/gpu/NAME."""
+"""The tables of the benchmarks, on the CPU and, as scripts/measure_gpu.sh has left them, on a GPU."""
 
 import csv
 import json
@@ -33,6 +33,10 @@ class Measurement:
         return f"{self.installed['hardware']}, torch {versions['torch']}, {self.installed['date']}"
 
 
+def read_rows(path: Path) -> list[Row]:
+    return [*csv.DictReader(read_lines(path))]
+
+
 def read_measurements(folder: Path) -> list[Measurement]:
     """The measurements, the latest first. Raises InputError for a dry run."""
     found = []
@@ -43,7 +47,7 @@ def read_measurements(folder: Path) -> list[Measurement]:
                 f"{path} is of a dry run, on a CPU: only what was measured on a GPU belongs here"
             )
         tables = (path.parent / name for name in ("loss.csv", "step.csv"))
-        rows = ([*csv.DictReader(read_lines(table))] if table.exists() else [] for table in tables)
+        rows = (read_rows(table) if table.exists() else [] for table in tables)
         found.append(Measurement(installed, *rows))
     return sorted(found, key=lambda measurement: str(measurement.installed["date"]), reverse=True)
 
@@ -52,33 +56,54 @@ def gpu_table(measurements: list[Measurement]) -> str:
     if not measurements:
         return NOTHING
     return "\n\n".join(
-        f"{measurement.where}:\n\n{_loss_table(measurement)}\n\n{_step_table(measurement)}"
+        f"{measurement.where}:\n\n{loss_table(measurement.loss)}\n\n{step_table(measurement.step)}"
         for measurement in measurements
     )
 
 
-def _loss_table(measurement: Measurement) -> str:
-    counted = any(row.get("bytes_a_logit") for row in measurement.loss)
+def loss_table(measured: list[Row]) -> str:
+    counted = any(row.get("bytes_a_logit") for row in measured)
     columns = ["loss", "", MS, "over the matrix products", "peak MiB", *["bytes a logit"] * counted]
     lines = []
-    for case, rows in _cases(measurement.loss, _loss_case).items():
+    for case, rows in _cases(measured, _loss_case).items():
         products = next((row for row in rows if row["contestant"] == PRODUCTS), None)
         for row in rows:
             over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
-            lines.append([case, row["contestant"], _ms(row), over, _mib(row)])
+            lines.append([case if row is rows[0] else "", row["contestant"], _ms(row), over, _mib(row)])
             lines[-1] += [row.get("bytes_a_logit") or "-"] * counted
     return table(columns, lines)
 
 
-def _step_table(measurement: Measurement) -> str:
-    of_host = any(row.get("host_share") for row in measurement.step)
-    columns = ["step", "", MS, "over plain", "peak MiB", "over plain", *["waits for its host"] * of_host]
+def by_vocabulary(measured: list[Row]) -> str:
+    """Time and peak of each contestant, a line for each size of the vocabulary."""
+    contestants = list(dict.fromkeys(row["contestant"] for row in measured))
+    cells: dict[str, dict[str, str]] = {}
+    for row in measured:
+        cell = f"{float(row['median_ms']):,.0f} ms, {_mib(row)} MiB"
+        cells.setdefault(row["vocab"], {})[row["contestant"]] = cell
+    lines = [
+        [f"{int(vocab):,}", *(found.get(name, "not run") for name in contestants)]
+        for vocab, found in cells.items()
+    ]
+    return table(["vocabulary", *contestants], lines)
+
+
+def huggingface_table(measured: list[Row]) -> str:
+    return table(["", MS, "peak MiB"], [[row["contestant"], _ms(row), _mib(row)] for row in measured])
+
+
+def step_table(measured: list[Row]) -> str:
+    of_host = any(row.get("host_share") for row in measured)
+    columns = ["step", "", MS, "over plain", "operations over plain", "peak MiB", "over plain"]
+    columns += ["waits for its host"] * of_host
     lines = []
-    for case, rows in _cases(measurement.step, _step_case).items():
+    for case, rows in _cases(measured, _step_case).items():
         for row in rows:
-            times = (row[f"{cost}_over_plain"] for cost in ("time", "peak"))
+            times = (row[f"{cost}_over_plain"] for cost in ("time", "gflop", "peak"))
             over = [f"{float(value):.2f}" if value else "-" for value in times]
-            lines.append([case, row["criterion"], _ms(row), over[0], _mib(row), over[1]])
+            lines.append(
+                [case if row is rows[0] else "", row["criterion"], _ms(row), *over[:2], _mib(row), over[2]]
+            )
             lines[-1] += [f"{float(row.get('host_share') or 0):.0%}"] * of_host
     return table(columns, lines)
 
@@ -92,17 +117,19 @@ def _cases(rows: list[Row], case_of: Any) -> dict[str, list[Row]]:
 
 
 def _loss_case(row: Row) -> str:
-    smoothing = "" if float(row["label_smoothing"]) else ", no smoothing"
+    smoothing = "" if float(row.get("label_smoothing") or 0.1) else ", no smoothing"
     sizes = f"{row['passes']} x {int(row['tokens']):,} tokens, vocabulary {int(row['vocab']):,}"
     return f"{sizes}, {row['dim']} wide, {row['dtype']}{smoothing}"
 
 
 def _step_case(row: Row) -> str:
-    return f"{row['setting']}, {int(row['tokens']):,} tokens, {row['dtype']}"
+    model = f"{row['layers']} + {row['layers']} layers, {row['dim']} wide, vocabulary {int(row['vocab']):,}"
+    return f"{row['setting']}: {model}, {int(row['tokens']):,} tokens, {row['dtype']}"
 
 
 def _ms(row: Row) -> str:
-    median, low, high = (f"{float(row[name]):,.2f}" for name in ("median_ms", "p20_ms", "p80_ms"))
+    digits = 2 if float(row["median_ms"]) < 80 else 0
+    median, low, high = (f"{float(row[name]):,.{digits}f}" for name in ("median_ms", "p20_ms", "p80_ms"))
     return f"{median} ({low}, {high})"
 
 
