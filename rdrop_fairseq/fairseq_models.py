@@ -21,7 +21,7 @@ from .projection import CallsError, is_plain, probe, stand_in, unchanged
 
 T = TypeVar("T")
 
-# The get_normalized_probs known to be a plain log-softmax of what the model returns.
+# The get_normalized_probs known to leave it to get_normalized_probs_scriptable, and that to the decoder.
 _PLAIN_NORMALISATION = {
     BaseFairseqModel.get_normalized_probs,
     TransformerModelBase.get_normalized_probs,
@@ -83,6 +83,8 @@ def find_output_projection(model: Any) -> tuple[nn.Linear | None, str]:
         return None, f"{name} has no decoder"
     if (
         _function(model.get_normalized_probs) not in _PLAIN_NORMALISATION
+        or _function(model.get_normalized_probs_scriptable)
+        is not BaseFairseqModel.get_normalized_probs_scriptable
         or _function(model.get_targets) is not BaseFairseqModel.get_targets
         or _function(decoder.get_normalized_probs) is not FairseqDecoder.get_normalized_probs
         or _function(decoder.get_normalized_probs_scriptable)
@@ -117,7 +119,8 @@ def why_not_fused(model: Any, layer: nn.Linear, sample: dict[str, Any]) -> str |
         return f"{name} {error}"
     except Exception as error:  # of the model, which may want logits of a certain shape
         return " ".join(f"{name} cannot be probed ({error!r})".split())
-    if not is_output(seen.output, seen.returned) or not torch.equal(seen.returned, seen.numbers):
+    in_place = seen.returned._version > 0 or not torch.equal(seen.returned, seen.numbers)
+    if in_place or not is_output(seen.output, seen.returned):
         return f"{name} changes what its output projection returns"
     if seen.hidden.shape[:-1] != sample["target"].shape:
         return f"{name} does not project the states of all targets"

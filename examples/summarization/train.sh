@@ -162,7 +162,7 @@ case $MODEL in # an interval's checkpoint, the best and the last, with Adam's st
   bart.base) NEEDED_MB=8000 ;;
   *) NEEDED_MB=500 ;;
 esac
-! given --arch "$@" || ARCHITECTURE=()
+! { given --arch "$@" || given -a "$@"; } || ARCHITECTURE=()
 ! given --optimizer "$@" || OPTIMIZER=()
 ! given --lr-scheduler "$@" || SCHEDULER=()
 START=()

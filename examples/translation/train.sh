@@ -150,7 +150,7 @@ fi
 # No example may be longer than a batch: fairseq would stop at it, where it skips what is too long for the model.
 ((MAX_TOKENS >= 1024)) || TRAINING+=(--max-source-positions "$MAX_TOKENS" --max-target-positions "$MAX_TOKENS")
 ((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp) # fairseq gives pytorch_ddp a device, which a CPU refuses
-! given --arch "$@" || ARCHITECTURE=()
+! { given --arch "$@" || given -a "$@"; } || ARCHITECTURE=()
 ! given --optimizer "$@" || OPTIMIZER=()
 ! given --lr-scheduler "$@" || SCHEDULER=()
 FLAGS=("$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT"

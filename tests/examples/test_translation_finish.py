@@ -117,6 +117,7 @@ def test_the_printed_command_is_whole_and_nothing_is_made(env, tmp_path):
         "--lr-scheduler=step --lr-deacy-period 4",
         "--optimizer sgd --momentum 0.9",
         "--arch lstm --encoder-hidden-size 8",
+        "-a lstm --encoder-hidden-size 8",
     ],
 )
 def test_what_a_flag_replaces_takes_its_companions_with_it(env, flags):
@@ -125,4 +126,5 @@ def test_what_a_flag_replaces_takes_its_companions_with_it(env, flags):
 
     words = printed(env, *flags.split())
     args = options.parse_args_and_arch(options.get_training_parser(), words)
-    assert vars(args)[flags.split()[0].split("=")[0][2:].replace("-", "_")] in flags
+    name = flags.split()[0].split("=")[0].lstrip("-").replace("-", "_")
+    assert vars(args)["arch" if name == "a" else name] in flags

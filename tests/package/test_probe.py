@@ -53,6 +53,12 @@ def log_softmax_at_half(model):
     )
 
 
+def the_scriptable_one(model):
+    model.get_normalized_probs_scriptable = lambda net_output, log_probs, sample=None: (
+        net_output[0] / 2
+    ).log_softmax(-1)
+
+
 def of_the_decoder(model):
     model.decoder.get_normalized_probs = lambda net_output, log_probs, sample=None: (
         net_output[0] / 2
@@ -92,6 +98,7 @@ CHANGES = {
     "in place": (behind(lambda x: x.mul_(0.5)), CHANGED),
     "bent": (behind(lambda x: 0.1 * torch.tanh(x / 0.1)), CHANGED),
     "clamped": (behind(lambda x: x.clamp(-0.05, 0.05)), CHANGED),
+    "clamped in place, far out": (behind(lambda x: x.clamp_(-1000, 1000)), CHANGED),
     "shifted": (behind(lambda x: x + torch.arange(x.size(-1)).to(x)), CHANGED),
     "masked": (behind(lambda x: x.index_fill(-1, torch.tensor([0]), -1e4)), CHANGED),
     "of its class": (of_its_class, CHANGED),
@@ -99,6 +106,7 @@ CHANGES = {
     "a hook": (hook, CHANGED),
     "the projection's own forward": (instance_forward, "no plain output projection"),
     "the model's get_normalized_probs": (log_softmax_at_half, ITSELF),
+    "the model's get_normalized_probs_scriptable": (the_scriptable_one, ITSELF),
     "the decoder's get_normalized_probs": (of_the_decoder, ITSELF),
     "never called": (called(0), "calls its output projection 0 times"),
     "called twice": (called(2), "calls its output projection 2 times"),
