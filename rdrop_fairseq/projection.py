@@ -123,7 +123,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     inner = [v for attributes in own for v in attributes.values() if isinstance(v, (dict, list, set))]
     containers = [(container, copy.copy(container)) for container in own + inner]
     values = [v for _, c in containers for v in (c.values() if isinstance(c, dict) else c)]
-    tensors = {id(value): value for value in values if isinstance(value, Tensor)}.values()
+    tensors = {id(v): v for v in values if isinstance(v, Tensor) and not _is_expanded(v)}.values()
     contents = [(tensor, tensor.data, tensor.data.clone()) for tensor in tensors]
     restore_generators = _generators({tensor.device for tensor in tensors})
     try:
@@ -137,6 +137,11 @@ def unchanged(model: nn.Module) -> Iterator[None]:
             tensor.data = data
             data.copy_(before)
         restore_generators()
+
+
+def _is_expanded(tensor: Tensor) -> bool:
+    """Whether elements share memory: torch writes to none of them then, and neither can we."""
+    return tensor.layout == torch.strided and 0 in tensor.stride()
 
 
 def _generators(devices: set[torch.device]) -> Callable[[], None]:

@@ -168,6 +168,17 @@ def test_every_model_is_looked_at_by_itself(data_bin):
     torch.testing.assert_close(setup.train_step(sample, plain.model), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("loss", ["auto", "plain"])
+def test_a_model_may_have_tensors_that_cannot_be_written(data_bin, loss):
+    """Regression: a mask made by expand() ended the first step in torch's "unsupported operation"."""
+    setup = Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", loss])
+    sample = setup.uneven_batch()
+    expected = setup.train_step(sample)[0]
+    other = Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", loss])
+    other.model.register_buffer("mask", torch.ones(1, 4).expand(4, 4))
+    torch.testing.assert_close(other.train_step(sample)[0], expected, rtol=0, atol=0)
+
+
 NOISY = [*TRANSFORMER, *"--quant-noise-pq 0.3 --encoder-layerdrop 0.2 --dropout 0.2".split()]
 CONVOLUTIONS = MODELS["lightconv"][0].split()
 
