@@ -121,7 +121,7 @@ def why_not_fused(model: Any, layer: nn.Linear, sample: dict[str, Any]) -> str |
         )
         return " ".join(reason.split())
     in_place = seen.returned._version > 0 or not torch.equal(seen.returned, seen.numbers)
-    if in_place or not is_output(seen.output, seen.returned):
+    if in_place or seen.returned._backward_hooks or not is_output(seen.output, seen.returned):
         return f"{name} changes what its output projection returns"
     if seen.hidden.shape[:-1] != sample["target"].shape:
         return f"{name} does not project the states of all targets"

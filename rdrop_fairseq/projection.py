@@ -74,7 +74,8 @@ def probe(layer: nn.Linear, call: Callable[[], Any]) -> Probe:
     signs = torch.randint(0, 2, (layer.out_features,), generator=generator) * 2 - 1
     numbers = torch.tensor(FACTORS).view(1, -1, 1) * (sizes * signs)
     numbers = numbers.to(device=weight.device, dtype=weight.dtype)
-    returned, inputs = numbers.clone(), []
+    returned = numbers.clone().requires_grad_().clone()  # as logits do, for hooks of their gradient
+    inputs = []
 
     def forward(hidden: Tensor) -> Tensor:
         inputs.append(hidden)
@@ -114,7 +115,7 @@ def scale_and_bias(numbers: Tensor, logits: Tensor) -> tuple[float, Tensor | Non
 
 @contextmanager
 def unchanged(model: nn.Module) -> Iterator[None]:
-    """Without a graph, and without a trace: what a forward in training changes comes back.
+    """Without a trace: what a forward in training changes comes back.
 
     That is the random states (torch's, Python's, numpy's), and of every module its parameters, buffers and
     attributes, with what is in their lists, sets and dictionaries.
@@ -127,8 +128,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     contents = [(tensor, tensor.data, tensor.data.clone()) for tensor in tensors]
     restore_generators = _generators({tensor.device for tensor in tensors})
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for container, content in containers:
             container.clear()

@@ -69,6 +69,19 @@ def hook(model):
     model.decoder.output_projection.register_forward_hook(lambda layer, inputs, output: output * 0.5)
 
 
+def gradient_hook(model):
+    def output_layer(features):
+        logits = model.decoder.output_projection(features)
+        logits.register_hook(lambda gradient: gradient.clamp(-0.1, 0.1))
+        return logits
+
+    model.decoder.output_layer = output_layer
+
+
+def backward_hook(model):
+    model.decoder.output_projection.register_full_backward_hook(lambda *_: None)
+
+
 def called(times):
     def make(model):
         decoder = model.decoder
@@ -104,6 +117,8 @@ CHANGES = {
     "of its class": (of_its_class, CHANGED),
     "in training only": (training_only, CHANGED),
     "a hook": (hook, CHANGED),
+    "a hook of the gradient": (gradient_hook, CHANGED),
+    "a hook of the backward pass": (backward_hook, CHANGED),
     "the projection's own forward": (instance_forward, "no plain output projection"),
     "the model's get_normalized_probs": (log_softmax_at_half, ITSELF),
     "the model's get_normalized_probs_scriptable": (the_scriptable_one, ITSELF),
