@@ -44,8 +44,13 @@ def _with_what_it_wraps(model: Any) -> list[Any]:
 def check_wrapper(model: Any) -> None:
     """
     Raises:
-        RDropError: DistributedDataParallel would wait for the parameters that LayerDrop leaves out.
+        RDropError: the model is in shards, and cannot be looked into; or DistributedDataParallel would wait for
+            the parameters that LayerDrop leaves out.
     """
+    if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
+        raise RDropError(
+            "R-Drop cannot look into a model in shards: take --ddp-backend pytorch_ddp or legacy_ddp"
+        )
     for wrapper in _with_what_it_wraps(model):
         waits = isinstance(wrapper, DistributedDataParallel) and not wrapper.find_unused_parameters
         if waits and any(layer_drops(wrapper)):
@@ -91,8 +96,6 @@ def find_output_projection(model: Any) -> tuple[nn.Linear | None, str]:
         is not FairseqDecoder.get_normalized_probs_scriptable
     ):
         return None, f"{name} makes its targets or probabilities itself"
-    if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
-        return None, "a model in shards cannot be probed"
     for attribute in ("output_projection", "fc_out"):  # fc_out: lstm
         layer = getattr(decoder, attribute, None)
         if is_plain(layer):
@@ -120,7 +123,7 @@ def why_not_fused(model: Any, layer: nn.Linear, sample: dict[str, Any]) -> str |
     except Exception as error:  # of the model, which may want logits of a certain shape
         return " ".join(f"{name} cannot be probed ({error!r})".split())
     in_place = seen.returned._version > 0 or not torch.equal(seen.returned, seen.numbers)
-    if in_place or not is_output(seen.output, seen.returned):
+    if in_place or seen.returned._backward_hooks or not is_output(seen.output, seen.returned):
         return f"{name} changes what its output projection returns"
     if seen.hidden.shape[:-1] != sample["target"].shape:
         return f"{name} does not project the states of all targets"

@@ -99,7 +99,7 @@ def probe(layer: nn.Linear, call: Callable[[], Any]) -> Probe:
     signs = torch.randint(0, 2, (layer.out_features,), generator=generator) * 2 - 1
     numbers = torch.tensor(FACTORS).view(1, -1, 1) * (sizes * signs)
     numbers = numbers.to(device=weight.device, dtype=weight.dtype)
-    returned = numbers.clone()
+    returned = numbers.clone().requires_grad_().clone()  # as logits do, for hooks of their gradient
     output, hidden = call_with_logits(layer, call, returned)
     return Probe(numbers, returned, output, hidden)
 
@@ -131,7 +131,7 @@ def scale_and_bias(numbers: Tensor, logits: Tensor) -> tuple[float, Tensor | Non
 
 @contextmanager
 def unchanged(model: nn.Module) -> Iterator[None]:
-    """Without a graph, and without a trace: what a forward in training changes comes back.
+    """Without a trace: what a forward in training changes comes back.
 
     That is the random states (torch's, Python's, numpy's), and of every module its parameters, buffers and
     attributes, with what is in their lists, sets and dictionaries.
@@ -140,12 +140,11 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     inner = [v for attributes in own for v in attributes.values() if isinstance(v, (dict, list, set))]
     containers = [(container, copy.copy(container)) for container in own + inner]
     values = [v for _, c in containers for v in (c.values() if isinstance(c, dict) else c)]
-    tensors = {id(value): value for value in values if isinstance(value, Tensor)}.values()
+    tensors = {id(v): v for v in values if isinstance(v, Tensor) and not _is_expanded(v)}.values()
     contents = [(tensor, tensor.data, tensor.data.clone()) for tensor in tensors]
     restore_generators = _generators({tensor.device for tensor in tensors})
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for container, content in containers:
             container.clear()
@@ -154,6 +153,11 @@ def unchanged(model: nn.Module) -> Iterator[None]:
             tensor.data = data
             data.copy_(before)
         restore_generators()
+
+
+def _is_expanded(tensor: Tensor) -> bool:
+    """Whether elements share memory: torch writes to none of them then, and neither can we."""
+    return tensor.layout == torch.strided and 0 in tensor.stride()
 
 
 def _generators(devices: set[torch.device]) -> Callable[[], None]:

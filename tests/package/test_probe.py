@@ -69,6 +69,19 @@ def hook(model):
     model.decoder.output_projection.register_forward_hook(lambda layer, inputs, output: output * 0.5)
 
 
+def gradient_hook(model):
+    def output_layer(features):
+        logits = model.decoder.output_projection(features)
+        logits.register_hook(lambda gradient: gradient.clamp(-0.1, 0.1))
+        return logits
+
+    model.decoder.output_layer = output_layer
+
+
+def backward_hook(model):
+    model.decoder.output_projection.register_full_backward_hook(lambda *_: None)
+
+
 def called(times):
     def make(model):
         decoder = model.decoder
@@ -104,6 +117,8 @@ CHANGES = {
     "of its class": (of_its_class, CHANGED),
     "in training only": (training_only, CHANGED),
     "a hook": (hook, CHANGED),
+    "a hook of the gradient": (gradient_hook, CHANGED),
+    "a hook of the backward pass": (backward_hook, CHANGED),
     "the projection's own forward": (instance_forward, "no plain output projection"),
     "the model's get_normalized_probs": (log_softmax_at_half, ITSELF),
     "the model's get_normalized_probs_scriptable": (the_scriptable_one, ITSELF),
@@ -177,6 +192,15 @@ def test_a_change_after_the_first_step_ends_the_training(data_bin, forward):
     assert "forward" not in vars(setup.model.decoder.output_projection)
 
 
+def test_a_model_in_shards_is_refused(data_bin):
+    """A wrapper of fairscale's name: the model in it has only a part of its parameters at hand."""
+    setup = Setup(data_bin, TRANSFORMER)
+    wrapper = type("FullyShardedDataParallel", (torch.nn.Module,), {})()
+    wrapper.module = setup.model
+    with pytest.raises(RDropError, match="cannot look into a model in shards"):
+        setup.train_step(setup.batch(), wrapper)
+
+
 def test_every_model_is_looked_at_by_itself(data_bin):
     """A task may have several, as multilingual_translation: the choice for the first one is not for all."""
     setup, plain = (Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", p]) for p in ("auto", "plain"))
@@ -185,6 +209,17 @@ def test_every_model_is_looked_at_by_itself(data_bin):
     behind(lambda x: x * 0.5)(plain.model)
     expected = plain.train_step(sample)
     torch.testing.assert_close(setup.train_step(sample, plain.model), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("loss", ["auto", "plain"])
+def test_a_model_may_have_tensors_that_cannot_be_written(data_bin, loss):
+    """Regression: a mask made by expand() ended the first step in torch's "unsupported operation"."""
+    setup = Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", loss])
+    sample = setup.uneven_batch()
+    expected = setup.train_step(sample)[0]
+    other = Setup(data_bin, TRANSFORMER, extra=["--rdrop-loss", loss])
+    other.model.register_buffer("mask", torch.ones(1, 4).expand(4, 4))
+    torch.testing.assert_close(other.train_step(sample)[0], expected, rtol=0, atol=0)
 
 
 NOISY = [*TRANSFORMER, *"--quant-noise-pq 0.3 --encoder-layerdrop 0.2 --dropout 0.2".split()]
