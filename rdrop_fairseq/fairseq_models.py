@@ -44,8 +44,8 @@ def _with_what_it_wraps(model: Any) -> list[Any]:
 def check_wrapper(model: Any) -> None:
     """
     Raises:
-        RDropError: the model is in shards, and cannot be looked into; or DistributedDataParallel would wait for
-            the parameters that LayerDrop leaves out.
+        RDropError: the model is in shards, and cannot be looked into. Or DistributedDataParallel would wait
+            for the parameters that LayerDrop leaves out.
     """
     if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
         raise RDropError(
