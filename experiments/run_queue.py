@@ -10,7 +10,7 @@ test sets. RESULTS/SYSTEM-SEED.json has curve and scores, RESULTS/translations w
 all that is needed afterwards. Stopped at any time, by whatever signal, the same command goes on from the last
 checkpoints.
 
-LOCAL_FILES, DOWNLOADER, VENV: as for prepare-multi30k.sh and prepare-samsum.sh.
+LOCAL_FILES, DOWNLOADER, VENV: as for prepare-multi30k.sh and prepare-samsum.sh. NICE: of the trainings (19).
 """
 
 from functools import partial

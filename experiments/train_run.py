@@ -16,7 +16,7 @@ POLL_SECONDS = 2
 # The training is a session of its own, killed when its standard input ends: closed by the queue, or with it.
 # Where Linux groups processes by session, nice counts within a session only: autogroup has the session's own.
 LEADER = """
-{ echo 19 >/proc/self/autogroup; } 2>/dev/null
+{ echo "${NICE:-19}" >/proc/self/autogroup; } 2>/dev/null
 exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec "$@" 3<&- </dev/null
 """
 

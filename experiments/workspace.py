@@ -59,7 +59,7 @@ class Place:
     @property
     def start(self) -> list[str]:
         """What a command begins with to run there when nobody else wants to."""
-        nice = ["nice", "-n", "19"]
+        nice = ["nice", "-n", os.environ.get("NICE", "19")]
         return ["taskset", "-c", self.number, *nice] if self.device == "cpu" else nice
 
     @property

@@ -8,4 +8,4 @@ setup_venv examples huggingface test
 cd "$ROOT"
 # Processes with as many OpenMP threads as cores, each, would wait for each other most of the time.
 export OMP_NUM_THREADS=1
-exec python -m pytest -n auto --maxprocesses 4 --dist worksteal --durations=15 "$@"
+exec python -m pytest -n auto --maxprocesses 4 --dist loadgroup --durations=15 "$@"

@@ -39,6 +39,7 @@ def write_list(path, *rows):
 def queue(tmp_path_factory):
     """(arguments of subprocess, environment) of a queue in a folder of its own, for a list."""
     env = {**environment(), **MULTI30K_SETTINGS, "OUT": "/nowhere", "MAX_UPDATE": "3"}  # not for the queue
+    env["NICE"] = "0"  # beside other tests it would wait for them
     env["LOCAL_FILES"] = str(write_multi30k(tmp_path_factory.mktemp("local")))
 
     def command(folder, *rows):

@@ -32,6 +32,7 @@ def systems(tmp_path_factory):
         patch.setattr(SamSum, "vocab", 90)
         settings = {"LOCAL_FILES": str(write_samsum(tmp_path_factory.mktemp("local"))), "WORKERS": "1"}
         settings |= {"MAX_TOKENS": "1", "SPLIT": "train"}  # not for the queue
+        settings["NICE"] = "0"  # beside other tests it would wait for them
         for name, value in (scripts_environment() | settings).items():
             patch.setenv(name, value)
         experiment = Experiment(Workspace(folder), folder)
