@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up the virtual environment and runs the tests, as many at a time as there are cores, at most four.
-# Arguments go to pytest: scripts/test.sh -k kl; scripts/test.sh -n 0 for one at a time.
+# Sets up the virtual environment and runs the tests, as many files at a time as there are cores, at most four.
+# Arguments go to pytest: scripts/test.sh -k kl; scripts/test.sh -n 0 for one file at a time.
 set -euo pipefail
 source "$(dirname "$0")/common/lib.sh"
 show_help "$@"
@@ -8,4 +8,4 @@ setup_venv examples huggingface test
 cd "$ROOT"
 # Processes with as many OpenMP threads as cores, each, would wait for each other most of the time.
 export OMP_NUM_THREADS=1
-exec python -m pytest -n auto --maxprocesses 4 --dist loadgroup --durations=15 "$@"
+exec python -m pytest -n auto --maxprocesses 4 --dist loadfile --durations=15 "$@"

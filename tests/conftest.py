@@ -60,17 +60,6 @@ def lengthen_last_line(*texts):
         path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines)))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups
-def pytest_collection_modifyitems(items):
-    """Tests that share a fixture of their module share a worker, which makes it once. Others go to any."""
-    for item in items:
-        used = [
-            each for name in item.fixturenames for each in item._fixtureinfo.name2fixturedefs.get(name, ())
-        ]
-        if any(fixture.scope == "module" for fixture in used):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 def a_core():
     """The number of a CPU core that this process may use, another one for each worker of the tests."""
     cores = sorted(os.sched_getaffinity(0))
