@@ -39,7 +39,7 @@ class Spread(NamedTuple):
         return f"{self.mean:.2f}" + (f" ± {self.deviation:.2f}" if self.seeds > 1 else "")
 
 
-def read_results(folder: Path) -> dict[str, list[Result]]:
+def read_results(folder: Path) -> Systems:
     """{system: its results by seed}, systems and seeds in the order of runs.csv; those that are there.
 
     A result has system, criterion, baseline and flags of runs.csv besides what its JSON has, how many seeds
@@ -48,7 +48,7 @@ def read_results(folder: Path) -> dict[str, list[Result]]:
     Raises:
         InputError: that one is not there.
     """
-    systems: dict[str, list[Result]] = {}
+    systems: Systems = {}
     rows = {f"{row['system']}-{row['seed']}": row for row in csv.DictReader(read_lines(folder / "runs.csv"))}
     listed = Counter(row["system"] for row in rows.values())
 
@@ -56,7 +56,7 @@ def read_results(folder: Path) -> dict[str, list[Result]]:
     def read(name: str) -> Result:
         row = rows[name]
         result: Result = json.loads((folder / f"{name}.json").read_bytes())
-        result |= {"system": row["system"], "criterion": row["criterion"], "baseline": row["baseline"]}
+        result |= {key: row[key] for key in ("system", "criterion", "baseline")}
         result |= {"flags": shlex.split(row["flags"]), "listed": listed[row["system"]], "from": None}
         if row["from"]:
             start = f"{row['from']}-{row['seed']}"
@@ -98,8 +98,18 @@ def longest_plain(pairs: Iterable[Pair]) -> list[Result]:
     return max(from_scratch or trainings, key=lambda results: sum(map(updates, results)))
 
 
-def test_scores(results: list[Result], test: str, metric: str) -> Spread:
-    return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
+def score_on(result: Result, test: str, metric: str = SACREBLEU) -> float:
+    return float(result["scores"]["test"][test][metric]["score"])
+
+
+def scores_on(results: list[Result], test: str, metric: str = SACREBLEU) -> Spread:
+    return Spread.of(score_on(result, test, metric) for result in results)
+
+
+def gain(ours: list[Result], theirs: list[Result], test: str) -> Spread:
+    """The mean and deviation of the seeds' differences in BLEU."""
+    pairs = zip(ours, theirs, strict=True)
+    return Spread.of(score_on(a, test) - score_on(b, test) for a, b in pairs)
 
 
 def valid_score(result: Result, average: str) -> float:
@@ -114,13 +124,10 @@ def valid_scores(results: list[Result]) -> list[Spread]:
     return [Spread.of(valid_score(result, average) for result in results) for average in averages]
 
 
-def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
-    """The mean and deviation of the seeds' differences."""
-    pairs = zip(ours, theirs, strict=True)
-    return Spread.of(
-        a["scores"]["test"][test][metric]["score"] - b["scores"]["test"][test][metric]["score"]
-        for a, b in pairs
-    )
+def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
+    """R-Drop minus plain, BLEU at beam 5, for each of AVERAGES."""
+    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
+    return [ours.mean - theirs.mean for ours, theirs in pairs]
 
 
 def same_seeds(ours: list[Result], theirs: list[Result]) -> Pair:
@@ -141,27 +148,32 @@ def significant(results: list[Result]) -> str:
     return f"{sum(p < 0.05 for p in found)} of {len(found)}"
 
 
-def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:
-    """{(pairs, parameters): systems that were trained from scratch}, in the order of runs.csv."""
-    sizes: dict[tuple[str, int], Systems] = {}
-    for name, results in systems.items():
-        if not results[0]["from"]:
-            sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
-    return sizes
-
-
 def compared(systems: Systems) -> list[Pair]:
-    """R-Drop and plain training of each size of data and model, each the best on valid.
+    """R-Drop and plain training from scratch of each size of data and model, each the best on valid.
 
     Where pairs were scored on the test sets, of the last pair of each schedule only.
     """
+    sizes: dict[tuple[str, str], Systems] = {}
+    for name, results in systems.items():
+        if not results[0]["from"]:
+            sizes.setdefault(size(results), {})[name] = results
     pairs = []
-    for of_size in by_size(systems).values():
+    for of_size in sizes.values():
         scored = {each[0]["system"]: each for pair in tested_schedules(of_size).values() for each in pair}
         rdrop, plain = (best_on_valid(scored or of_size, criterion) for criterion in ("rdrop", "plain"))
         if rdrop and plain:
             pairs.append((rdrop, plain))
     return pairs
+
+
+def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
+    """The best system, by the mean of best checkpoint and averages; nothing where none has all of them."""
+    means = {
+        name: sum(spread.mean for spread in spreads)
+        for name, results in systems.items()
+        if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
+    }
+    return systems[max(means, key=means.__getitem__)] if means else []
 
 
 class Brought(NamedTuple):
@@ -183,12 +195,6 @@ def brought(systems: Systems) -> list[Brought]:
     return sorted(rows, reverse=True)
 
 
-def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
-    """R-Drop minus plain, BLEU at beam 5, for each of AVERAGES."""
-    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
-    return [ours.mean - theirs.mean for ours, theirs in pairs]
-
-
 def nll(results: list[Result]) -> tuple[float, float]:
     """The mean NLL of the best checkpoints, on train and on valid, in bits per token."""
     points = [best_point(result["curve"]) for result in results]
@@ -204,13 +210,3 @@ def size(results: list[Result]) -> tuple[str, str]:
     """Pairs and parameters, in words."""
     pairs = results[0]["pairs"]
     return "29,000" if pairs == "all" else f"{int(pairs):,}", f"{results[0]['parameters'] / 1e6:.1f} M"
-
-
-def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
-    """The best system, by the mean of best checkpoint and averages; nothing where none has all of them."""
-    means = {
-        name: sum(spread.mean for spread in spreads)
-        for name, results in systems.items()
-        if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
-    }
-    return systems[max(means, key=means.__getitem__)] if means else []

@@ -13,35 +13,32 @@ code where git does not tell.
 
 import csv
 import datetime
-import importlib.metadata
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import torch
 
-from benchmarks import bench
+from benchmarks.bench import ROOT, provenance
+from experiments.workspace import versions
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines, replacing, write_json
 
-ROOT = bench.ROOT
 PACKAGES = "torch triton ve-fairseq fairseq-fixed numpy sacrebleu liger-kernel cut-cross-entropy".split()
 # Those with tests of a GPU; the others import what may not be installed.
 TESTS = ["tests/package", "tests/benchmarks/test_benchmarks.py"]
 PACKING_SECONDS = 10
-# In miniature, no other than the parts that stay.
-OTHER_SIZES = ("step, multi30k", "step, wmt-base", "step, wmt-big", "loss of one pass")
+IN_MINIATURE = ("tests", "loss of one pass, no smoothing", "step, iwslt", "profile")  # one of each kind
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A command and its most seconds. ``result`` is what is kept of it in OUT: a CSV, to which its rows are
     added, or all that it says; empty for neither.
     """
@@ -55,36 +52,39 @@ class Part:
 def parts(device: str, out: Path, work: Path) -> list[Part]:
     """On a CPU one of each kind, in miniature."""
     small = device == "cpu"
-    loss = ["-m", "benchmarks.benchmark_loss", "--device", device]
-    loss += "--tokens 200 --dim 16 --repeats 1".split() if small else ["--tokens", "4096", "--max-gib", "30"]
-    vocab = ["--vocab", "300"] if small else ["--vocab", "10152", "32768"]
-    step = ["-m", "benchmarks.benchmark_step", "--device", device]
-    step += "--layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9 --repeats 1".split() * small
+    loss = f"-m benchmarks.benchmark_loss --device {device} " + (
+        "--tokens 200 --dim 16 --repeats 1 --vocab 300"
+        if small
+        else "--tokens 4096 --max-gib 30 --vocab 10152 32768"
+    )
+    one_pass = f"{loss} --passes 1 --rivals --dtype bfloat16"
+    step = f"-m benchmarks.benchmark_step --device {device}"
+    step += " --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9 --repeats 1" * small
     half = "fp32" if small else "fp16"
-    profile = ["-m", "benchmarks.profile_step", *step[2:4], "--trace", str(out / "trace.json.gz")]
-    profile += ["--settings", "small" if small else "iwslt", "--dtype", half]
-    tests = "-m pytest -q -p no:cacheprovider -m cuda -n".split()
-    tests += ["0", "tests/package/test_device.py"] if small else ["12", *TESTS]
-    one_pass = [*loss, *vocab, "--passes", "1", "--rivals", "--dtype", "bfloat16"]
-    found = [
-        Part("tests", tests, 180, "tests.txt"),
-        Part("loss, bf16", [*loss, *vocab, "--dtype", "bfloat16"], 60, "loss.csv"),
-        Part("loss of one pass", one_pass, 60, "loss.csv"),
-        Part("step, wmt-base", [*step, "--settings", "wmt-base", "--dtype", half], 60, "step.csv"),
-        Part("step, wmt-big", [*step, "--settings", "wmt-big", "--dtype", half], 60, "step.csv"),
-        Part("loss of one pass, no smoothing", [*one_pass, "--label-smoothing", "0"], 60, "loss.csv"),
-        Part("step, iwslt", [*step, "--settings", "iwslt", "--dtype", half], 60, "step.csv"),
-        Part("step, multi30k", [*step, "--settings", "multi30k", "--dtype", "fp32"], 60, "step.csv"),
-        Part("profile", profile, 60, "profile.txt"),
+    profile = f"-m benchmarks.profile_step --device {device} --settings {'small' if small else 'iwslt'}"
+    tests = "-m pytest -q -p no:cacheprovider -m cuda -n "
+    tests += "0 tests/package/test_device.py" if small else f"12 {' '.join(TESTS)}"
+    trace = shlex.quote(str(out / "trace.json.gz"))
+    found = (
+        ("tests", tests, 180, "tests.txt"),
+        ("loss, bf16", f"{loss} --dtype bfloat16", 60, "loss.csv"),
+        ("loss of one pass", one_pass, 60, "loss.csv"),
+        ("step, wmt-base", f"{step} --settings wmt-base --dtype fp16", 60, "step.csv"),
+        ("step, wmt-big", f"{step} --settings wmt-big --dtype fp16", 60, "step.csv"),
+        ("loss of one pass, no smoothing", f"{one_pass} --label-smoothing 0", 60, "loss.csv"),
+        ("step, iwslt", f"{step} --settings iwslt --dtype {half}", 60, "step.csv"),
+        ("step, multi30k", f"{step} --settings multi30k --dtype fp32", 60, "step.csv"),
+        ("profile", f"{profile} --dtype {half} --trace {trace}", 60, "profile.txt"),
+        ("loss, float16", f"{loss} --dtype float16", 60, "loss.csv"),
+        ("loss, float32", f"{loss} --dtype float32", 60, "loss.csv"),
+        ("step, iwslt, other precisions", f"{step} --settings iwslt --dtype bf16 fp32", 90, "step.csv"),
+    )
+    chosen = [
+        Part(name, shlex.split(command), seconds, result)
+        for name, command, seconds, result in found
+        if name in IN_MINIATURE or not small
     ]
-    if small:
-        found = [part for part in found if part.name not in OTHER_SIZES]
-    else:
-        for dtype in ("float16", "float32"):
-            found.append(Part(f"loss, {dtype}", [*loss, *vocab, "--dtype", dtype], 60, "loss.csv"))
-        more = [*step, "--settings", "iwslt", "--dtype", "bf16", "fp32"]
-        found.append(Part("step, iwslt, other precisions", more, 90, "step.csv"))
-    return [*found, queue(device, work)]
+    return [*chosen, queue(device, work)]
 
 
 def queue(device: str, work: Path) -> Part:
@@ -99,15 +99,11 @@ def queue(device: str, work: Path) -> Part:
 
 def installed(device: str) -> dict[str, Any]:
     """Where the figures come from."""
-    where = bench.provenance(device)
-    versions = {"python": where["python"], "cuda": torch.version.cuda or "none"}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    result: dict[str, Any] = {"command": "scripts/measure_gpu.sh", "commit": where["commit"], "seed": 1}
-    result |= {
+    where, cuda = provenance(device), {"cuda": torch.version.cuda or "none"}
+    result = {
+        "command": "scripts/measure_gpu.sh",
+        "commit": where["commit"],
+        "seed": 1,
         "date": datetime.date.today().isoformat(),
         "dry_run": device == "cpu",
         "hardware": where["device"],
@@ -115,7 +111,7 @@ def installed(device: str) -> dict[str, Any]:
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         result |= {"memory_gib": round(properties.total_memory / 2**30, 1), "driver": driver()}
-    return result | {"versions": versions}
+    return result | {"versions": versions(PACKAGES) | cuda}
 
 
 def driver() -> str:

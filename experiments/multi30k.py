@@ -1,126 +1,125 @@
 """Trainings on Multi30k, by examples/translation."""
 
-import json
-import sys
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.corpus import Points, Result, Script
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
 from experiments.runs import AVERAGES, Run
-from experiments.workspace import ROOT, Place, Workspace
+from experiments.workspace import ROOT, Place, Points, Result, Script, Workspace
+from rdrop_tools.lines import read_columns
+from rdrop_tools.scoring.score_translation import compute
 from rdrop_tools.training.training_log import read_log
 
 TRANSLATION = ROOT / "examples" / "translation"
-SCORE = ["-m", "rdrop_tools.scoring.score_translation"]
 TESTS = {"test": "Flickr 2016", "test1": "Flickr 2017", "test2": "MSCOCO 2017"}
+SAMPLES = 1000  # of the bootstrap
 
 Scores = dict[str, dict[str, Any]]  # {metric: {score, signature[, baseline, p_value]}}
 
 
-@dataclass(frozen=True)
-class Multi30k:
-    """pair: the languages, such as en-de. The best checkpoint is that of the highest BLEU on valid."""
+class Multi30k(Workspace):
+    """The best checkpoint is that of the highest BLEU on valid."""
 
-    pair: str
     packages = ("torch", "ve-fairseq", "fairseq-fixed", "sacrebleu", "sacremoses", "subword-nmt")
-    steps = ROOT / "results" / "benchmark" / "step-multi30k.csv"
+    steps = ROOT / "results" / "benchmark" / "step-multi30k.csv"  # the benchmark of an update
 
-    def data(self, run: Run) -> str:
-        return f"data-{run.pairs}"
+    @property
+    def data(self) -> str:
+        return f"data-{self.run.pairs}"
 
-    def prepare(self, run: Run) -> Script:
-        settings = {} if run.pairs == "all" else {"PAIRS": run.pairs}
+    @property
+    def pair(self) -> str:
+        return self.run.corpus.partition(".")[2]
+
+    def prepare(self) -> Script:
+        settings = {} if self.run.pairs == "all" else {"PAIRS": self.run.pairs}
         return Script(settings, [str(TRANSLATION / "prepare-multi30k.sh"), self.pair])
 
-    def train(self, run: Run) -> Script:
+    def train(self) -> Script:
+        run = self.run
         settings = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
         settings |= {"ALPHA": run.alpha} if run.alpha else {}
-        command = [str(TRANSLATION / "train.sh"), f"multi30k.{self.pair}", "--num-workers", "0", *run.flags]
+        command = [str(TRANSLATION / "train.sh"), run.corpus, "--num-workers", "0", *run.flags]
         return Script(settings, command)
 
-    def curve(self, out: Path, run: Run) -> tuple[Points, bool]:
-        return curve(out / "train.log", run.patience)
+    def curve(self) -> tuple[Points, bool]:
+        """The points, and whether the training is at its end by its patience."""
+        return curve(self.out / "train.log", self.run.patience)
 
-    def is_trained(self, out: Path, run: Run) -> bool:
-        points, out_of_patience = self.curve(out, run)
-        return out_of_patience or bool(points and points[-1]["update"] >= run.max_update)
+    def is_trained(self) -> bool:
+        points, out_of_patience = self.curve()
+        return out_of_patience or bool(points and points[-1]["update"] >= self.run.max_update)
 
     def best(self, points: Points) -> dict[str, Any]:
         return best_point(points)
 
-    def train_nll(self, out: Path, points: Points) -> float:
+    def train_nll(self, points: Points) -> float:
         """Of the best checkpoint's epoch."""
         return float(best_point(points)["train_nll"])
 
-    def evaluate(self, workspace: Workspace, run: Run, points: Points, place: Place) -> Result:
+    def evaluate(self, points: Points, place: Place) -> Result:
         """{"scores": {"valid": {average: Scores}[, "average": run.test, "test": {test set: Scores}]}}"""
 
         def scores(subset: str, average: str) -> Scores:
-            out = _evaluation(workspace, run, subset, average)
+            out = self._evaluation(subset, average)
             if not (out / "scores.json").exists():
-                settings = {"OUT": str(out), "AVERAGE": average, "SUBSET": subset} | place.environment
-                settings["DATA"] = str(workspace.folder / self.data(run))
-                translate = [*place.start, TRANSLATION / "evaluate.sh", workspace.out(run.name)]
-                workspace.call(translate, settings, run.name)
-            return self._score(workspace, run, subset, [out])
+                settings = {"OUT": str(out), "AVERAGE": average, "SUBSET": subset}
+                settings["DATA"] = str(self.folder / self.data)
+                script = Script(settings, [str(TRANSLATION / "evaluate.sh"), str(self.out)])
+                self.call(script, self.run.name, place)
+            return self._score(subset, [out])
 
-        found: Result = {
-            "valid": {a: scores("valid", a) for a in AVERAGES if int(a.split(":")[1]) <= len(points)}
-        }
-        if run.test:
-            test = {name: scores(subset, run.test) for subset, name in TESTS.items()}
-            found |= {"average": run.test, "test": test}
+        averages = [average for average in AVERAGES if int(average.split(":")[1]) <= len(points)]
+        found: Result = {"valid": {average: scores("valid", average) for average in averages}}
+        if self.run.test:
+            test = {name: scores(subset, self.run.test) for subset, name in TESTS.items()}
+            found |= {"average": self.run.test, "test": test}
         return {"scores": found}
 
     def is_tested(self, result: Result) -> bool:
         return "test" in result["scores"]
 
-    def compare(self, workspace: Workspace, run: Run, baseline: Run, result: Result) -> bool:
+    def compare(self, baseline: Run, result: Result) -> bool:
+        """Adds the p-values of the test sets to a result that has none yet; whether it did."""
         if "against" in result["scores"]:
             return False
+        both = self, replace(self, run=baseline)
         test = {
-            name: self._score(
-                workspace, run, subset, [_evaluation(workspace, r, subset, r.test) for r in (run, baseline)]
-            )
+            name: self._score(subset, [each._evaluation(subset, each.run.test) for each in both])
             for subset, name in TESTS.items()
         }
         result["scores"]["against"] = {"run": baseline.name, "test": test}
         return True
 
-    def translations(self, workspace: Workspace, run: Run) -> dict[str, Path]:
-        return {
-            subset: _evaluation(workspace, run, subset, run.test) / "system" / "hyp.txt" for subset in TESTS
-        }
+    def translations(self) -> dict[str, Path]:
+        return {each: self._evaluation(each, self.run.test) / "system" / "hyp.txt" for each in TESTS}
 
-    def _score(self, workspace: Workspace, run: Run, subset: str, systems: list[Path]) -> Scores:
+    def _evaluation(self, subset: str, average: str) -> Path:
+        return self.out / f"evaluation.{subset}.{average.replace(':', '-')}"
+
+    def _score(self, subset: str, systems: list[Path]) -> Scores:
         """The scores of what evaluate.sh left in these folders, a system's and perhaps a baseline's.
 
         Detokenised scores, and tokenised BLEU of lowercased text: how text-only figures are published.
         """
-        corpus, target = workspace.folder / self.data(run) / "corpus", self.pair.split("-")[1]
-        out = systems[0] / "again.json"
-        (hyp, hyp_tok), *baselines = [
-            [f / "system" / name for name in ("hyp.txt", "hyp.tok")] for f in systems
-        ]
-        references = [corpus / kind / f"{subset}.{target}" for kind in ("raw", "tok")]
-        command = [sys.executable, *SCORE, "--hyp", hyp, "--hyp-tok", hyp_tok, "--json", out]
-        command += ["--ref", references[0], "--ref-tok", references[1]]
-        for baseline in baselines:
-            command += ["--baseline", *baseline]
-        scores: Scores = {}
-        for lowercase in ([], ["--lowercase"]):
-            workspace.call([*command, *lowercase], {}, run.name)
-            for score in json.loads(out.read_bytes())["scores"]:
-                name = score.pop("name")
-                if name.startswith("BLEU, tokenised") == bool(lowercase):
-                    name += ", lowercased" if lowercase else ""
-                    scores[name] = {key: value for key, value in score.items() if value is not None}
-        return scores
-
-
-def _evaluation(workspace: Workspace, run: Run, subset: str, average: str) -> Path:
-    return workspace.out(run.name) / f"evaluation.{subset}.{average.replace(':', '-')}"
+        multi_bleu = BLEU(lowercase=True, tokenize="none", smooth_method="none", force=True)
+        plain = {"BLEU, sacreBLEU": BLEU(), "chrF2, sacreBLEU": CHRF(), "TER, sacreBLEU": TER()}
+        found = []
+        for kind, output, metrics in (
+            ("raw", "hyp.txt", plain),
+            ("tok", "hyp.tok", {"BLEU, tokenised, lowercased": multi_bleu}),
+        ):
+            reference = self.folder / self.data / "corpus" / kind / f"{subset}.{self.pair.split('-')[1]}"
+            lines, *outputs = read_columns(reference, *(path / "system" / output for path in systems))
+            found += compute([("", each) for each in outputs], [lines], metrics, SAMPLES)
+        return {
+            score.name: {k: v for k, v in asdict(score).items() if k != "name" and v is not None}
+            for score in found
+        }
 
 
 def curve(log: Path, patience: int | None) -> tuple[Points, bool]:

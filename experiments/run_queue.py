@@ -18,26 +18,28 @@ from pathlib import Path
 from threading import Lock
 
 from experiments.experiment import Experiment, corpus_of
-from experiments.runs import Run, read_runs
+from experiments.multi30k import Multi30k
+from experiments.runs import read_runs
+from experiments.samsum import SamSum
 from experiments.scheduler import add_places, places_of, work_off
 from experiments.training_time import Kinds, seconds_per_update
-from experiments.workspace import Place, Workspace
+from experiments.workspace import Place
 from rdrop_tools import cli
 
 
-def core_hours(runs: list[Run], workspace: Workspace) -> float:
+def core_hours(corpora: list[Multi30k | SamSum]) -> float:
     """The core hours of the updates still to be made, if no patience ends them.
 
     Each counts as an undisturbed one of its kind; where these were not measured, it counts nothing.
     """
     seconds = 0.0
-    for run in runs:
-        corpus = corpus_of(run)
-        points, ended = corpus.curve(workspace.out(run.name), run)
+    for corpus in corpora:
+        points, ended = corpus.curve()
         if corpus.steps and not ended:
-            prices, kinds = seconds_per_update(corpus.steps), Kinds.of(run.criterion, run.flags)
+            prices = seconds_per_update(corpus.steps)
+            kinds = Kinds.of(corpus.run.criterion, corpus.run.flags)
             done = points[-1]["update"] if points else 0
-            seconds += kinds.seconds(run.max_update, prices) - kinds.seconds(done, prices)
+            seconds += kinds.seconds(corpus.run.max_update, prices) - kinds.seconds(done, prices)
     return seconds / 3600
 
 
@@ -52,40 +54,38 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what is to be done")
     args = parser.parse_args()
     places = places_of(args.device, args.cores, args.jobs)
-    workspace = Workspace(args.folder.resolve())
-    runs = read_runs(args.runs)
-    results = (args.results or args.runs.parent).resolve()
-    experiment = Experiment(workspace, results, {run.start for run in runs if run.start})
-    waiting = [run for run in runs if not experiment.is_done(run)]
+    folder, runs = args.folder.resolve(), read_runs(args.runs)
+    results, starts = (args.results or args.runs.parent).resolve(), {run.start for run in runs}
+    listed = {run.name: Experiment(corpus_of(run, folder), results, run.name in starts) for run in runs}
+    waiting = {name: each for name, each in listed.items() if not each.is_done()}
     where = f"{len(places)} cores" if args.device == "cpu" else f"GPU, {len(places)} at a time"
-    print(f"{len(waiting)} runs to do on {where}: {', '.join(run.name for run in waiting)}", flush=True)
-    if args.device == "cpu" and (hours := core_hours(waiting, workspace)):
+    print(f"{len(waiting)} runs to do on {where}: {', '.join(waiting)}", flush=True)
+    if args.device == "cpu" and (hours := core_hours([each.corpus for each in waiting.values()])):
         print(f"at most {hours:.1f} core hours of training, less where patience ends it", flush=True)
     if args.dry_run:
         return
-    names = {run.name for run in waiting}
-    for run in waiting:
-        if run.start not in names:
-            experiment.check_start(run)
-    workspace.folder.mkdir(parents=True, exist_ok=True)
-    for run in {corpus_of(run).data(run): run for run in waiting}.values():
-        experiment.prepare(run)
+    for each in waiting.values():
+        if each.run.start not in waiting:
+            each.check_start()
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in {each.corpus.data: each for each in waiting.values()}.values():
+        each.prepare()
     compare_lock = Lock()
 
     def compare_finished() -> None:
         with compare_lock:
-            done = {run.name: run for run in runs if experiment.is_done(run)}
-            for run in done.values():
-                baseline = done.get(f"{run.baseline}-{run.seed}")
-                if run.test and baseline and baseline.test:
-                    experiment.compare(run, baseline)
+            done = {name: each for name, each in listed.items() if each.is_done()}
+            for each in done.values():
+                baseline = done.get(f"{each.run.baseline}-{each.run.seed}")
+                if each.run.test and baseline:  # which has the same test
+                    each.compare(baseline.run)
 
-    def work(run: Run, place: Place) -> None:
-        experiment.run(run, place)
+    def work(experiment: Experiment, place: Place) -> None:
+        experiment.work(place)
         compare_finished()  # the machine may be gone before the list is done
 
-    tasks = {run.name: partial(work, run) for run in waiting}
-    failures = work_off(tasks, places, workspace.folder, {run.name: run.start for run in waiting})
+    tasks = {name: partial(work, each) for name, each in waiting.items()}
+    failures = work_off(tasks, places, folder, {name: each.run.start for name, each in waiting.items()})
     compare_finished()
     if failures:
         raise cli.InputError("; ".join(failures))

@@ -27,9 +27,7 @@ def places_of(device: str, cores: list[int] | None, jobs: int | None) -> list[Pl
     """One for each run at a time. Raises InputError for what the device has not."""
     if device == "cpu":
         if jobs is not None:
-            raise cli.InputError(
-                "--jobs is for --device cuda: on a CPU a run has a core to itself, see --cores"
-            )
+            raise cli.InputError("--jobs is for --device cuda: a run has a core to itself, see --cores")
         own = sorted(os.sched_getaffinity(0))
         for core in cores or own:
             if core not in own:
@@ -68,62 +66,48 @@ def work_off(
     Each place takes the first task that is ready. After a failure no other task begins. One whose lock in
     ``folder`` another process holds is left out, and so is what waits for it, or for one that failed.
     """
-    queue = _Queue(dict(tasks), starts or {})
+    starts = starts or {}
+    waiting, running, failures = [*tasks], set[str](), list[str]()
+    changed = threading.Condition()
+
+    def is_ready(name: str) -> bool:
+        return starts.get(name) not in {*waiting, *running}
+
+    def leave_out_after(start: str) -> None:
+        for name in [name for name in waiting if starts.get(name) == start]:
+            print(f"{name}: left out, as it begins with {start}", flush=True)
+            waiting.remove(name)
+            leave_out_after(name)
 
     def work(place: Place) -> None:
-        while name := queue.take():
-            error = ""
+        while True:
+            with changed:
+                changed.wait_for(lambda: failures or not waiting or any(map(is_ready, waiting)))
+                if failures or not waiting:
+                    return
+                name = next(filter(is_ready, waiting))
+                waiting.remove(name)
+                running.add(name)
+            is_ours, error = True, ""
             try:
                 with held(folder / f"{name}.lock") as is_ours:
                     if is_ours:
                         tasks[name](place)
                     else:
-                        error = "another process is at it"
-                        print(f"{name}: {error}", flush=True)
+                        print(f"{name}: another process is at it", flush=True)
             except Exception as fault:  # of a thread it would be lost
                 error = str(fault) if isinstance(fault, cli.InputError) else repr(fault)
-                queue.failures.append(f"{name}: {error}")
-            queue.end(name, error)
+            with changed:
+                running.remove(name)
+                if error:
+                    failures.append(f"{name}: {error}")
+                if error or not is_ours:
+                    leave_out_after(name)
+                changed.notify_all()
 
     workers = [threading.Thread(target=work, args=(place,), daemon=True) for place in places]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return queue.failures
-
-
-class _Queue:
-    """The tasks that wait or run, and what failed."""
-
-    def __init__(self, waiting: dict[str, Task], starts: Mapping[str, str]) -> None:
-        self.waiting, self.starts = waiting, starts
-        self.running, self.failures = set[str](), list[str]()
-        self.changed = threading.Condition()
-
-    def take(self) -> str | None:
-        """The first task that is ready, as soon as there is one; None when none is to begin any more."""
-        with self.changed:
-            while self.waiting and not self.failures:
-                for name in self.waiting:
-                    start = self.starts.get(name)
-                    if start not in self.waiting and start not in self.running:
-                        del self.waiting[name]
-                        self.running.add(name)
-                        return name
-                self.changed.wait()
-        return None
-
-    def end(self, name: str, error: str) -> None:
-        """error: why the task did not do what others wait for, if so."""
-        with self.changed:
-            self.running.remove(name)
-            if error:
-                self._leave_out(name)
-            self.changed.notify_all()
-
-    def _leave_out(self, start: str) -> None:
-        for name in [name for name in self.waiting if self.starts.get(name) == start]:
-            print(f"{name}: left out, as it begins with {start}", flush=True)
-            del self.waiting[name]
-            self._leave_out(name)
+    return failures

@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.evidence import (
-    SACREBLEU,
     Systems,
     gain,
     read_results,
     same_seeds,
+    score_on,
     significant,
     valid_score,
 )
@@ -53,6 +53,7 @@ from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
 FORMAT = re.compile(r"[+,]*(\.\d+)?[fd%]")
+_systems = cache(read_results)
 
 
 def value(results: Path, name: str) -> str:
@@ -72,21 +73,11 @@ def value(results: Path, name: str) -> str:
 
 def _find(results: Path, source: str, keys: list[str]) -> Any:
     if source.endswith(".csv"):
-        return _of_table(_rows(results / source), keys)
+        return _of_table([*csv.DictReader(read_lines(results / source))], keys)
     if source.endswith(".json"):
         return _of_json(json.loads((results / source).read_bytes()), keys)
     folder, system = source.split("/")
     return _of_system(_systems(results / folder), system, keys)
-
-
-@cache
-def _rows(path: Path) -> list[dict[str, str]]:
-    return [*csv.DictReader(read_lines(path))]
-
-
-@cache
-def _systems(folder: Path) -> Systems:
-    return read_results(folder)
 
 
 def _of_table(rows: list[dict[str, str]], keys: list[str]) -> float:
@@ -116,46 +107,50 @@ def _of_json(item: Any, keys: list[str]) -> Any:
 
 def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
     named = {f"{name}-{each['seed']}": [each] for name, found in systems.items() for each in found}
-    results, what = (systems | named)[system], keys[0]
-    if what == "minus":
-        ours, theirs = same_seeds(results, systems[keys[1]])
-        if keys[2] == "test":
-            return gain(ours, theirs, keys[3], SACREBLEU).mean
-        return _of_all(ours, keys[2:]) - _of_all(theirs, keys[2:])
-    if what == "ahead":
-        ahead = ahead_for_good(results, systems[keys[1]], seconds_per_update(STEPS))
-        if ahead is None:
-            raise ValueError("in the end it is not ahead")
-        return ahead / 60
-    if what == "significant":
-        return significant(results)
-    if what == "pairs":
-        return 29000 if results[0]["pairs"] == "all" else int(results[0]["pairs"])
-    if what == "parameters":
-        return int(results[0]["parameters"])
-    return _of_all(results, keys)
+    results = (systems | named)[system]
+    match keys:
+        case ["minus", other, "test", test]:
+            return gain(*same_seeds(results, systems[other]), test).mean
+        case ["minus", other, *what]:
+            ours, theirs = same_seeds(results, systems[other])
+            return _mean(ours, what) - _mean(theirs, what)
+        case ["ahead", other]:
+            ahead = ahead_for_good(results, systems[other], seconds_per_update(STEPS))
+            if ahead is None:
+                raise ValueError("in the end it is not ahead")
+            return ahead / 60
+        case ["significant"]:
+            return significant(results)
+    return _mean(results, keys)
 
 
-def _of_all(results: list[Result], keys: list[str]) -> float:
-    return float(statistics.mean(_of_result(result, *keys) for result in results))
+def _mean(results: list[Result], keys: list[str]) -> float:
+    return statistics.mean(_of_result(result, keys) for result in results)
 
 
-def _of_result(result: Result, what: str, *keys: str) -> float:
-    seconds = seconds_per_update(STEPS)
-    if what == "updates":
-        return updates(result)
-    if what == "minutes":
-        return length(result, seconds) / 60
-    if what == "price":
-        return price(result, seconds)
-    if what in ("greedy", "nll", "train_nll"):
-        return float(best_point(result["curve"])["bleu" if what == "greedy" else what])
-    if what == "train_kl":
-        curve = [point["train_kl"] for point in result["curve"] if "train_kl" in point]
-        return float(curve[{"start": 0, "middle": len(curve) // 2, "end": -1}[keys[0]]])
-    if what == "test":
-        return float(result["scores"]["test"][keys[0]][SACREBLEU]["score"])
-    if what == "valid":
-        averages = AVERAGES if keys[0] == "mean" else (keys[0],)
-        return statistics.mean(valid_score(result, average) for average in averages)
-    raise KeyError(what)
+def _of_result(result: Result, keys: list[str]) -> float:
+    seconds, best = seconds_per_update(STEPS), best_point(result["curve"])
+    match keys:
+        case ["pairs"]:
+            return 29000 if result["pairs"] == "all" else int(result["pairs"])
+        case ["parameters"]:
+            return int(result["parameters"])
+        case ["updates"]:
+            return updates(result)
+        case ["minutes"]:
+            return length(result, seconds) / 60
+        case ["price"]:
+            return price(result, seconds)
+        case ["greedy"]:
+            return float(best["bleu"])
+        case ["nll" | "train_nll" as key]:
+            return float(best[key])
+        case ["train_kl", place]:
+            curve = [point["train_kl"] for point in result["curve"] if "train_kl" in point]
+            return float(curve[{"start": 0, "middle": len(curve) // 2, "end": -1}[place]])
+        case ["test", test]:
+            return score_on(result, test)
+        case ["valid", average]:
+            averages = AVERAGES if average == "mean" else (average,)
+            return statistics.mean(valid_score(result, each) for each in averages)
+    raise KeyError("; ".join(keys))

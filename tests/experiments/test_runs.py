@@ -2,18 +2,19 @@
 
 import pytest
 
-from experiments.multi30k import Multi30k, best_point, curve
+from experiments.experiment import Experiment, corpus_of
+from experiments.multi30k import best_point, curve
 from experiments.runs import COLUMNS, read_runs
-from experiments.train_run import go_back
 from rdrop_tools.cli import InputError
 
 
 @pytest.fixture
 def log(tmp_path):
-    """Writes the log of a training with such a BLEU and KL at the ends of its epochs."""
+    """Writes the log of a-1 with such a BLEU and KL at the ends of its epochs."""
 
     def write(*epochs):
-        path = tmp_path / "train.log"
+        path = tmp_path / "runs" / "a-1" / "train.log"
+        path.parent.mkdir(parents=True)
         path.write_text(
             "".join(
                 f"| INFO | valid | epoch 001 | valid on 'valid' subset | nll_loss 3.1 | bleu {bleu} "
@@ -42,21 +43,22 @@ def test_the_checkpoints_are_those_of_the_curve(log, tmp_path):
     """Regression: what was trained until the end of patience was seen took the best checkpoint's place, or
     left it half-written when it was killed. Short epochs showed it.
     """
-    log((10, 1.5, ""), (20, 3.5, ""), (30, 2.5, ""), (40, 2.5, ""), (50, 9.5, ""))
+    folder = log((10, 1.5, ""), (20, 3.5, ""), (30, 2.5, ""), (40, 2.5, ""), (50, 9.5, "")).parent
     names = ["1", "2", "3", "4", "5", "6", "_best", "_last"]
     for name in names:
-        (tmp_path / f"checkpoint{name}.pt").write_text(name)
+        (folder / f"checkpoint{name}.pt").write_text(name)
     (tmp_path / "runs.csv").write_text(f"{','.join(COLUMNS)}\nmulti30k.en-de,a,1,plain,,all,,99,20,,no,\n")
     (run,) = read_runs(tmp_path / "runs.csv")
+    experiment = Experiment(corpus_of(run, tmp_path), tmp_path)
     for _ in range(2):
-        go_back(Multi30k("en-de"), run, tmp_path)
-        kept = {path.stem: path.read_text() for path in tmp_path.glob("*.pt")}
+        experiment.go_back()
+        kept = {path.stem: path.read_text() for path in folder.glob("*.pt")}
         assert kept.pop("checkpoint_best") == "2"
         assert kept.pop("checkpoint_last") == "4"
         assert kept == {f"checkpoint{name}": name for name in names[:4]}
-    (tmp_path / "train.log").write_text("")
-    go_back(Multi30k("en-de"), run, tmp_path)
-    assert not list(tmp_path.glob("*.pt"))
+    (folder / "train.log").write_text("")
+    experiment.go_back()
+    assert not list(folder.glob("*.pt"))
 
 
 def test_the_curve_of_a_run_with_a_later_start(log):
@@ -65,38 +67,36 @@ def test_the_curve_of_a_run_with_a_later_start(log):
     assert [(point["update"], point.get("train_kl")) for point in points] == [(4, None), (8, 0.5)]
 
 
+ROW = "~,{0},1,rdrop,1,all,{1},9,9,{2},no,".format
+BEGINS = "a-1 begins with b-1"
+
+
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("message", "rows"),
     [
-        ("~,a,x,plain,,all,,9,9,,no,", "line 2: must be an integer, got 'x'"),
-        ("~,a,1,other,,all,,9,9,,no,", "line 2: criterion must be plain or rdrop, got 'other'"),
-        ("~,a,1,plain,,all,,9,9,b,no,", "a-1 has the baseline b-1, which is not there"),
+        ("line 2: must be an integer, got 'x'", ["~,a,x,plain,,all,,9,9,,no,"]),
+        ("line 2: criterion must be plain or rdrop, got 'other'", ["~,a,1,other,,all,,9,9,,no,"]),
+        ("corpus must be multi30k.en-de or multi30k.en-fr or samsum, got", ["x,a,1,plain,,all,,9,9,,no,"]),
+        ("line 2: patience must be empty, got '9'", ["samsum,a,1,plain,,all,,9,9,,no,"]),
+        ("line 2: expected 12 values", ["~,a,1,plain,,all"]),
+        ("line 2: No closing quotation", ["~,a,1,plain,,all,,9,9,,no,'"]),
+        ("line 3: a-1 is there twice", [ROW("a", "", ""), ROW("a", "", "")]),
+        ("a-1 has the baseline b-1, which is not there", [ROW("a", "", "b")]),
         (
-            "~,a,1,rdrop,1,all,,9,9,b,last:5,\n~,b,1,plain,,all,,9,9,,no,",
             "a-1 and its baseline must have the same test",
+            [ROW("a", "", "b").replace(",no,", ",last:5,"), ROW("b", "", "")],
         ),
-        ("~,a,1,rdrop,1,all,b,9,9,,no,", "a-1 begins with b-1, which is not there"),
+        (f"{BEGINS}, which is not there", [ROW("a", "b", ""), ROW("b", "", "").replace(",1,", ",2,", 1)]),
         (
-            "~,a,1,rdrop,1,all,b,9,9,,no,\n~,b,2,plain,,all,,9,9,,no,",
-            "a-1 begins with b-1, which is not there",
+            f"{BEGINS} begins with c-1 begins with b-1: a circle",
+            [ROW("a", "b", ""), ROW("b", "c", ""), ROW("c", "b", "")],
         ),
-        (
-            "~,a,1,plain,,all,b,9,9,,no,\n~,b,1,plain,,all,c,9,9,,no,\n~,c,1,plain,,all,b,9,9,,no,",
-            "a-1 begins with b-1 begins with c-1 begins with b-1: a circle",
-        ),
-        (
-            "~,a,1,plain,,9,b,9,9,,no,\n~,b,1,plain,,all,,9,9,,no,",
-            "a-1 begins with b-1, which has other pairs",
-        ),
-        ("other,a,1,plain,,all,,9,9,,no,", "corpus must be multi30k.en-de or multi30k.en-fr or samsum, got"),
-        ("samsum,a,1,plain,,all,,9,9,,no,", "line 2: patience must be empty, got '9'"),
-        ("~,a,1,plain,,all", "line 2: expected 12 values"),
-        ("~,a,1,plain,,all,,9,9,,no,'", "line 2: No closing quotation"),
+        (f"{BEGINS}, which has other pairs", [ROW("a", "b", "").replace("all", "9"), ROW("b", "", "")]),
     ],
 )
-def test_a_list_that_is_none(tmp_path, row, message):
+def test_a_list_that_is_none(tmp_path, message, rows):
     path = tmp_path / "runs.csv"
-    path.write_text(f"{','.join(COLUMNS)}\n{row.replace('~', 'multi30k.en-de')}\n")
+    path.write_text("\n".join([",".join(COLUMNS), *rows, ""]).replace("~", "multi30k.en-de"))
     with pytest.raises(InputError, match=r"runs\.csv") as error:
         read_runs(path)
     assert message in str(error.value)

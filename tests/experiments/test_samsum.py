@@ -1,31 +1,29 @@
 """Trainings on SAMSum as runs of the queue, on a small SAMSum; and the tables about them."""
 
-from functools import partial
+import copy
 
 import pytest
 from conftest import a_core, scripts_environment
 from small_corpora import write_samsum
 
 from experiments.evidence import read_results
-from experiments.experiment import Experiment
+from experiments.experiment import Experiment, corpus_of
 from experiments.runs import COLUMNS, read_runs
 from experiments.samsum import SamSum
 from experiments.samsum_table import NOTHING, measured_gains, samsum_table
-from experiments.scheduler import work_off
-from experiments.workspace import Place, Workspace
+from experiments.workspace import Place
 
 pytest.importorskip("fairseq")
 
 ROWS = (
     "samsum,plain,1,plain,,all,,4,,,best:1,",
     "samsum,rdrop,1,rdrop,5,all,,4,,plain,best:1,",
-    "samsum,finish,1,rdrop,5,all,plain,2,,,no,",
 )
 
 
 @pytest.fixture(scope="module")
 def systems(tmp_path_factory):
-    """The results of plain training and R-Drop, compared on the test set, and of one after the other."""
+    """The results of plain training and R-Drop, compared on the test set."""
     folder = tmp_path_factory.mktemp("queue")
     (folder / "runs.csv").write_text("".join(f"{line}\n" for line in (",".join(COLUMNS), *ROWS)))
     with pytest.MonkeyPatch.context() as patch:
@@ -35,25 +33,33 @@ def systems(tmp_path_factory):
         settings["NICE"] = "0"  # beside other tests it would wait for them
         for name, value in (scripts_environment() | settings).items():
             patch.setenv(name, value)
-        experiment = Experiment(Workspace(folder), folder)
-        plain, rdrop, finish = read_runs(folder / "runs.csv")
-        experiment.prepare(plain)
-        tasks = {run.name: partial(experiment.run, run) for run in (plain, rdrop, finish)}
-        assert work_off(tasks, [Place("cpu", a_core())], folder) == []
-        assert experiment.is_done(rdrop)
-        experiment.compare(rdrop, plain)
-        compared = (folder / "rdrop-1.json").read_text()
-        experiment.compare(rdrop, plain)  # nothing that is done is done again
-        assert (folder / "rdrop-1.json").read_text() == compared
-        for run in (plain, rdrop):
-            kept = folder / "translations" / f"{run.name}.test.txt"
-            assert kept.read_text() == (folder / "runs" / run.name / "test.hyp").read_text()
-            assert [p.name for p in (folder / "runs" / run.name).rglob("*.pt")] == ["checkpoint_best.pt"]
+        listed = [Experiment(corpus_of(run, folder), folder) for run in read_runs(folder / "runs.csv")]
+        plain, rdrop = listed
+        plain.prepare()
+        for each in listed:
+            each.work(Place("cpu", a_core()))
+            assert each.is_done()
+            kept = folder / "translations" / f"{each.run.name}.test.txt"
+            assert kept.read_text() == (each.corpus.out / "test.hyp").read_text()
+            assert [path.name for path in each.corpus.out.rglob("*.pt")] == ["checkpoint_best.pt"]
+        rdrop.compare(plain.run)
+        compared = rdrop.result()
+        (rdrop.corpus.out / "rouge-against-plain-1.json").unlink()
+        rdrop.compare(plain.run)  # nothing that is done is done again
+        assert rdrop.result() == compared
     return read_results(folder)
 
 
+@pytest.fixture
+def with_finish(systems):
+    """And, made up, of one that begins with plain training."""
+    (finish,) = copy.deepcopy(systems["rdrop"])
+    finish |= {"system": "finish", "from": systems["plain"][0]}
+    return systems | {"finish": [finish]}
+
+
 def test_the_result_of_a_run(systems):
-    (plain,), (rdrop,), (finish,) = systems.values()
+    (plain,), (rdrop,) = systems.values()
     settings = "CORPUS=samsum MODEL=transformer VOCAB=90 CRITERION=rdrop ALPHA=5 MAX_UPDATE=4 WARMUP=0 SEED=1"
     assert rdrop["command"] == [
         "BPE=sentencepiece VOCAB=90 examples/summarization/prepare-samsum.sh",
@@ -64,28 +70,29 @@ def test_the_result_of_a_run(systems):
     assert rdrop["parameters"] > 100_000
     assert rdrop["rouge"]["val"]["signature"].startswith("rouge-score")
     assert plain["curve"] != rdrop["curve"]
-    assert finish["command"][1] == (
-        "FROM=plain-1 CORPUS=samsum MODEL=transformer VOCAB=90 CRITERION=rdrop ALPHA=5 MAX_UPDATE=2 SEED=1 "
-        "examples/summarization/train.sh"
-    )
-    assert finish["curve"][-1]["update"] == 2
-    assert finish["curve"][0]["nll"] < plain["curve"][0]["nll"]
-    assert finish["from"] == plain
     test = rdrop["rouge"]["test"]
-    scores = plain["rouge"]["test"]["system"]
-    assert test["baseline"] == scores
+    assert test["baseline"] == plain["rouge"]["test"]["system"]
     assert test["difference"].keys() == {"rouge1", "rouge2", "rougeL", "rougeLsum"}
 
 
-def test_table(systems):
-    text = samsum_table(systems)
-    for name, updates, before in (("plain", 4, 0), ("rdrop", 4, 0), ("finish", 6, 4)):
-        (result,) = systems[name]
-        assert (
-            f"| {name} | {updates} | {before + result['best_update']} | {result['train_nll']:.2f} |" in text
-        )
+def test_a_run_that_begins_with_another_has_a_constant_rate(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("\n".join([",".join(COLUMNS), ROWS[0], "samsum,finish,1,rdrop,5,all,plain,2,,,no,", ""]))
+    _, finish = read_runs(path)
+    assert str(corpus_of(finish, tmp_path).train()) == (
+        "CORPUS=samsum MODEL=transformer VOCAB=4000 CRITERION=rdrop ALPHA=5 MAX_UPDATE=2 SEED=1 "
+        "examples/summarization/train.sh"
+    )
+
+
+def test_table(with_finish):
+    text = samsum_table(with_finish)
+    for name, updates, before in (("plain", 4, 0), ("rdrop", 4, 0), ("finish", 8, 4)):
+        (result,) = with_finish[name]
+        best = before + result["best_update"]
+        assert f"| {name} | {updates} | {best} | {result['train_nll']:.2f} |" in text
         assert f"| {result['rouge']['val']['system']['rougeLsum']['f']:.2f} |\n" in text
-    test = systems["rdrop"][0]["rouge"]["test"]
+    test = with_finish["rdrop"][0]["rouge"]["test"]
     score, difference = test["system"]["rouge1"], test["difference"]["rouge1"]
     assert f"| rdrop | {score['f']:.2f} [{score['f_95'][0]:.2f}, {score['f_95'][1]:.2f}] | " in text
     assert f"| minus plain | {difference['f']:+.2f} [" in text
@@ -94,12 +101,12 @@ def test_table(systems):
     assert samsum_table({}) == NOTHING
 
 
-def test_gains(systems):
-    """Of what was compared on the test set only, beside the nll of plain training."""
-    (plain,), (rdrop,), _ = systems.values()
+def test_gains(with_finish):
+    """Of what was trained from scratch and compared on the test set, beside the nll of plain training."""
+    (plain,), (rdrop,), _ = with_finish.values()
     rouge = rdrop["rouge"]["test"]["difference"]["rouge1"]
     (nll,) = (point["nll"] for point in plain["curve"] if point["update"] == plain["best_update"])
     gain = f"{rouge['f']:+.2f} ROUGE-1 on the test set (p = {rouge['p']:.3f})"
     data, train_nll = "SAMSum from scratch, after 4 updates", f"{plain['train_nll']:.2f}"
-    assert measured_gains(systems) == [(data, train_nll, f"{nll:.2f}", gain)]
+    assert measured_gains(with_finish) == [(data, train_nll, f"{nll:.2f}", gain)]
     assert measured_gains({"plain": [plain]}) == []

@@ -44,7 +44,7 @@ def test_values(results):
         "made/rdrop-a2-1.json; seed": "1",
         f"made/rdrop-a2-2.json; scores; against; test; Flickr 2016; {SACREBLEU}; p_value; .3f": "0.125",
         "made/rdrop-a2; pairs": "29,000",
-        "made/rdrop-a2; updates": "240.00",
+        "made/rdrop-a2; updates": "240",
         "made/rdrop-a2; test; Flickr 2017": "39.00",
         "made/rdrop-a2; minus; plain-d0.3; test; Flickr 2017; +.1f": "+2.5",
         "made/rdrop-a2; minus; plain-d0.3; valid; mean; +.2f": "+2.50",
