@@ -10,9 +10,8 @@ NAME is a file or a system under results/, and what to take of it, with semicolo
         keys and places of a JSON file; update=1840 is the item of a list that has this value
     multi30k/rdrop-long; minutes
         a system of runs.csv in the mean of its seeds, or one run (rdrop-long-2): pairs, parameters, updates,
-        minutes, price (of an update, over a plain one's), greedy, nll and train_nll (of the best checkpoint),
-        train_kl; start (middle, end), valid; best:1 (last:5, last:10, mean of the three), test; Flickr 2016,
-        and the last two minus another system's: minus; plain-long; test; Flickr 2016
+        minutes, greedy (of the best checkpoint), valid; best:1 (last:5, last:10, mean of the three), and
+        minus another system's: minus; plain-long; greedy (valid; best:1, test; Flickr 2016)
     multi30k/rdrop-long; ahead; plain-long
         the minutes from which on it is ahead of another system at equal time
     multi30k/rdrop-long; significant
@@ -29,31 +28,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.evidence import (
-    Systems,
-    gain,
-    read_results,
-    same_seeds,
-    score_on,
-    significant,
-    valid_score,
-)
+from experiments import evidence, training_time
+from experiments.evidence import Systems
 from experiments.multi30k import best_point
 from experiments.runs import AVERAGES
-from experiments.training_time import (
-    STEPS,
-    Result,
-    ahead_for_good,
-    length,
-    price,
-    seconds_per_update,
-    updates,
-)
+from experiments.training_time import STEPS, Result, seconds_per_update
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
 FORMAT = re.compile(r"[+,]*(\.\d+)?[fd%]")
-_systems = cache(read_results)
+_systems = cache(evidence.read_results)
 
 
 def value(results: Path, name: str) -> str:
@@ -110,17 +94,17 @@ def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
     results = (systems | named)[system]
     match keys:
         case ["minus", other, "test", test]:
-            return gain(*same_seeds(results, systems[other]), test).mean
+            return evidence.gain(*evidence.same_seeds(results, systems[other]), test).mean
         case ["minus", other, *what]:
-            ours, theirs = same_seeds(results, systems[other])
+            ours, theirs = evidence.same_seeds(results, systems[other])
             return _mean(ours, what) - _mean(theirs, what)
         case ["ahead", other]:
-            ahead = ahead_for_good(results, systems[other], seconds_per_update(STEPS))
+            ahead = training_time.ahead_for_good(results, systems[other], seconds_per_update(STEPS))
             if ahead is None:
                 raise ValueError("in the end it is not ahead")
             return ahead / 60
         case ["significant"]:
-            return significant(results)
+            return evidence.significant(results)
     return _mean(results, keys)
 
 
@@ -129,28 +113,18 @@ def _mean(results: list[Result], keys: list[str]) -> float:
 
 
 def _of_result(result: Result, keys: list[str]) -> float:
-    seconds, best = seconds_per_update(STEPS), best_point(result["curve"])
     match keys:
         case ["pairs"]:
             return 29000 if result["pairs"] == "all" else int(result["pairs"])
         case ["parameters"]:
             return int(result["parameters"])
         case ["updates"]:
-            return updates(result)
+            return training_time.updates(result)
         case ["minutes"]:
-            return length(result, seconds) / 60
-        case ["price"]:
-            return price(result, seconds)
+            return training_time.length(result, seconds_per_update(STEPS)) / 60
         case ["greedy"]:
-            return float(best["bleu"])
-        case ["nll" | "train_nll" as key]:
-            return float(best[key])
-        case ["train_kl", place]:
-            curve = [point["train_kl"] for point in result["curve"] if "train_kl" in point]
-            return float(curve[{"start": 0, "middle": len(curve) // 2, "end": -1}[place]])
-        case ["test", test]:
-            return score_on(result, test)
+            return float(best_point(result["curve"])["bleu"])
         case ["valid", average]:
             averages = AVERAGES if average == "mean" else (average,)
-            return statistics.mean(valid_score(result, each) for each in averages)
+            return statistics.mean(evidence.valid_score(result, each) for each in averages)
     raise KeyError("; ".join(keys))

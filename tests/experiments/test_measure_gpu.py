@@ -13,7 +13,7 @@ from bad_input import assert_refused
 from conftest import ROOT, SCRIPTS, run
 
 from experiments import measure_gpu
-from experiments.benchmark_tables import NOTHING, gpu_table, read_measurements
+from experiments.benchmark_tables import gpu_table, read_rows
 from rdrop_tools.cli import InputError
 
 pytest.importorskip("fairseq")
@@ -31,17 +31,16 @@ def measured(tmp_path_factory):
 def test_every_part_leaves_its_result(measured):
     out, output = measured
     parts = [line.rsplit(": ", 1) for line in output.splitlines() if " s" in line and ": " in line]
-    assert [end.split(",")[0] for _, end in parts] == ["exit 0"] * 6, output
-    names = "installed.json loss.csv measure.log profile.txt step.csv tests.txt trace.json.gz"
+    assert [end.split(",")[0] for _, end in parts] == ["exit 0"] * 4, output
+    names = "installed.json loss.csv measure.log profile.txt step.csv trace.json.gz"
     assert sorted(path.name for path in out.iterdir()) == names.split()
     installed = json.loads((out / "installed.json").read_bytes())
     assert installed["dry_run"]
     assert installed["versions"]["torch"]
-    assert "skipped" in (out / "tests.txt").read_text()
     assert "Self CPU" in (out / "profile.txt").read_text()
     assert " runs to do on " in (out / "measure.log").read_text()
     with pytest.raises(InputError, match="is of a dry run"):
-        read_measurements(out.parent)
+        gpu_table(out.parent)
 
 
 def test_results_and_logs_of_the_queue_are_packed(tmp_path):
@@ -61,17 +60,13 @@ def test_the_tables_of_a_measurement(measured, tmp_path):
     path = folder / "installed.json"
     installed = json.loads(path.read_bytes()) | {"dry_run": False, "hardware": "A GPU"}
     path.write_text(json.dumps(installed))
-    text = gpu_table(read_measurements(tmp_path))
+    text = gpu_table(tmp_path)
     assert text.startswith(f"A GPU, torch {installed['versions']['torch']}, {installed['date']}:\n\n| loss |")
-    for name in ("loss.csv", "step.csv"):
-        with (folder / name).open() as file:
-            rows = list(csv.DictReader(file))
+    for name, contestant in (("loss.csv", "contestant"), ("step.csv", "criterion")):
+        rows = read_rows(folder / name)
         for row in rows:
-            name = row.get("contestant") or row.get("criterion")
-            assert (
-                f"| {name} | {float(row['median_ms']):,.{0 if float(row['median_ms']) >= 80 else 2}f} ("
-                in text
-            )
+            digits = 0 if float(row["median_ms"]) >= 80 else 2
+            assert f"| {row[contestant]} | {float(row['median_ms']):,.{digits}f} (" in text
     assert "1 x 200 tokens, vocabulary 300, 16 wide, bfloat16, no smoothing" in text
     assert "| iwslt: " in text
     assert ", 75 tokens, fp32 | plain | " in text
@@ -82,9 +77,9 @@ def test_the_tables_of_a_measurement(measured, tmp_path):
         writer = csv.DictWriter(file, fieldnames=rows[0])
         writer.writeheader()
         writer.writerows(row | {"peak_mib": "", "peak_over_plain": ""} for row in rows)
-    assert " | - | - |" in gpu_table(read_measurements(tmp_path))
+    assert " | - | - |" in gpu_table(tmp_path)
     step.unlink()  # cut off
-    assert "75 tokens" not in gpu_table(read_measurements(tmp_path))
+    assert "75 tokens" not in gpu_table(tmp_path)
 
 
 def test_every_file_with_tests_of_a_gpu_is_run():
@@ -92,11 +87,6 @@ def test_every_file_with_tests_of_a_gpu_is_run():
     found = {path for path in (ROOT / "tests").rglob("test_*.py") if marked.search(path.read_text())}
     others = {path for path in found if path.parent.name != "package"} - {Path(__file__)}
     assert {ROOT / name for name in measure_gpu.TESTS} == {ROOT / "tests" / "package", *others}
-
-
-def test_no_measurement_is_no_figure(tmp_path):
-    assert gpu_table(read_measurements(tmp_path)) == NOTHING
-    assert "scripts/measure_gpu.sh OUT" in NOTHING
 
 
 def test_a_part_that_fails_or_hangs_is_one_part(tmp_path, capsys):

@@ -61,41 +61,42 @@ def test_the_flags_of_a_schedule_are_those_of_the_criterion():
     assert (kinds.passes, kinds.start, kinds.interval) == names
 
 
+def told(systems):
+    """All tables and sentences."""
+    blocks = tables.BLOCKS | valid_tables.BLOCKS
+    return "\n".join(make(systems, SECONDS) for make in blocks.values())
+
+
 def test_tables(systems):
-    text = tables.headline(systems, SECONDS)
-    columns = "Flickr 2016 | Flickr 2017 | MSCOCO 2017 | minutes | price of an update | p < 0.05"
-    assert text.startswith(f"| system | {columns} |\n")
-    assert "| plain | 36.50 | 36.50 | 36.50 | 4 | 1.00 |  |" in text
-    gains = " | ".join(["39.00 (+2.50)"] * 3)
-    assert f"| R-Drop | {gains} | 8 | 2.00 (fairseq's own 3.00) | 0 of 6 |" in text
-    assert "mean of seeds 1, 2;" in text
-    assert tables.ahead(systems, SECONDS) == (
+    gains, signature = " | ".join(["39.00 (+2.50)"] * 3), "BLEU, tokenised, lowercased"
+    pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
+    text = told(systems)
+    for expected in (
+        "Flickr 2016 | Flickr 2017 | MSCOCO 2017 | minutes | price of an update | p < 0.05 |",
+        "| plain | 36.50 | 36.50 | 36.50 | 4 | 1.00 |  |",
+        f"| R-Drop | {gains} | 8 | 2.00 (fairseq's own 3.00) | 0 of 6 |",
+        "mean of seeds 1, 2;",
         "R-Drop is ahead for good after 6 minutes. Its lead over plain training is "
         "-2.00 BLEU where plain training ends, after 4 minutes, "
         "and +2.50 BLEU where R-Drop ends, after 8 minutes. "
-        "In the time of fairseq's own R-Drop it would be ahead for good after 9 minutes."
-    )
-    text = tables.test_table(systems, SECONDS)
-    assert "| minus plain, BLEU | p of seed 1, 2 |" in text
-    assert "| Flickr 2016 | plain | 4 | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
-    assert "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
-    assert text.endswith("- BLEU, sacreBLEU: `of BLEU, sacreBLEU`\n- chrF2, sacreBLEU: `of chrF2, sacreBLEU`")
-    text = tables.published_table(systems, SECONDS)
-    assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
-    assert text.endswith("- BLEU, tokenised, lowercased: `of BLEU, tokenised, lowercased`")
-    text = valid_tables.valid_table(systems, SECONDS)
-    assert (
+        "In the time of fairseq's own R-Drop it would be ahead for good after 9 minutes.\n",
+        "| minus plain, BLEU | p of seed 1, 2 |",
+        "| Flickr 2016 | plain | 4 | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |",
+        "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |",
+        "- BLEU, sacreBLEU: `of BLEU, sacreBLEU`\n- chrF2, sacreBLEU: `of chrF2, sacreBLEU`\n",
+        "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |",
+        f"- {signature}: `of {signature}`\n",
         "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 "
-        "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |" in text
-    )
-    early = systems["rdrop-a5"] = [result("rdrop-a5", 1, [40], 41.0, "plain-d0.3")]
-    del early[0]["scores"]["valid"]["last:10"]  # cut off after fewer epochs
-    del early[0]["scores"]["against"]
-    text = valid_tables.valid_table(systems, SECONDS)
+        "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |",
+        pays,
+    ):
+        assert expected in text
+    (early,) = systems["rdrop-a5"] = [result("rdrop-a5", 1, [40], 41.0, "plain-d0.3")]
+    del early["scores"]["valid"]["last:10"]  # cut off after fewer epochs
+    del early["scores"]["against"]
+    text = told(systems)
     assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in text
-    pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
-    # the tested pair, though another is higher on valid
-    assert pays in valid_tables.pays_table(systems, SECONDS)
+    assert pays in text  # the tested pair, though another is higher on valid
     for each in systems["rdrop-a2"]:
         del each["scores"]["against"]
     assert pays in valid_tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
@@ -103,15 +104,12 @@ def test_tables(systems):
 
 def test_advice(systems):
     """The size at which R-Drop brings most comes first."""
-    small = {
-        "plain-10k": [result("plain-10k", 1, [20, 21], 21.0)],
-        "rdrop-10k": [result("rdrop-10k", 1, [20, 24], 24.0, "plain-10k")],
-    }
-    for (each,) in small.values():
+    small = two_seeds("plain-10k", [20, 21], 21.0) | two_seeds("rdrop-10k", [20, 24], 24.0, "plain-10k")
+    for each in (each for results in small.values() for each in results):
         each["pairs"] = "10000"
         each["curve"][-1]["train_nll"] = 1.0
     assert valid_tables.advice(systems | small, SECONDS).splitlines()[2:] == [
-        "| 10,000 | 7.0 M | 1 | 1.00 | 2.29 | +3.00 |",
+        "| 10,000 | 7.0 M | 1, 2 | 1.00 | 2.29 | +3.00 |",
         "| 29,000 | 7.0 M | 1, 2 | 2.00 | 2.15 | +2.50 |",
     ]
 
@@ -126,10 +124,9 @@ def test_the_longer_training_replaces_the_shorter(systems):
     assert "39.00 (+2.50)" in tables.headline(systems, SECONDS)  # as long as a seed of it is not done
     assert "rdrop-long" not in tables.price_table(systems, SECONDS)
     long["listed"] = 1
-    text = tables.headline(systems, SECONDS)
+    text = told(systems)
     assert "| R-Drop | 37.50 (+0.50) | 37.50 (+0.50) | 37.50 (+0.50) | 10 | 2.00" in text
-    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in valid_tables.pays_table(systems, SECONDS)
-    text = tables.opened_table(systems, SECONDS)
+    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in text
     assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
     assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
@@ -140,11 +137,11 @@ def test_the_longer_training_replaces_the_shorter(systems):
 
 def test_seeds_of_one_system_only_are_not_compared(systems):
     systems["plain-d0.3"].append(result("plain-d0.3", 3, [90], 90.0))
-    text = tables.headline(systems, SECONDS)
+    text = told(systems)
     assert "39.00 (+2.50)" in text
     assert "(sacreBLEU, mean of seeds 1, 2; " in text
-    assert "| 1, 2 | plain-d0.3 |" in valid_tables.pays_table(systems, SECONDS)
-    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in valid_tables.equal_table(systems, SECONDS)
+    assert "| 1, 2 | plain-d0.3 |" in text
+    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in text
 
 
 def test_equal_updates(systems, monkeypatch):
@@ -190,27 +187,26 @@ def test_schedules_have_names_and_prices_of_their_own(systems):
     lazy, every_2nd = systems["interval-2"], "R-Drop in every 2nd update"
     for each in lazy:
         each["scores"]["against"]["test"]["Flickr 2017"][evidence.SACREBLEU]["p_value"] = 0.049
-    gains = " | ".join(["38.50 (+2.00)"] * 3)
-    assert f"| {every_2nd} | {gains} | 6 | 1.50 | 2 of 6 |" in tables.headline(systems, SECONDS)
-    assert "| rdrop-a2 | +2.50 | +2.50 | +2.50 |" in valid_tables.pays_table(systems, SECONDS)
+    text, gains = told(systems), " | ".join(["38.50 (+2.00)"] * 3)
+    for expected in (
+        f"| {every_2nd} | {gains} | 6 | 1.50 | 2 of 6 |",
+        "| rdrop-a2 | +2.50 | +2.50 | +2.50 |",
+        "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 |",
+        f"| Flickr 2016 | {every_2nd} | 6 | 38.50 ± 0.00 | 38.50 ± 0.00 | 2.00 ± 0.71 |",
+        "\nR-Drop is ahead for good after 6 minutes.",
+        f"\n\n{every_2nd} is ahead for good after 4 minutes. Its lead over plain training is ",
+        f"where {every_2nd} ends, after 6 minutes.\n",
+    ):
+        assert expected in text
     for each in lazy:  # what gains most on valid is published
         for score in each["scores"]["valid"].values():
             score[evidence.SACREBLEU]["score"] += 3
-    assert f"| plain | {every_2nd} |" in tables.published_table(systems, SECONDS)
-    assert "| interval-2 | +5.00 | +5.00 | +5.00 |" in valid_tables.pays_table(systems, SECONDS)
-    text = tables.test_table(systems, SECONDS)
-    assert "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 |" in text
-    assert f"| Flickr 2016 | {every_2nd} | 6 | 38.50 ± 0.00 | 38.50 ± 0.00 | 2.00 ± 0.71 |" in text
-    first, second = tables.ahead(systems, SECONDS).split("\n\n")
-    assert first.startswith("R-Drop is ahead for good after 6 minutes.")
-    assert second.startswith(
-        f"{every_2nd} is ahead for good after 4 minutes. Its lead over plain training is "
-    )
-    assert second.endswith(f"where {every_2nd} ends, after 6 minutes.")
     for each in systems["rdrop-a2"]:  # 39 after 480 s, beside 38
         each["curve"][-1]["bleu"] = 39
-    overtaken = "6 minutes. R-Drop in every update is ahead of it for good after 8 minutes."
-    assert tables.ahead(systems, SECONDS).endswith(overtaken)
+    text = told(systems)
+    assert f"| plain | {every_2nd} |" in text
+    assert "| interval-2 | +5.00 | +5.00 | +5.00 |" in text
+    assert "6 minutes. R-Drop in every update is ahead of it for good after 8 minutes.\n" in text
 
 
 @pytest.fixture
@@ -244,16 +240,18 @@ def test_the_tables_with_such_a_training(finished):
     price = "1.00, then 2.00 (fairseq's own 3.00)"
     assert rows[2] == f"| plain, then R-Drop | {ours} | 8 | {price} | 0 of 6 |"
     assert rows[3].startswith(f"| plain, then plain (the control) | {control} | 6 |")
-    text = tables.test_table(finished, SECONDS)
-    assert "| Flickr 2016 | plain, then plain | 6 | 37.00 ± 0.00 |" in text
-    assert "| Flickr 2016 | plain, then R-Drop | 8 | 39.50 ± 0.00 |" in text
-    text = tables.price_table(finished, SECONDS)
-    assert "(`finish`) | 8 | `control` | 6 | +2.50 | +2.50 | - | +2.50" in text
-    assert "Plain, then R-Drop is ahead for good after 6 minutes." in tables.ahead(finished, SECONDS)
-    assert "finish" not in valid_tables.pays_table(finished, SECONDS)
-    assert "finish" not in valid_tables.equal_table(finished, SECONDS)
-    assert "| finish | 29,000 | 7.0 M | 1, 2 | 360 |" in valid_tables.valid_table(finished, SECONDS)
-    assert "None" in valid_tables.finish_table(finished, SECONDS)
+    text = told(finished)
+    for expected in (
+        "| Flickr 2016 | plain, then plain | 6 | 37.00 ± 0.00 |",
+        "| Flickr 2016 | plain, then R-Drop | 8 | 39.50 ± 0.00 |",
+        "(`finish`) | 8 | `control` | 6 | +2.50 | +2.50 | - | +2.50",
+        "\nPlain, then R-Drop is ahead for good after 6 minutes.",
+        "| finish | 29,000 | 7.0 M | 1, 2 | 360 |",
+        "None of them is done yet.",
+    ):
+        assert expected in text
+    for make in (valid_tables.pays_table, valid_tables.equal_table):
+        assert "finish" not in make(finished, SECONDS)
     del finished["finish"][0]["scores"]["test"]
     text = valid_tables.finish_table(finished, SECONDS)
     assert "| finish | plain-d0.3 | 120 | 8 | 39.50 | 39.60 | 39.55 |" in text
