@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from experiments import benchmark_tables, tables, valid_tables
-from experiments.evidence import Brought, brought, read_results
+from experiments.evidence import brought, read_results
 from experiments.figure import draw, draw_losses
 from experiments.markdown_table import table
 from experiments.samsum_table import measured_gains, samsum_table
@@ -57,14 +57,13 @@ def rebuilt(path: Path, blocks: Mapping[str, str]) -> str:
     return VALUE.sub(replace_value, BLOCK.sub(replace, path.read_text(encoding="utf-8")))
 
 
-def gains_csv(translation: list[Brought], summarization: list[tuple[str, ...]]) -> str:
+def gains_csv(translation: list[list[str]], summarization: list[list[str]]) -> str:
     """What R-Drop brought to a plain training with such a nll: reached.py tells it to who trains."""
-    rows: list[tuple[str, ...]] = [("task", "data", "train_nll", "valid_nll", "gain")]
-    for row in translation:
-        data = f"Multi30k en-de: {row.size[0]} pairs and {row.size[1]} parameters"
-        gain = f"{row.bleu:+.2f} BLEU on valid"
-        rows.append(("translation", data, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", gain))
-    rows += [("summarization", *row) for row in summarization]
+    rows = [["task", "data", "train_nll", "valid_nll", "gain"]]
+    for pairs, parameters, _, *nll, gain in translation:
+        data = f"Multi30k en-de: {pairs} pairs and {parameters} parameters"
+        rows.append(["translation", data, *nll, f"{gain} BLEU on valid"])
+    rows += [["summarization", *row] for row in summarization]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -130,6 +130,10 @@ def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
     return [ours.mean - theirs.mean for ours, theirs in pairs]
 
 
+def gain_on_valid(rdrop: list[Result], plain: list[Result]) -> float:
+    return statistics.mean(gains_on_valid(rdrop, plain))
+
+
 def same_seeds(ours: list[Result], theirs: list[Result]) -> Pair:
     """Those of both that have a seed in common, seed by seed."""
     by_seed = {result["seed"]: result for result in theirs}
@@ -176,30 +180,22 @@ def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
     return systems[max(means, key=means.__getitem__)] if means else []
 
 
-class Brought(NamedTuple):
-    """What R-Drop brought, in the mean of best checkpoint and averages on valid, and plain training's nll."""
+def brought(systems: Systems) -> list[list[str]]:
+    """What R-Drop brought, beside what a plain run's log foretells, the largest gain first.
 
-    bleu: float
-    train_nll: float
-    valid_nll: float
-    size: tuple[str, str]
-    seeds: str
-
-
-def brought(systems: Systems) -> list[Brought]:
-    """What R-Drop brought for each size of data and model, the largest gain first."""
-    rows = [
-        Brought(statistics.mean(gains_on_valid(rdrop, plain)), *nll(plain), size(plain), seeds(rdrop))
-        for rdrop, plain in compared(systems)
+    Rows of pairs, parameters, seeds, nll on train and on valid, BLEU on valid.
+    """
+    pairs = sorted(compared(systems), key=lambda pair: -gain_on_valid(*pair))
+    return [
+        [*size(plain), seeds(rdrop), *nll(plain), f"{gain_on_valid(rdrop, plain):+.2f}"]
+        for rdrop, plain in pairs
     ]
-    return sorted(rows, reverse=True)
 
 
-def nll(results: list[Result]) -> tuple[float, float]:
+def nll(results: list[Result]) -> list[str]:
     """The mean NLL of the best checkpoints, on train and on valid, in bits per token."""
     points = [best_point(result["curve"]) for result in results]
-    train, valid = (statistics.mean(point[key] for point in points) for key in ("train_nll", "nll"))
-    return train, valid
+    return [f"{statistics.mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll")]
 
 
 def seeds(results: list[Result]) -> str:

@@ -45,15 +45,14 @@ class Experiment:
         return self.corpus.run
 
     @property
-    def json(self) -> Path:
+    def path(self) -> Path:
         return self.results / f"{self.run.name}.json"
 
     def result(self) -> Result:
-        result: Result = json.loads(self.json.read_bytes())
-        return result
+        return dict(json.loads(self.path.read_bytes()))
 
     def is_done(self) -> bool:
-        return self.json.exists() and (not self.run.test or self.corpus.is_tested(self.result()))
+        return self.path.exists() and (not self.run.test or self.corpus.is_tested(self.result()))
 
     def prepare(self) -> None:
         """The data of the run, unless they are there."""
@@ -160,7 +159,7 @@ class Experiment:
         return self.corpus.folder / f"{self.run.name}.commit"
 
     def _write(self, result: Result) -> None:
-        with replacing(self.json) as file:
+        with replacing(self.path) as file:
             json.dump(result, file, indent=1, ensure_ascii=False)
             file.write("\n")
 

@@ -91,18 +91,13 @@ def _run(line: dict[str, str]) -> Run:
     if line["pairs"] != "all":
         integer(1)(line["pairs"])
     return Run(
-        line["corpus"],
-        line["system"],
-        integer(1)(line["seed"]),
-        line["criterion"],
-        line["alpha"],
-        line["pairs"],
-        line["from"],
-        integer(1)(line["max_update"]),
-        integer(1)(line["patience"]) if line["corpus"] != "samsum" else None,
-        line["baseline"],
-        "" if line["test"] == "no" else line["test"],
-        tuple(shlex.split(line["flags"])),
+        **{name: line[name] for name in ("corpus", "system", "criterion", "alpha", "pairs", "baseline")},
+        seed=integer(1)(line["seed"]),
+        from_system=line["from"],
+        max_update=integer(1)(line["max_update"]),
+        patience=integer(1)(line["patience"]) if line["corpus"] != "samsum" else None,
+        test="" if line["test"] == "no" else line["test"],
+        flags=tuple(shlex.split(line["flags"])),
     )
 
 

@@ -79,5 +79,4 @@ class SamSum(Workspace):
         settings |= {"DATA": str(self.folder / self.data), "OUT": str(self.out)}
         script = Script(self._system() | settings, [str(SUMMARIZATION / "evaluate.sh")])
         self.call(script, self.run.name, place)
-        scores: dict[str, Any] = json.loads((self.out / f"{name}.json").read_bytes())
-        return scores
+        return dict(json.loads((self.out / f"{name}.json").read_bytes()))

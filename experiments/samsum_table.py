@@ -28,7 +28,7 @@ def samsum_table(systems: Systems) -> str:
     return "\n\n".join([*tables, f"F, 95% intervals; `{signature}`"])
 
 
-def measured_gains(systems: Systems) -> list[tuple[str, ...]]:
+def measured_gains(systems: Systems) -> list[list[str]]:
     """(data, plain training's nll on train, on valid, what R-Drop brought) of each length from scratch."""
     rows = []
     for results in systems.values():
@@ -37,7 +37,7 @@ def measured_gains(systems: Systems) -> list[tuple[str, ...]]:
             if rouge and not result["from"]:
                 (plain,) = (each for each in systems[result["baseline"]] if each["seed"] == result["seed"])
                 gain = f"{rouge['rouge1']['f']:+.2f} ROUGE-1 on the test set (p = {rouge['rouge1']['p']:.3f})"
-                rows.append((f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain))
+                rows.append([f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain])
     return rows
 
 

@@ -67,8 +67,7 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
     columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
     rows = []
     for rdrop, plain in compared(systems):
-        figures = ", ".join(f"{value:.2f}" for value in nll(plain))
-        cells = [*size(plain), seeds(rdrop), plain[0]["system"], figures, rdrop[0]["system"]]
+        cells = [*size(plain), seeds(rdrop), plain[0]["system"], ", ".join(nll(plain)), rdrop[0]["system"]]
         rows.append([*cells, *(f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain))])
     return table(columns, rows)
 
@@ -76,11 +75,7 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
 def advice(systems: Systems, seconds: Seconds) -> str:
     """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
     columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
-    rows = [
-        [*row.size, row.seeds, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", f"{row.bleu:+.2f}"]
-        for row in brought(systems)
-    ]
-    return table(columns, rows)
+    return table(columns, brought(systems))
 
 
 def equal_table(systems: Systems, seconds: Seconds) -> str:

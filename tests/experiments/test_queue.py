@@ -16,7 +16,7 @@ import torch
 from conftest import a_core, kill_when
 from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
 
-from experiments import multi30k, run_queue, scheduler
+from experiments import multi30k, run_queue
 from experiments.experiment import LEADER, Experiment, corpus_of
 from experiments.runs import COLUMNS, read_runs
 from experiments.training_time import EVERY_2ND, STEPS, seconds_per_update
@@ -113,21 +113,20 @@ def test_the_result_of_a_run(finished):
     assert "case:mixed" in scores["test"]["Flickr 2016"]["BLEU, sacreBLEU"]["signature"]
 
 
-def test_what_was_scored_is_kept(folder):
+def test_what_was_scored_is_kept_and_its_scores_are_those_of_evaluate_sh(folder, finished):
+    runs = folder / "runs"
     for name in ("rdrop-1", "plain-1"):
+        evaluation = runs / name / "evaluation.test.best-1"
         kept = folder / "results" / "translations" / f"{name}.test.txt"
-        evaluation = folder / "runs" / name / "evaluation.test.best-1"
         assert kept.read_text() == (evaluation / "system" / "hyp.txt").read_text()
-    assert len(list((folder / "runs" / "rdrop-1").glob("checkpoint[0-9]*.pt"))) == 10  # for finish-1
-    assert not list((folder / "runs" / "plain-1").glob("checkpoint[0-9]*.pt"))
-
-
-def test_the_scores_are_those_of_evaluate_sh(folder, finished):
-    scores = finished["plain-1"]["scores"]["valid"]["last:2"]
-    evaluation = folder / "runs" / "plain-1" / "evaluation.valid.last-2" / "scores.json"
-    theirs = {each["name"]: each for each in json.loads(evaluation.read_text())["scores"]}
-    for name in ("BLEU, sacreBLEU", "chrF2, sacreBLEU", "TER, sacreBLEU"):
-        assert scores[name] == {key: theirs[name][key] for key in ("score", "signature")}
+        scores = finished[name]["scores"]["test"]["Flickr 2016"]
+        theirs = {
+            each["name"]: each for each in json.loads((evaluation / "scores.json").read_text())["scores"]
+        }
+        for metric in ("BLEU, sacreBLEU", "chrF2, sacreBLEU", "TER, sacreBLEU"):
+            assert scores[metric] == {key: theirs[metric][key] for key in ("score", "signature")}
+    assert len(list((runs / "rdrop-1").glob("checkpoint[0-9]*.pt"))) == 10  # for finish-1
+    assert not list((runs / "plain-1").glob("checkpoint[0-9]*.pt"))
 
 
 def test_a_run_begins_with_the_end_of_another(finished):
@@ -206,15 +205,15 @@ def test_places(monkeypatch):
     """A core to each run, or the GPUs in turn; a CPU's run does not see a GPU."""
     monkeypatch.delenv("NICE", raising=False)
     core = int(a_core())
-    (place,) = scheduler.places_of("cpu", [core], None)
+    (place,) = run_queue.places_of("cpu", [core], None)
     assert place.start == ["taskset", "-c", a_core(), "nice", "-n", "19"]
     assert (place.settings, place.environment) == ({}, {"CUDA_VISIBLE_DEVICES": ""})
-    assert len(scheduler.places_of("cpu", None, None)) == len(os.sched_getaffinity(0))
+    assert len(run_queue.places_of("cpu", None, None)) == len(os.sched_getaffinity(0))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert scheduler.places_of("cuda", None, 3) == [Place("cuda", n, 2) for n in ("0", "1", "0")]
+    assert run_queue.places_of("cuda", None, 3) == [Place("cuda", n, 2) for n in ("0", "1", "0")]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
-    (place,) = scheduler.places_of("cuda", None, None)
+    (place,) = run_queue.places_of("cuda", None, None)
     assert (place.start, place.environment) == (["nice", "-n", "19"], {"CUDA_VISIBLE_DEVICES": "5"})
     for message, *words in (
         ("--jobs is for --device cuda", "cpu", None, 2),
@@ -222,7 +221,7 @@ def test_places(monkeypatch):
         ("--cores: 9999 is not one of", "cpu", [9999], None),
     ):
         with pytest.raises(InputError, match=message):
-            scheduler.places_of(*words)
+            run_queue.places_of(*words)
 
 
 def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
@@ -231,16 +230,16 @@ def test_a_lock_that_fails_is_named(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(scheduler.fcntl, "flock", fail)
+    monkeypatch.setattr(run_queue.fcntl, "flock", fail)
     with pytest.raises(InputError, match=f"cannot lock {tmp_path}/a.lock: No locks available"):
-        scheduler.held(tmp_path / "a.lock").__enter__()
+        run_queue.held(tmp_path / "a.lock").__enter__()
 
 
 def test_a_failure_of_any_kind_ends_the_list(tmp_path):
     """Regression: a fault of our own ended one thread in silence, and the others went on."""
     done = []
     tasks = {"good": done.append, "bad": lambda _: {}["update"], "next": done.append}
-    assert scheduler.work_off(tasks, [Place("cpu", "0")], tmp_path) == ["bad: KeyError('update')"]
+    assert run_queue.work_off(tasks, [Place("cpu", "0")], tmp_path) == ["bad: KeyError('update')"]
     assert done == [Place("cpu", "0")]
 
 
@@ -258,12 +257,12 @@ def test_a_task_waits_for_the_one_that_it_begins_with(tmp_path, capsys):
     starts = {"finish": "plain", "finish again": "finish", "next": "done before"}
     tasks = {name: work(name) for name in ("finish again", "finish", "plain", "next")}
     for places in (1, 2):
-        assert scheduler.work_off(tasks, [Place("cpu", "0")] * places, tmp_path, starts) == []
+        assert run_queue.work_off(tasks, [Place("cpu", "0")] * places, tmp_path, starts) == []
         assert [name for name in done if name != "next"] == ["plain", "finish", "finish again"]
         assert "next" in done
         done.clear()
-    with scheduler.held(tmp_path / "plain.lock"):
-        scheduler.work_off(tasks, [Place("cpu", "0")] * 2, tmp_path, starts)
+    with run_queue.held(tmp_path / "plain.lock"):
+        run_queue.work_off(tasks, [Place("cpu", "0")] * 2, tmp_path, starts)
     assert done == ["next"]
     assert capsys.readouterr().out.splitlines() == [
         "plain: another process is at it",
@@ -271,7 +270,7 @@ def test_a_task_waits_for_the_one_that_it_begins_with(tmp_path, capsys):
         "finish again: left out, as it begins with finish",
     ]
     tasks["plain"] = lambda _: {}["update"]
-    assert scheduler.work_off(tasks, [Place("cpu", "0")], tmp_path, starts) == ["plain: KeyError('update')"]
+    assert run_queue.work_off(tasks, [Place("cpu", "0")], tmp_path, starts) == ["plain: KeyError('update')"]
     assert "finish: left out, as it begins with plain" in capsys.readouterr().out
 
 

@@ -110,5 +110,5 @@ def test_gains(systems):
     gain = f"{rouge['f']:+.2f} ROUGE-1 on the test set (p = {rouge['p']:.3f})"
     data, train_nll = "SAMSum from scratch, after 4 updates", f"{plain['train_nll']:.2f}"
     compared = finish | {"rouge": rdrop["rouge"], "baseline": "plain"}
-    assert measured_gains(systems | {"finish": [compared]}) == [(data, train_nll, f"{nll:.2f}", gain)]
+    assert measured_gains(systems | {"finish": [compared]}) == [[data, train_nll, f"{nll:.2f}", gain]]
     assert measured_gains({"plain": [plain]}) == []
