@@ -21,11 +21,17 @@ SAMPLES = 1000  # of the bootstrap
 Scores = dict[str, dict[str, Any]]  # {metric: {score, signature[, baseline, p_value]}}
 
 
+def best_point(points: Points) -> dict[str, Any]:
+    """The point of the highest BLEU; the last of equals, which is fairseq's checkpoint_best.pt."""
+    return max(reversed(points), key=lambda point: point["bleu"])
+
+
 class Multi30k(Workspace):
     """The best checkpoint is that of the highest BLEU on valid."""
 
     packages = ("torch", "ve-fairseq", "fairseq-fixed", "sacrebleu", "sacremoses", "subword-nmt")
     steps = ROOT / "results" / "benchmark" / "step-multi30k.csv"  # the benchmark of an update
+    best = staticmethod(best_point)
 
     @property
     def data(self) -> str:
@@ -47,15 +53,35 @@ class Multi30k(Workspace):
         return Script(settings, command)
 
     def curve(self) -> tuple[Points, bool]:
-        """The points, and whether the training is at its end by its patience."""
-        return curve(self.out / "train.log", self.run.patience)
+        """What the ends of the epochs tell, and whether the training is at its end by its patience.
+
+        A point has update, BLEU and NLL (bits per token) on valid, and of the epoch's training, dropout on,
+        NLL, seconds and, with R-Drop, the KL. The curve ends where patience does, should the log go on.
+        """
+        log = self.out / "train.log"
+        if not log.exists():
+            return [], False
+        records = read_log(log)
+        valid, train = records["valid"], records["train"]
+        points: Points = []
+        improved, highest = 0, -1.0
+        for update, bleu in sorted(valid.get("bleu", {}).items()):
+            if update not in train.get("nll_loss", {}):
+                continue  # fairseq writes of the training after it has validated and saved
+            point = {"update": update, "bleu": bleu, "nll": valid["nll_loss"][update]}
+            point |= {"train_nll": train["nll_loss"][update], "train_seconds": train["train_wall"][update]}
+            if update in train.get("rdrop_kl_loss", {}):  # an epoch before --rdrop-start-update has none
+                point["train_kl"] = train["rdrop_kl_loss"][update]
+            points.append(point)
+            if bleu > highest:
+                improved, highest = update, bleu
+            elif self.run.patience and update - improved >= self.run.patience:
+                return points, True
+        return points, False
 
     def is_trained(self) -> bool:
         points, out_of_patience = self.curve()
         return out_of_patience or bool(points and points[-1]["update"] >= self.run.max_update)
-
-    def best(self, points: Points) -> dict[str, Any]:
-        return best_point(points)
 
     def train_nll(self, points: Points) -> float:
         """Of the best checkpoint's epoch."""
@@ -120,35 +146,3 @@ class Multi30k(Workspace):
             score.name: {k: v for k, v in asdict(score).items() if k != "name" and v is not None}
             for score in found
         }
-
-
-def curve(log: Path, patience: int | None) -> tuple[Points, bool]:
-    """What the ends of the epochs tell, and whether the training is at its end by ``patience``.
-
-    A point has update, BLEU and NLL (bits per token) on valid, and of the epoch's training, dropout on, NLL,
-    seconds and, with R-Drop, the KL. The curve ends where patience does, should the log go on.
-    """
-    if not log.exists():
-        return [], False
-    records = read_log(log)
-    valid, train = records["valid"], records["train"]
-    points: Points = []
-    improved, highest = 0, -1.0
-    for update, bleu in sorted(valid.get("bleu", {}).items()):
-        if update not in train.get("nll_loss", {}):
-            continue  # fairseq writes of the training after it has validated and saved
-        point = {"update": update, "bleu": bleu, "nll": valid["nll_loss"][update]}
-        point |= {"train_nll": train["nll_loss"][update], "train_seconds": train["train_wall"][update]}
-        if update in train.get("rdrop_kl_loss", {}):  # an epoch before --rdrop-start-update has none
-            point["train_kl"] = train["rdrop_kl_loss"][update]
-        points.append(point)
-        if bleu > highest:
-            improved, highest = update, bleu
-        elif patience and update - improved >= patience:
-            return points, True
-    return points, False
-
-
-def best_point(points: Points) -> dict[str, Any]:
-    """The point of the highest BLEU; the last of equals, which is fairseq's checkpoint_best.pt."""
-    return max(reversed(points), key=lambda point: point["bleu"])

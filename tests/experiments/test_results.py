@@ -102,18 +102,6 @@ def test_tables(systems):
     assert pays in valid_tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
 
 
-def test_advice(systems):
-    """The size at which R-Drop brings most comes first."""
-    small = two_seeds("plain-10k", [20, 21], 21.0) | two_seeds("rdrop-10k", [20, 24], 24.0, "plain-10k")
-    for each in (each for results in small.values() for each in results):
-        each["pairs"] = "10000"
-        each["curve"][-1]["train_nll"] = 1.0
-    assert valid_tables.advice(systems | small, SECONDS).splitlines()[2:] == [
-        "| 10,000 | 7.0 M | 1, 2 | 1.00 | 2.29 | +3.00 |",
-        "| 29,000 | 7.0 M | 1, 2 | 2.00 | 2.15 | +2.50 |",
-    ]
-
-
 def price_row(name, minutes, plain, its_minutes, gain):
     return f"| {name} | {minutes} | `{plain}` | {its_minutes} |{f' {gain} |' * 6}"
 
@@ -151,18 +139,6 @@ def test_equal_updates(systems, monkeypatch):
         each["curve"][-1]["nll"] = 2.105  # against 2.13 and 2.12
     rows = valid_tables.equal_table(systems, SECONDS).splitlines()[2:]
     assert rows == ["| rdrop-a2 | plain-d0.3 | 1, 2 | +1.00, -0.01 | +2.50, +0.02 | - |"]
-
-
-def test_screening_is_compared_at_equal_time(monkeypatch):
-    """At 2 s an update of R-Drop and 0.9 s another, 240 updates of every 2nd take 348 s, plain's 240 s."""
-    monkeypatch.setattr(valid_tables, "MINUTES", (4, 5))
-    plain = {name: [result(name, 1, [30, 34, 33, 35], 36.0)] for name in valid_tables.FULL_LENGTH}
-    lazy = {"interval-2": interval_2("plain-10k")["interval-2"][:1]}
-    text = valid_tables.screening_table(lazy, plain, SECONDS)
-    assert "| plain-10k | 4 | 35.00, 2.15 | - | 36.00 | 36.10 | 36.20 |" in text
-    assert "| interval-2 | 6 | 34.00, 2.16 | 37.00, 2.13 | 38.50 | 38.60 | 38.70 |" in text
-    lazy["interval-2"][0]["scores"]["valid"].clear()  # not scored
-    assert "| 37.00, 2.13 | - | - | - |" in valid_tables.screening_table(lazy, plain, SECONDS)
 
 
 def test_the_best_plain_training_is_the_rival(systems):

@@ -2,20 +2,21 @@
 
 import pytest
 
-from experiments.experiment import Experiment, corpus_of
-from experiments.multi30k import best_point, curve
-from experiments.runs import COLUMNS, read_runs
+from experiments.experiment import Experiment
+from experiments.multi30k import Multi30k, best_point
+from experiments.runs import COLUMNS, Run, read_runs
 from rdrop_tools.cli import InputError
 
 
 @pytest.fixture
-def log(tmp_path):
-    """Writes the log of a-1 with such a BLEU and KL at the ends of its epochs."""
+def trained(tmp_path):
+    """A run whose log has such a BLEU and KL at the ends of its epochs."""
 
-    def write(*epochs):
-        path = tmp_path / "runs" / "a-1" / "train.log"
-        path.parent.mkdir(parents=True)
-        path.write_text(
+    def write(*epochs, patience=20):
+        run = Run("multi30k.en-de", "a", 1, "plain", "", "all", "", 99, patience, "", "", ())
+        corpus = Multi30k(tmp_path, run)
+        corpus.out.mkdir(parents=True, exist_ok=True)
+        (corpus.out / "train.log").write_text(
             "".join(
                 f"| INFO | valid | epoch 001 | valid on 'valid' subset | nll_loss 3.1 | bleu {bleu} "
                 f"| num_updates {update}\n| INFO | train | epoch 001 | loss 5 | nll_loss 4.2{kl} "
@@ -23,47 +24,46 @@ def log(tmp_path):
                 for update, bleu, kl in epochs
             )
         )
-        return path
+        return corpus
 
     return write
 
 
-def test_curve_ends_where_patience_does(log):
+def test_curve_ends_where_patience_does(trained):
     """A log that goes on after the end of patience gives the same curve."""
-    path = log((10, 1.5, ""), (20, 3.5, ""), (30, 3.5, ""), (40, 2.5, ""), (50, 9.5, ""))
-    points, ended = curve(path, 20)
+    epochs = (10, 1.5, ""), (20, 3.5, ""), (30, 3.5, ""), (40, 2.5, ""), (50, 9.5, "")
+    points, ended = trained(*epochs).curve()
     assert ended
     assert [point["update"] for point in points] == [10, 20, 30, 40]
     assert points[0] == {"update": 10, "bleu": 1.5, "nll": 3.1, "train_nll": 4.2, "train_seconds": 60}
     assert best_point(points)["update"] == 30  # of equals the last, which fairseq keeps
-    assert curve(path, 21) == (curve(path, 1000)[0], False)
+    points, ended = trained(*epochs, patience=21).curve()
+    assert not ended
+    assert len(points) == 5
 
 
-def test_the_checkpoints_are_those_of_the_curve(log, tmp_path):
+def test_the_checkpoints_are_those_of_the_curve(trained, tmp_path):
     """Regression: what was trained until the end of patience was seen took the best checkpoint's place, or
     left it half-written when it was killed. Short epochs showed it.
     """
-    folder = log((10, 1.5, ""), (20, 3.5, ""), (30, 2.5, ""), (40, 2.5, ""), (50, 9.5, "")).parent
+    corpus = trained((10, 1.5, ""), (20, 3.5, ""), (30, 2.5, ""), (40, 2.5, ""), (50, 9.5, ""))
     names = ["1", "2", "3", "4", "5", "6", "_best", "_last"]
     for name in names:
-        (folder / f"checkpoint{name}.pt").write_text(name)
-    (tmp_path / "runs.csv").write_text(f"{','.join(COLUMNS)}\nmulti30k.en-de,a,1,plain,,all,,99,20,,no,\n")
-    (run,) = read_runs(tmp_path / "runs.csv")
-    experiment = Experiment(corpus_of(run, tmp_path), tmp_path)
+        (corpus.out / f"checkpoint{name}.pt").write_text(name)
     for _ in range(2):
-        experiment.go_back()
-        kept = {path.stem: path.read_text() for path in folder.glob("*.pt")}
+        Experiment(corpus, tmp_path).go_back()
+        kept = {path.stem: path.read_text() for path in corpus.out.glob("*.pt")}
         assert kept.pop("checkpoint_best") == "2"
         assert kept.pop("checkpoint_last") == "4"
         assert kept == {f"checkpoint{name}": name for name in names[:4]}
-    (folder / "train.log").write_text("")
-    experiment.go_back()
-    assert not list(folder.glob("*.pt"))
+    (corpus.out / "train.log").write_text("")
+    Experiment(corpus, tmp_path).go_back()
+    assert not list(corpus.out.glob("*.pt"))
 
 
-def test_the_curve_of_a_run_with_a_later_start(log):
+def test_the_curve_of_a_run_with_a_later_start(trained):
     """Regression: an epoch before --rdrop-start-update has no KL, and the curve ended in a KeyError."""
-    points, _ = curve(log((4, 1.0, ""), (8, 2.0, " | rdrop_kl_loss 0.5")), patience=100)
+    points, _ = trained((4, 1.0, ""), (8, 2.0, " | rdrop_kl_loss 0.5")).curve()
     assert [(point["update"], point.get("train_kl")) for point in points] == [(4, None), (8, 0.5)]
 
 

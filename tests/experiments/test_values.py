@@ -1,6 +1,5 @@
 """Figures in prose that `make results` builds."""
 
-import csv
 import json
 
 import pytest
@@ -21,14 +20,12 @@ def results(tmp_path):
         'criterion,setting,time_over_plain\n"ours, fused",small,1.665\n"ours, fused",large,1.777\n'
         "plain,large,2\n"
     )
-    with (tmp_path / "made" / "runs.csv").open("w") as file:
-        table = csv.DictWriter(file, COLUMNS, restval="")
-        table.writeheader()
-        for name, each in two_systems().items():
-            for result in each:
-                row = {key: result[key] for key in ("system", "seed", "criterion", "baseline")}
-                table.writerow(row)
-                (tmp_path / "made" / f"{name}-{result['seed']}.json").write_text(json.dumps(result))
+    rows = [",".join(COLUMNS)]
+    for system, seeds in two_systems().items():
+        for each in seeds:
+            rows.append(f"~,{system},{each['seed']},{each['criterion']},,,,,,{each['baseline']},,")
+            (tmp_path / "made" / f"{system}-{each['seed']}.json").write_text(json.dumps(each))
+    (tmp_path / "made" / "runs.csv").write_text("\n".join(rows))
     return tmp_path
 
 
