@@ -13,7 +13,6 @@ from typing import NamedTuple
 from experiments.multi30k import best_point
 from experiments.runs import AVERAGES
 from experiments.training_time import Result, updates, words_of
-from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
 Systems = dict[str, list[Result]]
@@ -44,9 +43,6 @@ def read_results(folder: Path) -> Systems:
 
     A result has system, criterion, baseline and flags of runs.csv besides what its JSON has, how many seeds
     of the system are listed there, and under "from" the result that it begins with, or None.
-
-    Raises:
-        InputError: that one is not there.
     """
     systems: Systems = {}
     rows = {f"{row['system']}-{row['seed']}": row for row in csv.DictReader(read_lines(folder / "runs.csv"))}
@@ -57,13 +53,8 @@ def read_results(folder: Path) -> Systems:
         row = rows[name]
         result: Result = json.loads((folder / f"{name}.json").read_bytes())
         result |= {key: row[key] for key in ("system", "criterion", "baseline")}
-        result |= {"flags": shlex.split(row["flags"]), "listed": listed[row["system"]], "from": None}
-        if row["from"]:
-            start = f"{row['from']}-{row['seed']}"
-            if not (folder / f"{start}.json").exists():
-                raise InputError(f"{folder}: {name} begins with {start}, whose result is not there")
-            result["from"] = read(start)
-        return result
+        result |= {"flags": shlex.split(row["flags"]), "listed": listed[row["system"]]}
+        return result | {"from": read(f"{row['from']}-{row['seed']}") if row["from"] else None}
 
     for name, row in rows.items():
         if (folder / f"{name}.json").exists():

@@ -37,13 +37,9 @@ class Multi30k(Workspace):
     def data(self) -> str:
         return f"data-{self.run.pairs}"
 
-    @property
-    def pair(self) -> str:
-        return self.run.corpus.partition(".")[2]
-
     def prepare(self) -> Script:
         settings = {} if self.run.pairs == "all" else {"PAIRS": self.run.pairs}
-        return Script(settings, [str(TRANSLATION / "prepare-multi30k.sh"), self.pair])
+        return Script(settings, [str(TRANSLATION / "prepare-multi30k.sh"), "en-de"])
 
     def train(self) -> Script:
         run = self.run
@@ -139,7 +135,7 @@ class Multi30k(Workspace):
             ("raw", "hyp.txt", plain),
             ("tok", "hyp.tok", {"BLEU, tokenised, lowercased": multi_bleu}),
         ):
-            reference = self.folder / self.data / "corpus" / kind / f"{subset}.{self.pair.split('-')[1]}"
+            reference = self.folder / self.data / "corpus" / kind / f"{subset}.de"
             lines, *outputs = read_columns(reference, *(path / "system" / output for path in systems))
             found += compute([("", each) for each in outputs], [lines], metrics, SAMPLES)
         return {

@@ -2,7 +2,7 @@
 
 The list is a CSV file, a training a line:
 
-    corpus      multi30k.en-de, multi30k.en-fr or samsum
+    corpus      multi30k.en-de or samsum
     system      name of the system; with the seed it names the run
     seed
     criterion   plain or rdrop, and alpha for rdrop
@@ -26,7 +26,6 @@ from rdrop_tools.cli import InputError, integer
 from rdrop_tools.lines import read_lines
 
 COLUMNS = "corpus system seed criterion alpha pairs from max_update patience baseline test flags".split()
-CORPORA = ("multi30k.en-de", "multi30k.en-fr", "samsum")
 AVERAGES = ("best:1", "last:5", "last:10")
 
 
@@ -80,7 +79,11 @@ def read_runs(path: Path) -> list[Run]:
 def _run(line: dict[str, str]) -> Run:
     if None in line or None in line.values():
         raise ValueError(f"expected {len(COLUMNS)} values")
-    choices = {"corpus": CORPORA, "criterion": ("plain", "rdrop"), "test": ("no", *AVERAGES)}
+    choices = {
+        "corpus": ("multi30k.en-de", "samsum"),
+        "criterion": ("plain", "rdrop"),
+        "test": ("no", *AVERAGES),
+    }
     if line["corpus"] == "samsum":
         choices |= {"pairs": ("all",), "patience": ("",), "test": ("no", "best:1")}
     for name, values in choices.items():
