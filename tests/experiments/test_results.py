@@ -1,9 +1,6 @@
-"""What is committed under results/, and what `make results` builds from it."""
+"""The tables and sentences about Multi30k, of results that are made up."""
 
 import pytest
-
-pytest.importorskip("matplotlib")
-
 from made_up_results import SECONDS, interval_2, result, two_seeds, two_systems
 
 from experiments import evidence, tables, training_time, valid_tables

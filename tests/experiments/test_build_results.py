@@ -1,15 +1,76 @@
-"""Figures in prose that `make results` builds."""
+"""What `make results` builds: figures, values in prose, and that what is committed is what it would build."""
 
 import json
+import re
+import sys
+from copy import deepcopy
+from itertools import combinations
 
 import pytest
-from made_up_results import two_systems
+from conftest import ROOT
 
-from experiments.build_results import rebuilt
+pytest.importorskip("matplotlib")
+
+from made_up_results import SECONDS, interval_2, two_seeds, two_systems
+
+from experiments import build_results
+from experiments.build_results import LOSSES, is_same_figure, rebuilt
 from experiments.evidence import SACREBLEU
-from experiments.runs import COLUMNS
+from experiments.figure import draw, draw_losses
+from experiments.runs import COLUMNS, read_runs
 from experiments.values import value
 from rdrop_tools.cli import InputError
+
+
+@pytest.mark.parametrize("folder", ["multi30k", "screening"])
+def test_every_list_of_runs_says_which_batches_it_has(folder):
+    """Regression: the recipe's batches changed, and with them those of trainings that are compared."""
+    for listed in read_runs(ROOT / "results" / folder / "runs.csv"):
+        assert "--required-batch-size-multiple" in listed.flags, listed.name
+
+
+def test_what_is_committed_is_what_make_results_builds(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["build_results.py", "--check"])
+    build_results.main()
+
+
+def test_results_say_where_they_come_from():
+    """No figure without command, commit, seed, hardware, versions and date."""
+    found = list((ROOT / "results").rglob("*.json"))
+    assert found
+    for path in found:
+        text = json.dumps(json.loads(path.read_bytes()))
+        keys = ("command", "commit", "seed", "hardware", "versions", "date")
+        assert not [key for key in keys if f'"{key}' not in text], path
+        assert not re.search(r'"/|home/|root/', text), path
+
+
+def test_a_figure_of_other_results_is_another(tmp_path):
+    """A curve moves few pixels: with a second seed the picture passed for the same.
+
+    Each schedule has a curve of its own, and of the plain trainings the longest is drawn.
+    """
+    systems = two_systems()
+    drawn = {"committed": systems, "again": systems, "other": deepcopy(systems)}
+    drawn["other"]["rdrop-a2"][0]["curve"][0]["bleu"] += 0.1
+    drawn["schedules"] = systems | interval_2("plain-d0.3")
+    for last in (35, 36):
+        plain = two_seeds("plain-long", [30, 34, 33, 35, last], 36.0)
+        drawn[f"plain {last}"] = systems | plain | interval_2("plain-long")
+    for name, each in drawn.items():
+        draw(each, SECONDS, tmp_path / f"{name}.png")
+    pairs = combinations([*drawn, "none"], 2)
+    same = [pair for pair in pairs if is_same_figure(*(tmp_path / f"{name}.png" for name in pair))]
+    assert same == [("committed", "again")]
+
+
+def test_the_figure_of_the_losses(tmp_path):
+    """It is drawn anew where the CSV of benchmark_loss.py has another figure."""
+    table = LOSSES.read_text()
+    for name, text in (("first", table), ("other", table.replace(",473.", ",474."))):
+        (tmp_path / f"{name}.csv").write_text(text)
+        draw_losses(tmp_path / f"{name}.csv", tmp_path / f"{name}.png")
+    assert not is_same_figure(tmp_path / "first.png", tmp_path / "other.png")
 
 
 @pytest.fixture
