@@ -11,8 +11,6 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks import bench, benchmark_step
 from rdrop_tools import cli
 
-WARM_UPS = 5
-
 
 def main() -> None:
     parser = cli.Parser(__doc__)
@@ -30,7 +28,7 @@ def main() -> None:
     dictionary = benchmark_step.make_dictionary(setting.vocab)
     batch = benchmark_step.make_batch(setting, dictionary)
     trainer = benchmark_step.make_trainer([benchmark_step.OURS], setting, dictionary, args.device, args.dtype)
-    for _ in range(WARM_UPS):
+    for _ in range(bench.WARM_UPS[args.device]):
         trainer.train_step([batch])
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (args.device == "cuda")
     with profile(activities=activities, profile_memory=True) as profiler:

@@ -2,63 +2,35 @@
 
 import csv
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from experiments.markdown_table import table
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
 Row = dict[str, str]
-
-NOTHING = (
-    "No GPU has been used so far. `scripts/measure_gpu.sh OUT` tests and measures all on one, in ten minutes."
-)
 MS = "ms (20th, 80th percentile)"
-PRODUCTS = "matrix products"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """loss, step: the rows of the benchmarks."""
-
-    installed: dict[str, Any]
-    loss: list[Row]
-    step: list[Row]
-
-    @property
-    def where(self) -> str:
-        versions = self.installed["versions"]
-        return f"{self.installed['hardware']}, torch {versions['torch']}, {self.installed['date']}"
 
 
 def read_rows(path: Path) -> list[Row]:
-    return [*csv.DictReader(read_lines(path))]
+    """Of a CSV of the benchmarks; none where a measurement was cut off before it."""
+    return [*csv.DictReader(read_lines(path))] if path.exists() else []
 
 
-def read_measurements(folder: Path) -> list[Measurement]:
-    """The measurements, the latest first. Raises InputError for a dry run."""
-    found = []
+def gpu_table(folder: Path) -> str:
+    """All measurements, the latest first. Raises InputError for a dry run."""
+    dated = []
     for path in sorted(folder.glob("*/installed.json")):
         installed = json.loads(path.read_bytes())
         if installed["dry_run"]:
             raise InputError(
                 f"{path} is of a dry run, on a CPU: only what was measured on a GPU belongs here"
             )
-        tables = (path.parent / name for name in ("loss.csv", "step.csv"))
-        rows = (read_rows(table) if table.exists() else [] for table in tables)
-        found.append(Measurement(installed, *rows))
-    return sorted(found, key=lambda measurement: str(measurement.installed["date"]), reverse=True)
-
-
-def gpu_table(measurements: list[Measurement]) -> str:
-    if not measurements:
-        return NOTHING
-    return "\n\n".join(
-        f"{measurement.where}:\n\n{loss_table(measurement.loss)}\n\n{step_table(measurement.step)}"
-        for measurement in measurements
-    )
+        where = f"{installed['hardware']}, torch {installed['versions']['torch']}, {installed['date']}"
+        loss, step = (read_rows(path.parent / f"{name}.csv") for name in ("loss", "step"))
+        dated.append((installed["date"], f"{where}:\n\n{loss_table(loss)}\n\n{step_table(step)}"))
+    return "\n\n".join(text for _, text in sorted(dated, reverse=True))
 
 
 def loss_table(measured: list[Row]) -> str:
@@ -66,11 +38,11 @@ def loss_table(measured: list[Row]) -> str:
     columns = ["loss", "", MS, "over the matrix products", "peak MiB", *["bytes a logit"] * counted]
     lines = []
     for case, rows in _cases(measured, _loss_case).items():
-        products = next((row for row in rows if row["contestant"] == PRODUCTS), None)
+        products = next((row for row in rows if row["contestant"] == "matrix products"), None)
         for row in rows:
             over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
-            lines.append([case if row is rows[0] else "", row["contestant"], _ms(row), over, _mib(row)])
-            lines[-1] += [row.get("bytes_a_logit") or "-"] * counted
+            cells = [case if row is rows[0] else "", row["contestant"], _ms(row), over, _mib(row)]
+            lines.append([*cells, *[row.get("bytes_a_logit") or "-"] * counted])
     return table(columns, lines)
 
 
@@ -101,14 +73,19 @@ def step_table(measured: list[Row]) -> str:
         for row in rows:
             times = (row[f"{cost}_over_plain"] for cost in ("time", "gflop", "peak"))
             over = [f"{float(value):.2f}" if value else "-" for value in times]
-            lines.append(
-                [case if row is rows[0] else "", row["criterion"], _ms(row), *over[:2], _mib(row), over[2]]
-            )
-            lines[-1] += [f"{float(row.get('host_share') or 0):.0%}"] * of_host
+            cells = [
+                case if row is rows[0] else "",
+                row["criterion"],
+                _ms(row),
+                *over[:2],
+                _mib(row),
+                over[2],
+            ]
+            lines.append([*cells, *[f"{float(row.get('host_share') or 0):.0%}"] * of_host])
     return table(columns, lines)
 
 
-def _cases(rows: list[Row], case_of: Any) -> dict[str, list[Row]]:
+def _cases(rows: list[Row], case_of: Callable[[Row], str]) -> dict[str, list[Row]]:
     """{what was measured: the rows of its contestants}, in the order of the files."""
     cases: dict[str, list[Row]] = {}
     for row in rows:

@@ -10,8 +10,7 @@ import io
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,60 +19,51 @@ mpl.use("Agg")
 import numpy as np
 from PIL import Image
 
-from experiments import benchmark_tables, evidence, tables, training_time, valid_tables
+from experiments import benchmark_tables, tables, valid_tables
+from experiments.evidence import brought, read_results
 from experiments.figure import draw, draw_losses
-from experiments.kl_table import kl_table
 from experiments.markdown_table import table
 from experiments.samsum_table import measured_gains, samsum_table
-from experiments.screening_table import screening_table
+from experiments.training_time import STEPS, seconds_per_update
 from experiments.values import value
 from experiments.workspace import ROOT
 from rdrop_tools import cli
-from rdrop_tools.lines import read_lines, replacing
+from rdrop_tools.lines import replacing
 
-MULTI30K = ROOT / "results" / "multi30k"
-SAMSUM = ROOT / "results" / "samsum"
-GPU = ROOT / "results" / "gpu"
-SCREENING = ROOT / "results" / "screening"
-BENCHMARK = ROOT / "results" / "benchmark"
-LOSSES = BENCHMARK / "loss-cpu.csv"
+RESULTS = ROOT / "results"
+LOSSES = RESULTS / "benchmark" / "loss-cpu.csv"
 DOCS = ROOT / "docs"
 GAINS = ROOT / "rdrop_tools" / "training" / "gains.csv"
-PAGES = [ROOT / "README.md", ROOT / "results" / "PROTOCOL.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", RESULTS / "PROTOCOL.md", *sorted(DOCS.glob("*.md"))]
 PAGES += sorted(ROOT.glob("examples/*/README.md"))
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VALUE = re.compile(r"(<!-- value (.+?) -->).*?(<!-- end -->)", re.DOTALL)
 
 
-def text_of(path: Path) -> str:
-    return "".join(f"{line}\n" for line in read_lines(path))
-
-
-def rebuilt(path: Path, blocks: dict[str, Callable[[], str]]) -> str:
+def rebuilt(path: Path, blocks: Mapping[str, str]) -> str:
     """The page with its blocks and values made anew. Raises InputError for one that nobody makes."""
 
     def replace(match: re.Match[str]) -> str:
         if match[2] not in blocks:
             raise cli.InputError(f"{path}: results {match[2]} is none of {', '.join(blocks)}")
-        return f"{match[1]}{blocks[match[2]]()}\n{match[3]}"
+        return f"{match[1]}{blocks[match[2]]}\n{match[3]}"
 
     def replace_value(match: re.Match[str]) -> str:
         try:
-            return f"{match[1]}{value(ROOT / 'results', match[2])}{match[3]}"
+            return f"{match[1]}{value(RESULTS, match[2])}{match[3]}"
         except cli.InputError as error:
             raise cli.InputError(f"{path}: {error}") from None
 
-    return VALUE.sub(replace_value, BLOCK.sub(replace, text_of(path)))
+    return VALUE.sub(replace_value, BLOCK.sub(replace, path.read_text(encoding="utf-8")))
 
 
-def gains_csv(translation: list[evidence.Brought], summarization: list[tuple[str, ...]]) -> str:
+def gains_csv(translation: list[list[str]], summarization: list[list[str]]) -> str:
     """What R-Drop brought to a plain training with such a nll: reached.py tells it to who trains."""
-    rows: list[tuple[str, ...]] = [("task", "data", "train_nll", "valid_nll", "gain")]
-    for row in translation:
-        data = f"Multi30k en-de: {row.size[0]} pairs and {row.size[1]} parameters"
-        gain = f"{row.bleu:+.2f} BLEU on valid"
-        rows.append(("translation", data, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", gain))
-    rows += [("summarization", *row) for row in summarization]
+    rows = [["task", "data", "train_nll", "valid_nll", "gain"]]
+    for pairs, parameters, _, *nll, gain in translation:
+        data = f"Multi30k en-de: {pairs} pairs and {parameters} parameters"
+        rows.append(["translation", data, *nll, f"{gain} BLEU on valid"])
+    rows += [["summarization", *row] for row in summarization]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
@@ -97,46 +87,39 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    systems = evidence.read_results(MULTI30K)
-    seconds = training_time.seconds_per_update(training_time.STEPS)
-    blocks: dict[str, Callable[[], str]] = {
-        name: partial(block, systems, seconds)
-        for name, block in (tables.BLOCKS | valid_tables.BLOCKS).items()
+    systems, screening, samsum = (read_results(RESULTS / n) for n in ("multi30k", "screening", "samsum"))
+    seconds, summarization = seconds_per_update(STEPS), measured_gains(samsum)
+    measured = {path.stem: benchmark_tables.read_rows(path) for path in LOSSES.parent.glob("*.csv")}
+    makers = tables.BLOCKS | valid_tables.BLOCKS
+    blocks = {name: make(systems, seconds) for name, make in makers.items()} | {
+        "screening": valid_tables.screening_table(screening, systems, seconds),
+        "kl": valid_tables.kl_table(systems, screening),
+        "samsum": samsum_table(samsum),
+        "summarization": table(
+            ["plain training", "nll on train", "nll on valid", "R-Drop adds"], summarization
+        ),
+        "gpu": benchmark_tables.gpu_table(RESULTS / "gpu"),
+        "loss": benchmark_tables.loss_table(measured["loss-cpu-d512"]),
+        "vocabulary": benchmark_tables.by_vocabulary(measured["loss-cpu"]),
+        "step": benchmark_tables.step_table(measured["step-cpu"] + measured["step-multi30k"]),
+        "huggingface": benchmark_tables.huggingface_table(measured["huggingface-cpu"]),
     }
-    summarization = measured_gains(evidence.read_results(SAMSUM))
-    columns = ["plain training", "nll on train", "nll on valid", "R-Drop adds"]
-    blocks["summarization"] = partial(table, columns, summarization)
-    blocks["samsum"] = lambda: samsum_table(evidence.read_results(SAMSUM))
-    blocks["gpu"] = lambda: benchmark_tables.gpu_table(benchmark_tables.read_measurements(GPU))
-    for name, make, files in (
-        ("loss", benchmark_tables.loss_table, ["loss-cpu-d512"]),
-        ("vocabulary", benchmark_tables.by_vocabulary, ["loss-cpu"]),
-        ("step", benchmark_tables.step_table, ["step-cpu", "step-multi30k"]),
-        ("huggingface", benchmark_tables.huggingface_table, ["huggingface-cpu"]),
-    ):
-        measured = [row for file in files for row in benchmark_tables.read_rows(BENCHMARK / f"{file}.csv")]
-        blocks[name] = partial(make, measured)
-    blocks["screening"] = lambda: screening_table(evidence.read_results(SCREENING), systems, seconds)
-    blocks["kl"] = lambda: kl_table(systems, evidence.read_results(SCREENING))
-    pages = {path: rebuilt(path, blocks) for path in PAGES}
-    pages[GAINS] = gains_csv(evidence.brought(systems), summarization)
     stale = []
-    for path, text in pages.items():
-        if not path.exists() or text != text_of(path):
+    pages = {path: rebuilt(path, blocks) for path in PAGES}
+    for path, text in (pages | {GAINS: gains_csv(brought(systems), summarization)}).items():
+        if text != path.read_text(encoding="utf-8"):
             stale.append(path)
             if not args.check:
                 with replacing(path) as file:
                     file.write(text)
-    figures: dict[str, Callable[[Path], None]] = {"benchmark.png": partial(draw_losses, LOSSES)}
-    if systems:
-        figures["multi30k.png"] = partial(draw, systems, seconds)
     with tempfile.TemporaryDirectory() as folder:
-        for name, draw_to in figures.items():
-            draw_to(Path(folder) / name)
-            if not is_same_figure(Path(folder) / name, DOCS / name):
-                stale.append(DOCS / name)
+        draw_losses(LOSSES, Path(folder) / "benchmark.png")
+        draw(systems, seconds, Path(folder) / "multi30k.png")
+        for drawn in Path(folder).iterdir():
+            if not is_same_figure(drawn, DOCS / drawn.name):
+                stale.append(DOCS / drawn.name)
                 if not args.check:
-                    shutil.copyfile(Path(folder) / name, DOCS / name)
+                    shutil.copyfile(drawn, DOCS / drawn.name)
     for path in stale:
         print(f"{'stale' if args.check else 'rebuilt'}: {path.relative_to(ROOT)}")
     if args.check and stale:

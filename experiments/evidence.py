@@ -13,7 +13,6 @@ from typing import NamedTuple
 from experiments.multi30k import best_point
 from experiments.runs import AVERAGES
 from experiments.training_time import Result, updates, words_of
-from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
 Systems = dict[str, list[Result]]
@@ -39,16 +38,13 @@ class Spread(NamedTuple):
         return f"{self.mean:.2f}" + (f" ± {self.deviation:.2f}" if self.seeds > 1 else "")
 
 
-def read_results(folder: Path) -> dict[str, list[Result]]:
+def read_results(folder: Path) -> Systems:
     """{system: its results by seed}, systems and seeds in the order of runs.csv; those that are there.
 
     A result has system, criterion, baseline and flags of runs.csv besides what its JSON has, how many seeds
     of the system are listed there, and under "from" the result that it begins with, or None.
-
-    Raises:
-        InputError: that one is not there.
     """
-    systems: dict[str, list[Result]] = {}
+    systems: Systems = {}
     rows = {f"{row['system']}-{row['seed']}": row for row in csv.DictReader(read_lines(folder / "runs.csv"))}
     listed = Counter(row["system"] for row in rows.values())
 
@@ -56,14 +52,9 @@ def read_results(folder: Path) -> dict[str, list[Result]]:
     def read(name: str) -> Result:
         row = rows[name]
         result: Result = json.loads((folder / f"{name}.json").read_bytes())
-        result |= {"system": row["system"], "criterion": row["criterion"], "baseline": row["baseline"]}
-        result |= {"flags": shlex.split(row["flags"]), "listed": listed[row["system"]], "from": None}
-        if row["from"]:
-            start = f"{row['from']}-{row['seed']}"
-            if not (folder / f"{start}.json").exists():
-                raise InputError(f"{folder}: {name} begins with {start}, whose result is not there")
-            result["from"] = read(start)
-        return result
+        result |= {key: row[key] for key in ("system", "criterion", "baseline")}
+        result |= {"flags": shlex.split(row["flags"]), "listed": listed[row["system"]]}
+        return result | {"from": read(f"{row['from']}-{row['seed']}") if row["from"] else None}
 
     for name, row in rows.items():
         if (folder / f"{name}.json").exists():
@@ -98,8 +89,18 @@ def longest_plain(pairs: Iterable[Pair]) -> list[Result]:
     return max(from_scratch or trainings, key=lambda results: sum(map(updates, results)))
 
 
-def test_scores(results: list[Result], test: str, metric: str) -> Spread:
-    return Spread.of(result["scores"]["test"][test][metric]["score"] for result in results)
+def score_on(result: Result, test: str, metric: str = SACREBLEU) -> float:
+    return float(result["scores"]["test"][test][metric]["score"])
+
+
+def scores_on(results: list[Result], test: str, metric: str = SACREBLEU) -> Spread:
+    return Spread.of(score_on(result, test, metric) for result in results)
+
+
+def gain(ours: list[Result], theirs: list[Result], test: str) -> Spread:
+    """The mean and deviation of the seeds' differences in BLEU."""
+    pairs = zip(ours, theirs, strict=True)
+    return Spread.of(score_on(a, test) - score_on(b, test) for a, b in pairs)
 
 
 def valid_score(result: Result, average: str) -> float:
@@ -114,13 +115,14 @@ def valid_scores(results: list[Result]) -> list[Spread]:
     return [Spread.of(valid_score(result, average) for result in results) for average in averages]
 
 
-def gain(ours: list[Result], theirs: list[Result], test: str, metric: str) -> Spread:
-    """The mean and deviation of the seeds' differences."""
-    pairs = zip(ours, theirs, strict=True)
-    return Spread.of(
-        a["scores"]["test"][test][metric]["score"] - b["scores"]["test"][test][metric]["score"]
-        for a, b in pairs
-    )
+def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
+    """R-Drop minus plain, BLEU at beam 5, for each of AVERAGES."""
+    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
+    return [ours.mean - theirs.mean for ours, theirs in pairs]
+
+
+def gain_on_valid(rdrop: list[Result], plain: list[Result]) -> float:
+    return statistics.mean(gains_on_valid(rdrop, plain))
 
 
 def same_seeds(ours: list[Result], theirs: list[Result]) -> Pair:
@@ -141,69 +143,22 @@ def significant(results: list[Result]) -> str:
     return f"{sum(p < 0.05 for p in found)} of {len(found)}"
 
 
-def by_size(systems: Systems) -> dict[tuple[str, int], Systems]:
-    """{(pairs, parameters): systems that were trained from scratch}, in the order of runs.csv."""
-    sizes: dict[tuple[str, int], Systems] = {}
-    for name, results in systems.items():
-        if not results[0]["from"]:
-            sizes.setdefault((results[0]["pairs"], results[0]["parameters"]), {})[name] = results
-    return sizes
-
-
 def compared(systems: Systems) -> list[Pair]:
-    """R-Drop and plain training of each size of data and model, each the best on valid.
+    """R-Drop and plain training from scratch of each size of data and model, each the best on valid.
 
     Where pairs were scored on the test sets, of the last pair of each schedule only.
     """
+    sizes: dict[tuple[str, str], Systems] = {}
+    for name, results in systems.items():
+        if not results[0]["from"]:
+            sizes.setdefault(size(results), {})[name] = results
     pairs = []
-    for of_size in by_size(systems).values():
+    for of_size in sizes.values():
         scored = {each[0]["system"]: each for pair in tested_schedules(of_size).values() for each in pair}
         rdrop, plain = (best_on_valid(scored or of_size, criterion) for criterion in ("rdrop", "plain"))
         if rdrop and plain:
             pairs.append((rdrop, plain))
     return pairs
-
-
-class Brought(NamedTuple):
-    """What R-Drop brought, in the mean of best checkpoint and averages on valid, and plain training's nll."""
-
-    bleu: float
-    train_nll: float
-    valid_nll: float
-    size: tuple[str, str]
-    seeds: str
-
-
-def brought(systems: Systems) -> list[Brought]:
-    """What R-Drop brought for each size of data and model, the largest gain first."""
-    rows = [
-        Brought(statistics.mean(gains_on_valid(rdrop, plain)), *nll(plain), size(plain), seeds(rdrop))
-        for rdrop, plain in compared(systems)
-    ]
-    return sorted(rows, reverse=True)
-
-
-def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
-    """R-Drop minus plain, BLEU at beam 5, for each of AVERAGES."""
-    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
-    return [ours.mean - theirs.mean for ours, theirs in pairs]
-
-
-def nll(results: list[Result]) -> tuple[float, float]:
-    """The mean NLL of the best checkpoints, on train and on valid, in bits per token."""
-    points = [best_point(result["curve"]) for result in results]
-    train, valid = (statistics.mean(point[key] for point in points) for key in ("train_nll", "nll"))
-    return train, valid
-
-
-def seeds(results: list[Result]) -> str:
-    return ", ".join(str(result["seed"]) for result in results)
-
-
-def size(results: list[Result]) -> tuple[str, str]:
-    """Pairs and parameters, in words."""
-    pairs = results[0]["pairs"]
-    return "29,000" if pairs == "all" else f"{int(pairs):,}", f"{results[0]['parameters'] / 1e6:.1f} M"
 
 
 def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
@@ -214,3 +169,31 @@ def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
         if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
     }
     return systems[max(means, key=means.__getitem__)] if means else []
+
+
+def brought(systems: Systems) -> list[list[str]]:
+    """What R-Drop brought, beside what a plain run's log foretells, the largest gain first.
+
+    Rows of pairs, parameters, seeds, nll on train and on valid, BLEU on valid.
+    """
+    pairs = sorted(compared(systems), key=lambda pair: -gain_on_valid(*pair))
+    return [
+        [*size(plain), seeds(rdrop), *nll(plain), f"{gain_on_valid(rdrop, plain):+.2f}"]
+        for rdrop, plain in pairs
+    ]
+
+
+def nll(results: list[Result]) -> list[str]:
+    """The mean NLL of the best checkpoints, on train and on valid, in bits per token."""
+    points = [best_point(result["curve"]) for result in results]
+    return [f"{statistics.mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll")]
+
+
+def seeds(results: list[Result]) -> str:
+    return ", ".join(str(result["seed"]) for result in results)
+
+
+def size(results: list[Result]) -> tuple[str, str]:
+    """Pairs and parameters, in words."""
+    pairs = results[0]["pairs"]
+    return "29,000" if pairs == "all" else f"{int(pairs):,}", f"{results[0]['parameters'] / 1e6:.1f} M"

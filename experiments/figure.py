@@ -18,34 +18,34 @@ from rdrop_tools.lines import read_lines
 
 
 def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
-    """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds."""
+    """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds.
+
+    Of each schedule that was tested, and of the longest plain training that they are compared with.
+    """
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     schedules = tested_schedules(systems)
-    chosen = systems
-    if schedules:  # of the plain trainings that they are compared with, the longest
-        plain = longest_plain(schedules.values())
-        chosen = {"plain": plain} | {name: rdrop for name, (rdrop, _) in schedules.items()}
+    chosen = {"plain": longest_plain(schedules.values())} | {
+        name: each for name, (each, _) in schedules.items()
+    }
     for number, (name, results) in enumerate(chosen.items()):
         variants = {name: (seconds, "-")}
         kind, other = {"plain": (PLAIN, PLAIN_FUSED), "R-Drop": (RDROP, IN_TREE)}.get(name, ("", ""))
-        if schedules and kind:  # dotted: at another price of an update
+        if kind:  # dotted: at another price of an update
             variants[f"{name}, {other}"] = (seconds | {kind: seconds[other]}, ":")
         for label, (price, style) in variants.items():
             points = [best_so_far(result, price) for result in results]
             times = sorted({time for curve in points for time, _ in curve})
-            curves = [[at(curve, time) for time in times] for curve in points]
             minutes = [time / 60 for time in times]
-            means = [statistics.mean(c) for c in zip(*curves, strict=True)]
-            axis.plot(minutes, means, f"C{number}{style}", label=label)
+            reached = [[at(curve, time) for curve in points] for time in times]
+            axis.plot(minutes, [*map(statistics.mean, reached)], f"C{number}{style}", label=label)
             if len(results) > 1 and style == "-":
-                low, high = ([f(c) for c in zip(*curves, strict=True)] for f in (min, max))
+                low, high = [*map(min, reached)], [*map(max, reached)]
                 axis.fill_between(minutes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
     axis.set(
         xlabel="minutes of training on one CPU core", ylabel="best BLEU on valid so far", ylim=(25, None)
     )
     axis.grid(alpha=0.3)
-    if axis.lines:
-        axis.legend(frameon=False, loc="lower right")
+    axis.legend(frameon=False, loc="lower right")
     _save(figure, out)
 
 

@@ -11,103 +11,87 @@ on; RUNS, its list (results/screening/runs.csv); JOBS, how many of them at a tim
 code where git does not tell.
 """
 
-import csv
 import datetime
-import importlib.metadata
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import torch
 
-from benchmarks import bench
+from benchmarks.bench import ROOT, provenance
+from experiments.workspace import versions
 from rdrop_tools import cli
-from rdrop_tools.lines import read_lines, replacing, write_json
+from rdrop_tools.lines import write_json
 
-ROOT = bench.ROOT
 PACKAGES = "torch triton ve-fairseq fairseq-fixed numpy sacrebleu liger-kernel cut-cross-entropy".split()
 # Those with tests of a GPU; the others import what may not be installed.
 TESTS = ["tests/package", "tests/benchmarks/test_benchmarks.py"]
 PACKING_SECONDS = 10
-# In miniature, no other than the parts that stay.
-OTHER_SIZES = ("step, multi30k", "step, wmt-base", "step, wmt-big", "loss of one pass")
+IN_MINIATURE = ("loss of one pass, no smoothing", "profile")
 
 
-@dataclass(frozen=True)
-class Part:
-    """A command and its most seconds. ``result`` is what is kept of it in OUT: a CSV, to which its rows are
-    added, or all that it says; empty for neither.
+class Part(NamedTuple):
+    """What Python is called with, and its most seconds. ``result`` is what is kept of it in OUT: a CSV, to
+    which its rows are added, or all that it says; empty for neither.
     """
 
     name: str
-    command: list[str]
+    words: str
     seconds: int
     result: str
 
 
 def parts(device: str, out: Path, work: Path) -> list[Part]:
-    """On a CPU one of each kind, in miniature."""
+    """On a CPU those that take seconds there, in miniature: a benchmark, the profile and the queue."""
     small = device == "cpu"
-    loss = ["-m", "benchmarks.benchmark_loss", "--device", device]
-    loss += "--tokens 200 --dim 16 --repeats 1".split() if small else ["--tokens", "4096", "--max-gib", "30"]
-    vocab = ["--vocab", "300"] if small else ["--vocab", "10152", "32768"]
-    step = ["-m", "benchmarks.benchmark_step", "--device", device]
-    step += "--layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9 --repeats 1".split() * small
-    half = "fp32" if small else "fp16"
-    profile = ["-m", "benchmarks.profile_step", *step[2:4], "--trace", str(out / "trace.json.gz")]
-    profile += ["--settings", "small" if small else "iwslt", "--dtype", half]
-    tests = "-m pytest -q -p no:cacheprovider -m cuda -n".split()
-    tests += ["0", "tests/package/test_device.py"] if small else ["12", *TESTS]
-    one_pass = [*loss, *vocab, "--passes", "1", "--rivals", "--dtype", "bfloat16"]
-    found = [
-        Part("tests", tests, 180, "tests.txt"),
-        Part("loss, bf16", [*loss, *vocab, "--dtype", "bfloat16"], 60, "loss.csv"),
-        Part("loss of one pass", one_pass, 60, "loss.csv"),
-        Part("step, wmt-base", [*step, "--settings", "wmt-base", "--dtype", half], 60, "step.csv"),
-        Part("step, wmt-big", [*step, "--settings", "wmt-big", "--dtype", half], 60, "step.csv"),
-        Part("loss of one pass, no smoothing", [*one_pass, "--label-smoothing", "0"], 60, "loss.csv"),
-        Part("step, iwslt", [*step, "--settings", "iwslt", "--dtype", half], 60, "step.csv"),
-        Part("step, multi30k", [*step, "--settings", "multi30k", "--dtype", "fp32"], 60, "step.csv"),
-        Part("profile", profile, 60, "profile.txt"),
-    ]
-    if small:
-        found = [part for part in found if part.name not in OTHER_SIZES]
-    else:
-        for dtype in ("float16", "float32"):
-            found.append(Part(f"loss, {dtype}", [*loss, *vocab, "--dtype", dtype], 60, "loss.csv"))
-        more = [*step, "--settings", "iwslt", "--dtype", "bf16", "fp32"]
-        found.append(Part("step, iwslt, other precisions", more, 90, "step.csv"))
-    return [*found, queue(device, work)]
-
-
-def queue(device: str, work: Path) -> Part:
-    runs = os.environ.get("RUNS") or str(ROOT / "results" / "screening" / "runs.csv")
-    results = work / "results"
-    results.mkdir()
-    command = ["-m", "experiments.run_queue", runs, str(work), "--results", str(results), "--device", device]
-    command += ["--jobs", os.environ.get("JOBS") or "12"] * (device == "cuda")
-    command += ["--dry-run"] * (not os.environ.get("LOCAL_FILES"))
-    return Part("queue", command, 3600, "")
+    loss = f"-m benchmarks.benchmark_loss --device {device} " + (
+        "--tokens 200 --dim 16 --repeats 1 --vocab 300"
+        if small
+        else "--tokens 4096 --max-gib 30 --vocab 10152 32768"
+    )
+    one_pass = f"{loss} --passes 1 --rivals --dtype bfloat16"
+    step = f"-m benchmarks.benchmark_step --device {device}"
+    profile = f"-m benchmarks.profile_step --device {device} "
+    profile += "--settings small --dtype fp32" if small else "--settings iwslt --dtype fp16"
+    tests = f"-m pytest -q -p no:cacheprovider -m cuda -n 12 {' '.join(TESTS)}"
+    trace = shlex.quote(str(out / "trace.json.gz"))
+    found = (
+        ("tests", tests, 180, "tests.txt"),
+        ("loss, bf16", f"{loss} --dtype bfloat16", 60, "loss.csv"),
+        ("loss of one pass", one_pass, 60, "loss.csv"),
+        ("step, wmt-base", f"{step} --settings wmt-base --dtype fp16", 60, "step.csv"),
+        ("step, wmt-big", f"{step} --settings wmt-big --dtype fp16", 60, "step.csv"),
+        ("loss of one pass, no smoothing", f"{one_pass} --label-smoothing 0", 60, "loss.csv"),
+        ("step, iwslt", f"{step} --settings iwslt --dtype fp16", 60, "step.csv"),
+        ("step, multi30k", f"{step} --settings multi30k --dtype fp32", 60, "step.csv"),
+        ("profile", f"{profile} --trace {trace}", 60, "profile.txt"),
+        ("loss, float16", f"{loss} --dtype float16", 60, "loss.csv"),
+        ("loss, float32", f"{loss} --dtype float32", 60, "loss.csv"),
+        ("step, iwslt, other precisions", f"{step} --settings iwslt --dtype bf16 fp32", 90, "step.csv"),
+    )
+    runs = os.environ.get("RUNS") or ROOT / "results" / "screening" / "runs.csv"
+    queue = ["-m", "experiments.run_queue", str(runs), str(work), "--device", device]
+    queue += ["--results", str(work / "results")]
+    queue += ["--jobs", os.environ.get("JOBS") or "12"] * (not small)
+    queue += ["--dry-run"] * (not os.environ.get("LOCAL_FILES"))
+    chosen = [Part(*each) for each in found if each[0] in IN_MINIATURE or not small]
+    return [*chosen, Part("queue", shlex.join(queue), 3600, "")]
 
 
 def installed(device: str) -> dict[str, Any]:
     """Where the figures come from."""
-    where = bench.provenance(device)
-    versions = {"python": where["python"], "cuda": torch.version.cuda or "none"}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    result: dict[str, Any] = {"command": "scripts/measure_gpu.sh", "commit": where["commit"], "seed": 1}
-    result |= {
+    where, cuda = provenance(device), {"cuda": torch.version.cuda or "none"}
+    result = {
+        "command": "scripts/measure_gpu.sh",
+        "commit": where["commit"],
+        "seed": 1,
         "date": datetime.date.today().isoformat(),
         "dry_run": device == "cpu",
         "hardware": where["device"],
@@ -115,7 +99,7 @@ def installed(device: str) -> dict[str, Any]:
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         result |= {"memory_gib": round(properties.total_memory / 2**30, 1), "driver": driver()}
-    return result | {"versions": versions}
+    return result | {"versions": versions(PACKAGES) | cuda}
 
 
 def driver() -> str:
@@ -130,16 +114,14 @@ def run(part: Part, seconds: float, out: Path, log: IO[str]) -> None:
     """Writes what the part leaves to ``out``, whether it ends well, badly, or not in time."""
     begin = time.monotonic()
     said, table = out / f"{part.name}.part", out / f"{part.result}.part"
-    command = [sys.executable, *part.command, *["--out", str(table)] * part.result.endswith(".csv")]
+    command = [
+        sys.executable,
+        *shlex.split(part.words),
+        *["--out", str(table)] * part.result.endswith(".csv"),
+    ]
     with said.open("w") as file:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        streams: Any = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **streams)
     try:
         end = f"exit {process.wait(seconds)}"
     except subprocess.TimeoutExpired:
@@ -156,18 +138,16 @@ def run(part: Part, seconds: float, out: Path, log: IO[str]) -> None:
         join(table, out / part.result)
     elif part.result and not part.result.endswith(".csv"):
         (out / part.result).write_text(text)
-    log.write(f"\n== {part.name}: {end}, {time.monotonic() - begin:.0f} s\n{text}")
-    log.flush()
-    print(f"{part.name}: {end}, {time.monotonic() - begin:.0f} s", flush=True)
+    line = f"{part.name}: {end}, {time.monotonic() - begin:.0f} s"
+    print(f"\n== {line}\n{text}", file=log, flush=True)
+    print(line, flush=True)
 
 
 def join(part: Path, table: Path) -> None:
     """Adds the rows of a CSV to those that are there."""
-    rows = [row for path in (table, part) if path.exists() for row in csv.DictReader(read_lines(path))]
-    with replacing(table) as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = part.read_text().splitlines(keepends=True)
+    with table.open("a") as file:
+        file.writelines(rows[1:] if file.tell() else rows)
     part.unlink()
 
 
@@ -185,11 +165,11 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("out", type=cli.output_folder, help="a new or empty folder")
     parser.add_argument("seconds", type=cli.integer(60), nargs="?", default=600, help="(600)")
-    parser.add_argument("--dry-run", action="store_true", help="a part of each kind in miniature, on a CPU")
+    parser.add_argument("--dry-run", action="store_true", help="some parts in miniature, on a CPU")
     args = parser.parse_args()
     deadline = time.monotonic() + args.seconds
     if not args.dry_run and not torch.cuda.is_available():
-        raise cli.InputError("torch finds no GPU; --dry-run goes through a part of each kind on a CPU")
+        raise cli.InputError("torch finds no GPU; --dry-run goes through some parts on a CPU")
     if args.out.exists() and any(args.out.iterdir()):
         raise cli.InputError(f"{args.out} is not empty: choose another folder")
     out, device = args.out.resolve(), "cpu" if args.dry_run else "cuda"
@@ -197,6 +177,7 @@ def main() -> None:
     write_json(out / "installed.json", installed(device))
     with tempfile.TemporaryDirectory() as folder, (out / "measure.log").open("w") as log:
         work = Path(folder)
+        (work / "results").mkdir()
         for part in parts(device, out, work):
             left = deadline - time.monotonic() - PACKING_SECONDS
             if left < min(10, part.seconds):

@@ -2,7 +2,7 @@
 
 The list is a CSV file, a training a line:
 
-    corpus      multi30k.en-de, multi30k.en-fr or samsum
+    corpus      multi30k.en-de or samsum
     system      name of the system; with the seed it names the run
     seed
     criterion   plain or rdrop, and alpha for rdrop
@@ -25,21 +25,7 @@ from pathlib import Path
 from rdrop_tools.cli import InputError, integer
 from rdrop_tools.lines import read_lines
 
-COLUMNS = [
-    "corpus",
-    "system",
-    "seed",
-    "criterion",
-    "alpha",
-    "pairs",
-    "from",
-    "max_update",
-    "patience",
-    "baseline",
-    "test",
-    "flags",
-]
-CORPORA = ("multi30k.en-de", "multi30k.en-fr", "samsum")
+COLUMNS = "corpus system seed criterion alpha pairs from max_update patience baseline test flags".split()
 AVERAGES = ("best:1", "last:5", "last:10")
 
 
@@ -73,28 +59,31 @@ def read_runs(path: Path) -> list[Run]:
     lines = csv.DictReader(io.StringIO("\n".join(read_lines(path))))
     if lines.fieldnames != COLUMNS:
         raise InputError(f"{path} must have the columns {','.join(COLUMNS)}")
-    runs: list[Run] = []
+    named: dict[str, Run] = {}
     for line in lines:
         try:
-            runs.append(_run(line))
+            run = _run(line)
+            if run.name in named:
+                raise ValueError(f"{run.name} is there twice")
         except Exception as error:
             raise InputError(f"{path}, line {lines.line_num}: {error}") from None
-    named = {run.name: run for run in runs}
-    for run in runs:
+        named[run.name] = run
+    for run in named.values():
         try:
-            if [each.name for each in runs].count(run.name) > 1:
-                raise ValueError(f"{run.name} is there twice")
-            _check_baseline(run, named)
-            _check_start(run, named)
+            _check_others(run, named)
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
-    return runs
+    return [*named.values()]
 
 
 def _run(line: dict[str, str]) -> Run:
     if None in line or None in line.values():
         raise ValueError(f"expected {len(COLUMNS)} values")
-    choices = {"corpus": CORPORA, "criterion": ("plain", "rdrop"), "test": ("no", *AVERAGES)}
+    choices = {
+        "corpus": ("multi30k.en-de", "samsum"),
+        "criterion": ("plain", "rdrop"),
+        "test": ("no", *AVERAGES),
+    }
     if line["corpus"] == "samsum":
         choices |= {"pairs": ("all",), "patience": ("",), "test": ("no", "best:1")}
     for name, values in choices.items():
@@ -105,40 +94,30 @@ def _run(line: dict[str, str]) -> Run:
     if line["pairs"] != "all":
         integer(1)(line["pairs"])
     return Run(
-        line["corpus"],
-        line["system"],
-        integer(1)(line["seed"]),
-        line["criterion"],
-        line["alpha"],
-        line["pairs"],
-        line["from"],
-        integer(1)(line["max_update"]),
-        integer(1)(line["patience"]) if line["corpus"] != "samsum" else None,
-        line["baseline"],
-        "" if line["test"] == "no" else line["test"],
-        tuple(shlex.split(line["flags"])),
+        **{name: line[name] for name in ("corpus", "system", "criterion", "alpha", "pairs", "baseline")},
+        seed=integer(1)(line["seed"]),
+        from_system=line["from"],
+        max_update=integer(1)(line["max_update"]),
+        patience=integer(1)(line["patience"]) if line["corpus"] != "samsum" else None,
+        test="" if line["test"] == "no" else line["test"],
+        flags=tuple(shlex.split(line["flags"])),
     )
 
 
-def _check_baseline(run: Run, named: dict[str, Run]) -> None:
-    if not run.baseline:
-        return
-    name = f"{run.baseline}-{run.seed}"
-    if name not in named:
-        raise ValueError(f"{run.name} has the baseline {name}, which is not there")
-    if run.test and named[name].test != run.test:
-        raise ValueError(f"{run.name} and its baseline must have the same test")
-
-
-def _check_start(run: Run, named: dict[str, Run]) -> None:
+def _check_others(run: Run, named: dict[str, Run]) -> None:
+    """The baseline, and the runs that it begins with."""
+    if run.baseline:
+        name = f"{run.baseline}-{run.seed}"
+        if name not in named:
+            raise ValueError(f"{run.name} has the baseline {name}, which is not there")
+        if run.test and named[name].test != run.test:
+            raise ValueError(f"{run.name} and its baseline must have the same test")
     passed = [run]
     while start := passed[-1].start:
         if start not in named:
             raise ValueError(f"{passed[-1].name} begins with {start}, which is not there")
-        if named[start] in passed:
-            raise ValueError(
-                f"{' begins with '.join(each.name for each in [*passed, named[start]])}: a circle"
-            )
         passed.append(named[start])
+        if passed.count(named[start]) > 1:
+            raise ValueError(f"{' begins with '.join(each.name for each in passed)}: a circle")
         if (passed[-1].corpus, passed[-1].pairs) != (run.corpus, run.pairs):
             raise ValueError(f"{run.name} begins with {start}, which has other pairs")

@@ -5,42 +5,30 @@ from experiments.markdown_table import table
 from experiments.training_time import Result, before, updates
 from rdrop_tools.scoring.score_rouge import METRICS
 
-NOTHING = "No run is done yet."
-
 
 def samsum_table(systems: Systems) -> str:
     """Every run on valid; then those that were chosen, on the test set."""
-    if not systems:
-        return NOTHING
-    results = [result for results in systems.values() for result in results]
+    on_valid, on_test, signature = [], [], ""
+    for result in (result for results in systems.values() for result in results):
+        valid, test = result["rouge"]["val"]["system"], result["rouge"].get("test")
+        to_best = before(result) + result["best_update"]
+        cells = [result["system"], f"{updates(result):,}", f"{to_best:,}", *_nll(result)]
+        on_valid.append([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)])
+        if test:
+            signature = test["signature"]
+            scores, differences = (_values(test.get(key, {})) for key in ("system", "difference"))
+            on_test.append([result["system"], *(f"{v['f']:.2f} {_interval(v)}" for v in scores)])
+            if differences:
+                name = f"minus {result['baseline']}"
+                on_test.append([name, *(f"{v['f']:+.2f} {_interval(v)}" for v in differences)])
+                on_test.append(["p", *(f"{v['p']:.3f}" for v in differences)])
     columns = ["system", "updates", "to the best", "nll on train", "nll"]
     columns += [f"{name} on valid" for name in METRICS.values()]
-    rows = []
-    for result in results:
-        valid = result["rouge"]["val"]["system"]
-        cells = [
-            result["system"],
-            f"{updates(result):,}",
-            f"{before(result) + result['best_update']:,}",
-            *_nll(result),
-        ]
-        rows.append([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)])
-    on_valid = table(columns, rows)
-    rows, signature = [], ""
-    for result in results:
-        if test := result["rouge"].get("test"):
-            signature = test["signature"]
-            lines = {result["system"]: [f"{v['f']:.2f} {_interval(v)}" for v in _values(test["system"])]}
-            if "difference" in test:
-                values = _values(test["difference"])
-                lines[f"minus {result['baseline']}"] = [f"{v['f']:+.2f} {_interval(v)}" for v in values]
-                lines["p"] = [f"{v['p']:.3f}" for v in values]
-            rows += [[name, *cells] for name, cells in lines.items()]
-    on_test = table(["test set", *METRICS.values()], rows)
-    return f"{on_valid}\n\n{on_test}\n\nF, 95% intervals; `{signature}`"
+    tables = table(columns, on_valid), table(["test set", *METRICS.values()], on_test)
+    return "\n\n".join([*tables, f"F, 95% intervals; `{signature}`"])
 
 
-def measured_gains(systems: Systems) -> list[tuple[str, ...]]:
+def measured_gains(systems: Systems) -> list[list[str]]:
     """(data, plain training's nll on train, on valid, what R-Drop brought) of each length from scratch."""
     rows = []
     for results in systems.values():
@@ -49,7 +37,7 @@ def measured_gains(systems: Systems) -> list[tuple[str, ...]]:
             if rouge and not result["from"]:
                 (plain,) = (each for each in systems[result["baseline"]] if each["seed"] == result["seed"])
                 gain = f"{rouge['rouge1']['f']:+.2f} ROUGE-1 on the test set (p = {rouge['rouge1']['p']:.3f})"
-                rows.append((f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain))
+                rows.append([f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain])
     return rows
 
 
@@ -60,7 +48,7 @@ def _nll(result: Result) -> list[str]:
 
 
 def _values(of_metric: dict[str, Result]) -> list[Result]:
-    return [of_metric[metric] for metric in METRICS]
+    return [of_metric[metric] for metric in METRICS if metric in of_metric]
 
 
 def _interval(value: Result) -> str:

@@ -7,18 +7,18 @@ from experiments.evidence import (
     CHRF,
     LOWERCASED,
     SACREBLEU,
-    Pair,
     Systems,
     all_tested,
     compared,
     gain,
+    gain_on_valid,
     gains_on_valid,
     longest_plain,
     p_values,
     same_seeds,
+    scores_on,
     seeds,
     significant,
-    test_scores,
     tested_schedules,
 )
 from experiments.markdown_table import table
@@ -41,7 +41,6 @@ Block = Callable[[Systems, Seconds], str]
 NAMES = ("best checkpoint", "last 5 averaged", "last 10 averaged")  # of AVERAGES
 # Wu et al., ACL 2021, "Good for Misconceived Reasons", table of the text-only transformer_tiny
 PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
-NOTHING = "No run has been scored on the test sets yet."
 
 
 def headline(systems: Systems, seconds: Seconds) -> str:
@@ -50,8 +49,6 @@ def headline(systems: Systems, seconds: Seconds) -> str:
     Below what is plain training and then R-Drop stands its control, what it is compared with.
     """
     schedules = tested_schedules(systems)
-    if not schedules:
-        return NOTHING
     baseline = longest_plain(schedules.values())
     shown = [(baseline, "")]
     for rdrop, plain in schedules.values():
@@ -60,14 +57,12 @@ def headline(systems: Systems, seconds: Seconds) -> str:
             shown.append((plain, ""))
     rows = []
     for results, wins in shown:
-        ours, theirs = same_seeds(results, baseline)
-        scores = [f"{test_scores(results, test, SACREBLEU).mean:.2f}" for test in PUBLISHED]
+        scores = [f"{scores_on(results, test).mean:.2f}" for test in PUBLISHED]
         if results is not baseline:
-            gains = [gain(ours, theirs, test, SACREBLEU).mean for test in PUBLISHED]
+            gains = [gain(*same_seeds(results, baseline), test).mean for test in PUBLISHED]
             scores = [f"{score} ({each:+.2f})" for score, each in zip(scores, gains, strict=True)]
-        price = _prices(results[0], seconds)
         name = words_of(results[0]) + (" (the control)" if results[0]["from"] and not wins else "")
-        rows.append([name, *scores, f"{_minutes(results, seconds):.0f}", price, wins])
+        rows.append([name, *scores, _minutes(results, seconds), _prices(results[0], seconds), wins])
     columns = ["system", *PUBLISHED, "minutes", "price of an update", "p < 0.05"]
     return (
         f"{table(columns, rows)}\n\n"
@@ -82,15 +77,12 @@ def _prices(result: Result, seconds: Seconds) -> str:
     own = f"{before}{price(result, seconds):.2f}"
     if kinds_of(result).words != "R-Drop":
         return own
-    in_tree = price(result, seconds | {RDROP: seconds[IN_TREE]})
-    return f"{own} (fairseq's own {in_tree:.2f})"
+    return f"{own} (fairseq's own {price(result, _in_tree(seconds)):.2f})"
 
 
-def _by_gain(systems: Systems) -> list[Pair]:
-    """The tested schedules, the one that gains most on valid first."""
-    return sorted(
-        tested_schedules(systems).values(), key=lambda pair: -statistics.mean(gains_on_valid(*pair))
-    )
+def _in_tree(seconds: Seconds) -> Seconds:
+    """With fairseq's own R-Drop."""
+    return seconds | {RDROP: seconds[IN_TREE]}
 
 
 def ahead(systems: Systems, seconds: Seconds) -> str:
@@ -100,34 +92,30 @@ def ahead(systems: Systems, seconds: Seconds) -> str:
     every update is ahead of the schedule. Plain training is the longest one, as in the figure.
     """
     schedules = tested_schedules(systems)
+    plain = longest_plain(schedules.values())
     sentences = []
     for name, (rdrop, _) in schedules.items():
-        plain = longest_plain(schedules.values())
         text = _ahead(name, rdrop, plain, seconds)
         every, _ = schedules.get("R-Drop", (rdrop, plain))
         overtaken = ahead_for_good(every, rdrop, seconds)
         if overtaken is not None:
             text += f" R-Drop in every update is ahead of it for good after {overtaken / 60:.0f} minutes."
         sentences.append(text)
-    return "\n\n".join(sentences) or NOTHING
+    return "\n\n".join(sentences)
 
 
 def _ahead(name: str, rdrop: list[Result], plain: list[Result], seconds: Seconds) -> str:
     ours = ahead_for_good(rdrop, plain, seconds)
     if ours is None:
         return f"In the end {name} is not ahead."
-    ends = {
-        each: max(length(result, seconds) for result in results)
-        for each, results in (("plain training", plain), (name, rdrop))
-    }
-    at_ends = ", and ".join(
-        f"{mean_at(rdrop, seconds, end) - mean_at(plain, seconds, end):+.2f} BLEU "
-        f"where {each} ends, after {end / 60:.0f} minutes"
-        for each, end in ends.items()
-    )
+    at_ends = []
+    for each, results in (("plain training", plain), (name, rdrop)):
+        end = max(length(result, seconds) for result in results)
+        lead = mean_at(rdrop, seconds, end) - mean_at(plain, seconds, end)
+        at_ends.append(f"{lead:+.2f} BLEU where {each} ends, after {end / 60:.0f} minutes")
     text = f"{name[0].upper()}{name[1:]} is ahead for good after {ours / 60:.0f} minutes. "
-    text += f"Its lead over plain training is {at_ends}."
-    in_tree = ahead_for_good(rdrop, plain, seconds | {RDROP: seconds[IN_TREE]})
+    text += f"Its lead over plain training is {', and '.join(at_ends)}."
+    in_tree = ahead_for_good(rdrop, plain, _in_tree(seconds))
     if name == "R-Drop" and in_tree is not None:
         minutes = f"{in_tree / 60:.0f} minutes"
         text += f" In the time of fairseq's own R-Drop it would be ahead for good after {minutes}."
@@ -140,16 +128,13 @@ def test_table(systems: Systems, seconds: Seconds) -> str:
     rows = []
     for test in PUBLISHED:
         for name, (rdrop, plain) in schedules.items():
-            gains = [str(gain(rdrop, plain, test, SACREBLEU)), _listed(p_values(rdrop, test))]
+            gains = [gain(rdrop, plain, test), _listed(p_values(rdrop, test))]
             for each, results, last in ((words_of(plain[0]), plain, ["", ""]), (name, rdrop, gains)):
-                scores = [test_scores(results, test, metric) for metric in (SACREBLEU, CHRF)]
-                rows.append([test, each, f"{_minutes(results, seconds):.0f}", *scores, *last])
-    if not rows:
-        return NOTHING
+                scores = [scores_on(results, test, metric) for metric in (SACREBLEU, CHRF)]
+                rows.append([test, each, _minutes(results, seconds), *scores, *last])
     columns = ["test set", "system", "minutes", "BLEU", "chrF2", "minus plain, BLEU"]
-    return (
-        f"{table([*columns, f'p of seed {seeds(rdrop)}'], rows)}\n\n{_signatures(rdrop, (SACREBLEU, CHRF))}"
-    )
+    columns.append(f"p of seed {seeds(rdrop)}")
+    return f"{table(columns, rows)}\n\n{_signatures(rdrop, SACREBLEU, CHRF)}"
 
 
 def price_table(systems: Systems, seconds: Seconds) -> str:
@@ -160,38 +145,28 @@ def price_table(systems: Systems, seconds: Seconds) -> str:
     pairs = [(rdrop, plain) for rdrop, plain in all_tested(systems) if len(rdrop) == rdrop[0]["listed"]]
     tested = [rdrop for rdrop, _ in pairs]
     pairs += [pair for pair in compared(systems) if pair[0] in tested and pair not in pairs]
-    columns = [
-        "R-Drop",
-        "minutes",
-        "minus",
-        "minutes",
-        *(f"valid: {name}" for name in NAMES),
-        *PUBLISHED,
-    ]
+    columns = ["R-Drop", "minutes", "minus", "minutes", *(f"valid: {name}" for name in NAMES), *PUBLISHED]
     rows = []
     for rdrop, plain in pairs:
-        minutes, of_plain = (f"{_minutes(results, seconds):.0f}" for results in (rdrop, plain))
         on_valid = [f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain)]
         on_valid += ["-"] * (len(NAMES) - len(on_valid))
-        on_test = [f"{gain(rdrop, plain, test, SACREBLEU).mean:+.2f}" for test in PUBLISHED]
-        name = f"{words_of(rdrop[0])} (`{rdrop[0]['system']}`)"
-        minus = f"`{plain[0]['system']}`"
-        rows.append([name, minutes, minus, of_plain, *on_valid, *on_test])
-    return table(columns, rows) if rows else NOTHING
+        on_test = [f"{gain(rdrop, plain, test).mean:+.2f}" for test in PUBLISHED]
+        ours = f"{words_of(rdrop[0])} (`{rdrop[0]['system']}`)", _minutes(rdrop, seconds)
+        theirs = f"`{plain[0]['system']}`", _minutes(plain, seconds)
+        rows.append([*ours, *theirs, *on_valid, *on_test])
+    return table(columns, rows)
 
 
 def published_table(systems: Systems, seconds: Seconds) -> str:
-    """On the scale on which text-only figures are published."""
-    pairs = _by_gain(systems)
-    if not pairs:
-        return NOTHING
-    rdrop, plain = pairs[0]
+    """On the scale on which text-only figures are published, what gains most on valid."""
+    pairs = tested_schedules(systems).values()
+    rdrop, plain = max(pairs, key=lambda pair: gain_on_valid(*pair))
     rows = [
-        [test, *(test_scores(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
+        [test, *(scores_on(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
         for test, published in PUBLISHED.items()
     ]
     columns = ["test set", "plain", words_of(rdrop[0]), "Wu et al. 2021, transformer_tiny"]
-    return f"{table(columns, rows)}\n\n{_signatures(rdrop, (LOWERCASED,))}"
+    return f"{table(columns, rows)}\n\n{_signatures(rdrop, LOWERCASED)}"
 
 
 def opened_table(systems: Systems, seconds: Seconds) -> str:
@@ -199,26 +174,22 @@ def opened_table(systems: Systems, seconds: Seconds) -> str:
     columns = ["R-Drop", "seeds", "updates", "test set", "BLEU", "minus plain", "p of each seed"]
     rows = []
     for rdrop, plain in all_tested(systems):
+        given = f"{statistics.mean(map(updates, rdrop)):,.0f}"
         for test in PUBLISHED:
-            scores = [test_scores(rdrop, test, SACREBLEU), gain(rdrop, plain, test, SACREBLEU)]
-            cells = [rdrop[0]["system"], seeds(rdrop), f"{_updates(rdrop):,.0f}", test]
-            rows.append([*cells, *scores, _listed(p_values(rdrop, test))])
-    return table(columns, rows) if rows else NOTHING
+            scores = scores_on(rdrop, test), gain(rdrop, plain, test), _listed(p_values(rdrop, test))
+            rows.append([rdrop[0]["system"], seeds(rdrop), given, test, *scores])
+    return table(columns, rows)
 
 
-def _minutes(results: list[Result], seconds: Seconds) -> float:
-    return statistics.mean(length(result, seconds) for result in results) / 60
-
-
-def _updates(results: list[Result]) -> float:
-    return float(statistics.mean(map(updates, results)))
+def _minutes(results: list[Result], seconds: Seconds) -> str:
+    return f"{statistics.mean(length(result, seconds) for result in results) / 60:.0f}"
 
 
 def _listed(p_values: list[float]) -> str:
     return ", ".join(f"{p:.3f}" for p in p_values)
 
 
-def _signatures(results: list[Result], metrics: tuple[str, ...]) -> str:
+def _signatures(results: list[Result], *metrics: str) -> str:
     of_metric = results[0]["scores"]["test"][next(iter(PUBLISHED))]
     return "\n".join(f"- {metric}: `{of_metric[metric]['signature']}`" for metric in metrics)
 

@@ -65,9 +65,8 @@ class Kinds(NamedTuple):
         if self.interval == 2:
             from_start = max(updates - self.start, 0)
             return from_start * seconds[EVERY_2ND] + (updates - from_start) * seconds[self.single]
-        with_rdrop = _with_rdrop(
-            self.passes, self.start, self.interval, 1 << max(updates - 1, 1).bit_length()
-        )[updates]
+        counts = _with_rdrop(self.passes, self.start, self.interval, 1 << max(updates - 1, 1).bit_length())
+        with_rdrop = counts[updates]
         return with_rdrop * seconds[RDROP] + (updates - with_rdrop) * seconds[self.single]
 
 

@@ -1,6 +1,7 @@
 """The tables about Multi30k's valid, of what evidence.py has found."""
 
 import statistics
+from collections.abc import Callable, Iterable
 
 from experiments.evidence import (
     Spread,
@@ -9,6 +10,7 @@ from experiments.evidence import (
     compared,
     gains_on_valid,
     nll,
+    same_seeds,
     seeds,
     size,
     valid_score,
@@ -18,64 +20,44 @@ from experiments.markdown_table import table
 from experiments.multi30k import best_point
 from experiments.runs import AVERAGES
 from experiments.tables import NAMES, Block
-from experiments.training_time import Result, Seconds, before, length
+from experiments.training_time import Result, Seconds, before, length, timed_curve
 
 EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
-NO_PAIR = "No two runs to compare are done yet."
+MINUTES = (30, 40, 50, 60)
+FULL_LENGTH = ("plain-10k", "rdrop-10k")  # of results/multi30k: what the screening is compared with
+# One training for each alpha, size of data and model, and one that was plain at first.
+KL_OF = ("rdrop-a1-long", "rdrop-a2", "rdrop-a5", "rdrop-tiny", "rdrop-10k", "start-2208")
 
 
 def valid_table(systems: Systems, seconds: Seconds) -> str:
     """Every run that was tried, on valid."""
-    if not systems:
-        return "No run is done yet."
     columns = ["system", "pairs", "parameters", "seeds", "updates to the best", "BLEU, greedy"]
     columns += [f"BLEU, beam 5: {NAMES[0]}", *NAMES[1:], "nll", "train nll"]
     rows = []
     for name, results in systems.items():
         best = [best_point(result["curve"]) for result in results]
         to_best = [before(result) + point["update"] for result, point in zip(results, best, strict=True)]
-        bleu = [str(spread) for spread in valid_scores(results)]
-        cells = [
-            name,
-            *size(results),
-            seeds(results),
-            f"{statistics.mean(to_best):,.0f}",
-            Spread.of(point["bleu"] for point in best),
-            *(bleu + ["-"] * len(AVERAGES))[: len(AVERAGES)],
-            Spread.of(point["nll"] for point in best),
-            Spread.of(point["train_nll"] for point in best),
-        ]
-        rows.append(cells)
+        greedy, *nlls = (Spread.of(point[key] for point in best) for key in ("bleu", "nll", "train_nll"))
+        bleu = [*valid_scores(results), *["-"] * len(AVERAGES)][: len(AVERAGES)]
+        cells = [name, *size(results), seeds(results), f"{statistics.mean(to_best):,.0f}"]
+        rows.append([*cells, greedy, *bleu, *nlls])
     return table(columns, rows)
 
 
 def finish_table(systems: Systems, seconds: Seconds) -> str:
     """The trainings that begin with another one and that valid alone has seen, in the order of the list."""
-    columns = [
-        "system",
-        "from",
-        "updates",
-        "minutes in all",
-        "BLEU, beam 5: best checkpoint",
-        "last 5 averaged",
-    ]
+    columns = ["system", "from", "updates", "minutes in all", f"BLEU, beam 5: {NAMES[0]}", NAMES[1]]
     columns += ["mean of the two", "nll", "KL on train, last epoch"]
     rows = []
     for name, (result, *_) in systems.items():
         if result["from"] and "test" not in result["scores"]:
-            two = [valid_score(result, average) for average in ("best:1", "last:5")]
+            two = [valid_score(result, average) for average in AVERAGES[:2]]
             last = result["curve"][-1]
-            rows.append(
-                [
-                    name,
-                    result["from"]["system"],
-                    f"{last['update']:,}",
-                    f"{length(result, seconds) / 60:.0f}",
-                    *(f"{score:.2f}" for score in (*two, statistics.mean(two))),
-                    f"{best_point(result['curve'])['nll']:.2f}",
-                    f"{last['train_kl']:.3f}" if "train_kl" in last else "-",
-                ]
-            )
+            minutes = f"{length(result, seconds) / 60:.0f}"
+            cells = [name, result["from"]["system"], f"{last['update']:,}", minutes]
+            cells += [f"{score:.2f}" for score in (*two, statistics.mean(two))]
+            kl = f"{last['train_kl']:.3f}" if "train_kl" in last else "-"
+            rows.append([*cells, f"{best_point(result['curve'])['nll']:.2f}", kl])
     return table(columns, rows) if rows else "None of them is done yet."
 
 
@@ -85,20 +67,15 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
     columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
     rows = []
     for rdrop, plain in compared(systems):
-        figures = ", ".join(f"{value:.2f}" for value in nll(plain))
-        cells = [*size(plain), seeds(rdrop), plain[0]["system"], figures, rdrop[0]["system"]]
+        cells = [*size(plain), seeds(rdrop), plain[0]["system"], ", ".join(nll(plain)), rdrop[0]["system"]]
         rows.append([*cells, *(f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain))])
-    return table(columns, rows) if rows else NO_PAIR
+    return table(columns, rows)
 
 
 def advice(systems: Systems, seconds: Seconds) -> str:
     """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
     columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
-    rows = [
-        [*row.size, row.seeds, f"{row.train_nll:.2f}", f"{row.valid_nll:.2f}", f"{row.bleu:+.2f}"]
-        for row in brought(systems)
-    ]
-    return table(columns, rows) if rows else NO_PAIR
+    return table(columns, brought(systems))
 
 
 def equal_table(systems: Systems, seconds: Seconds) -> str:
@@ -106,27 +83,68 @@ def equal_table(systems: Systems, seconds: Seconds) -> str:
     columns = ["R-Drop", "minus", "seeds", *(f"after {u:,} updates: BLEU, nll" for u in EQUAL_UPDATES)]
     rows = []
     for name, results in systems.items():
-        baseline = {result["seed"]: result for result in systems.get(results[0]["baseline"], [])}
-        pairs = [(result, baseline[result["seed"]]) for result in results if result["seed"] in baseline]
-        if pairs and not results[0]["from"]:
-            cells = [name, results[0]["baseline"], seeds([result for result, _ in pairs])]
-            rows.append([*cells, *(_difference_at(pairs, updates) for updates in EQUAL_UPDATES)])
-    return table(columns, rows) if rows else NO_PAIR
+        baseline = results[0]["baseline"]
+        ours, theirs = same_seeds(results, systems.get(baseline, []))
+        if ours and not ours[0]["from"]:
+            differences = (_difference_at(ours, theirs, updates) for updates in EQUAL_UPDATES)
+            rows.append([name, baseline, seeds(ours), *differences])
+    return table(columns, rows)
 
 
-def _difference_at(pairs: list[tuple[Result, Result]], update: int) -> str:
-    """A dash where a run was not so long."""
-    if any(result["curve"][-1]["update"] < update for pair in pairs for result in pair):
+def _difference_at(ours: list[Result], theirs: list[Result], update: int) -> str:
+    """Of the highest BLEU and the lowest nll by then; a dash where a run was not so long."""
+    if any(result["curve"][-1]["update"] < update for result in (*ours, *theirs)):
         return "-"
-    reached = [[_reached(result, update) for result in pair] for pair in pairs]
-    bleu, nll = (statistics.mean(rdrop[i] - plain[i] for rdrop, plain in reached) for i in (0, 1))
+
+    def mean(results: list[Result], key: str, best: Callable[[Iterable[float]], float]) -> float:
+        curves = (result["curve"] for result in results)
+        return statistics.mean(best(p[key] for p in curve if p["update"] <= update) for curve in curves)
+
+    bleu, nll = (mean(ours, *of) - mean(theirs, *of) for of in (("bleu", max), ("nll", min)))
     return f"{bleu:+.2f}, {nll:+.2f}"
 
 
-def _reached(result: Result, update: int) -> tuple[float, float]:
-    """The highest BLEU and the lowest nll on valid by then."""
-    points = [point for point in result["curve"] if point["update"] <= update]
-    return max(point["bleu"] for point in points), min(point["nll"] for point in points)
+def screening_table(screening: Systems, multi30k: Systems, seconds: Seconds) -> str:
+    """The ways to a cheaper R-Drop, each tried on 10,000 pairs, by time instead of updates.
+
+    BLEU (greedy) and nll on valid, the best so far at equal time; BLEU at beam 5 after the whole run.
+    """
+    columns = ["system", "minutes", *(f"after {m} minutes: BLEU, nll" for m in MINUTES)]
+    columns += [f"in the end: BLEU, beam 5: {NAMES[0]}", *NAMES[1:]]
+    rows = []
+    for name, (result,) in ({name: multi30k[name] for name in FULL_LENGTH} | screening).items():
+        cells = [name, f"{length(result, seconds) / 60:.0f}"]
+        for end in (60 * minutes for minutes in MINUTES):
+            points = [point for time, point in timed_curve(result, seconds) if time <= end]
+            reached = f"{max(p['bleu'] for p in points):.2f}, {min(p['nll'] for p in points):.2f}"
+            cells.append("-" if length(result, seconds) < end else reached)
+        scored = result["scores"]["valid"]
+        rows.append([*cells, *(f"{valid_score(result, a):.2f}" if a in scored else "-" for a in AVERAGES)])
+    return table(columns, rows)
+
+
+def kl_table(multi30k: Systems, screening: Systems) -> str:
+    """The KL divergence to expect in a log: ``rdrop_kl_loss``, in bits per token.
+
+    Of the first epoch with R-Drop, half-way and of the last epoch.
+    """
+    rows = []
+    for name in KL_OF:
+        result = (multi30k | screening)[name][0]
+        points = [point for point in result["curve"] if "train_kl" in point]
+        shown = points[0], points[len(points) // 2], points[-1]
+        cells = [f"{point['train_kl']:.2f} ({point['update']:,})" for point in shown]
+        rows.append([f"`{name}`", f"{result['alpha']:g}", *size([result]), *cells])
+    columns = [
+        "training",
+        "alpha",
+        "pairs",
+        "parameters",
+        "KL at the start (update)",
+        "half-way",
+        "at the end",
+    ]
+    return table(columns, rows)
 
 
 BLOCKS: dict[str, Block] = {

@@ -10,9 +10,8 @@ NAME is a file or a system under results/, and what to take of it, with semicolo
         keys and places of a JSON file; update=1840 is the item of a list that has this value
     multi30k/rdrop-long; minutes
         a system of runs.csv in the mean of its seeds, or one run (rdrop-long-2): pairs, parameters, updates,
-        minutes, price (of an update, over a plain one's), greedy, nll and train_nll (of the best checkpoint),
-        train_kl; start (middle, end), valid; best:1 (last:5, last:10, mean of the three), test; Flickr 2016,
-        and the last two minus another system's: minus; plain-long; test; Flickr 2016
+        minutes, greedy (of the best checkpoint), valid; best:1 (last:5, last:10, mean of the three), and
+        minus another system's: minus; plain-long; greedy (valid; best:1, test; Flickr 2016)
     multi30k/rdrop-long; ahead; plain-long
         the minutes from which on it is ahead of another system at equal time
     multi30k/rdrop-long; significant
@@ -29,30 +28,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.evidence import (
-    SACREBLEU,
-    Systems,
-    gain,
-    read_results,
-    same_seeds,
-    significant,
-    valid_score,
-)
+from experiments import evidence, training_time
+from experiments.evidence import Systems
 from experiments.multi30k import best_point
 from experiments.runs import AVERAGES
-from experiments.training_time import (
-    STEPS,
-    Result,
-    ahead_for_good,
-    length,
-    price,
-    seconds_per_update,
-    updates,
-)
+from experiments.training_time import STEPS, Result, seconds_per_update
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import read_lines
 
 FORMAT = re.compile(r"[+,]*(\.\d+)?[fd%]")
+_systems = cache(evidence.read_results)
 
 
 def value(results: Path, name: str) -> str:
@@ -72,21 +57,11 @@ def value(results: Path, name: str) -> str:
 
 def _find(results: Path, source: str, keys: list[str]) -> Any:
     if source.endswith(".csv"):
-        return _of_table(_rows(results / source), keys)
+        return _of_table([*csv.DictReader(read_lines(results / source))], keys)
     if source.endswith(".json"):
         return _of_json(json.loads((results / source).read_bytes()), keys)
     folder, system = source.split("/")
     return _of_system(_systems(results / folder), system, keys)
-
-
-@cache
-def _rows(path: Path) -> list[dict[str, str]]:
-    return [*csv.DictReader(read_lines(path))]
-
-
-@cache
-def _systems(folder: Path) -> Systems:
-    return read_results(folder)
 
 
 def _of_table(rows: list[dict[str, str]], keys: list[str]) -> float:
@@ -116,46 +91,40 @@ def _of_json(item: Any, keys: list[str]) -> Any:
 
 def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
     named = {f"{name}-{each['seed']}": [each] for name, found in systems.items() for each in found}
-    results, what = (systems | named)[system], keys[0]
-    if what == "minus":
-        ours, theirs = same_seeds(results, systems[keys[1]])
-        if keys[2] == "test":
-            return gain(ours, theirs, keys[3], SACREBLEU).mean
-        return _of_all(ours, keys[2:]) - _of_all(theirs, keys[2:])
-    if what == "ahead":
-        ahead = ahead_for_good(results, systems[keys[1]], seconds_per_update(STEPS))
-        if ahead is None:
-            raise ValueError("in the end it is not ahead")
-        return ahead / 60
-    if what == "significant":
-        return significant(results)
-    if what == "pairs":
-        return 29000 if results[0]["pairs"] == "all" else int(results[0]["pairs"])
-    if what == "parameters":
-        return int(results[0]["parameters"])
-    return _of_all(results, keys)
+    results = (systems | named)[system]
+    match keys:
+        case ["minus", other, "test", test]:
+            return evidence.gain(*evidence.same_seeds(results, systems[other]), test).mean
+        case ["minus", other, *what]:
+            ours, theirs = evidence.same_seeds(results, systems[other])
+            return _mean(ours, what) - _mean(theirs, what)
+        case ["ahead", other]:
+            ahead = training_time.ahead_for_good(results, systems[other], seconds_per_update(STEPS))
+            if ahead is None:
+                raise ValueError("in the end it is not ahead")
+            return ahead / 60
+        case ["significant"]:
+            return evidence.significant(results)
+    return _mean(results, keys)
 
 
-def _of_all(results: list[Result], keys: list[str]) -> float:
-    return float(statistics.mean(_of_result(result, *keys) for result in results))
+def _mean(results: list[Result], keys: list[str]) -> float:
+    return statistics.mean(_of_result(result, keys) for result in results)
 
 
-def _of_result(result: Result, what: str, *keys: str) -> float:
-    seconds = seconds_per_update(STEPS)
-    if what == "updates":
-        return updates(result)
-    if what == "minutes":
-        return length(result, seconds) / 60
-    if what == "price":
-        return price(result, seconds)
-    if what in ("greedy", "nll", "train_nll"):
-        return float(best_point(result["curve"])["bleu" if what == "greedy" else what])
-    if what == "train_kl":
-        curve = [point["train_kl"] for point in result["curve"] if "train_kl" in point]
-        return float(curve[{"start": 0, "middle": len(curve) // 2, "end": -1}[keys[0]]])
-    if what == "test":
-        return float(result["scores"]["test"][keys[0]][SACREBLEU]["score"])
-    if what == "valid":
-        averages = AVERAGES if keys[0] == "mean" else (keys[0],)
-        return statistics.mean(valid_score(result, average) for average in averages)
-    raise KeyError(what)
+def _of_result(result: Result, keys: list[str]) -> float:
+    match keys:
+        case ["pairs"]:
+            return 29000 if result["pairs"] == "all" else int(result["pairs"])
+        case ["parameters"]:
+            return int(result["parameters"])
+        case ["updates"]:
+            return training_time.updates(result)
+        case ["minutes"]:
+            return training_time.length(result, seconds_per_update(STEPS)) / 60
+        case ["greedy"]:
+            return float(best_point(result["curve"])["bleu"])
+        case ["valid", average]:
+            averages = AVERAGES if average == "mean" else (average,)
+            return statistics.mean(evidence.valid_score(result, each) for each in averages)
+    raise KeyError("; ".join(keys))

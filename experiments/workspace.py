@@ -1,16 +1,21 @@
 """Where the queue keeps its data, checkpoints and logs, and how it calls the recipes' scripts."""
 
+import importlib.metadata
 import os
-import re
+import shlex
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.bench import provenance
+from experiments.runs import Run
 from rdrop_tools.cli import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
+Points = list[dict[str, Any]]  # the curve of a training, a point a validation
+Result = dict[str, Any]  # the JSON of a run
 # Settings of the scripts that an experiment makes or leaves to the recipe, whatever the shell has exported.
 SETTINGS = (
     "OUT DATA FROM PAIRS BPE MERGES CRITERION ALPHA SEED MAX_UPDATE MAX_TOKENS PRECISION PROCESSES NODES "
@@ -25,20 +30,26 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": "1"} | settings
 
 
-def call(command: list[Any], settings: dict[str, str], log: Path) -> None:
-    """Raises InputError when the command fails, naming the log, to which its output is added."""
-    with log.open("ab") as file:
-        done = subprocess.run(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env=environment(settings),
-            check=False,
-        )
-    if done.returncode:
-        program = next(Path(part).name for part in command if re.search(r"\.sh$|^rdrop_tools\.", str(part)))
-        raise InputError(f"{program} failed, see {log}")
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Of Python and of those packages that are installed."""
+    found = {"python": provenance("cpu")["python"]}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+class Script(NamedTuple):
+    """A script of a recipe, with its settings, without the folders."""
+
+    settings: dict[str, str]
+    command: list[str]
+
+    def __str__(self) -> str:
+        words = [f"{key}={value}" for key, value in self.settings.items()]
+        return " ".join([*words, shlex.join(self.command)]).replace(f"{ROOT}/", "")
 
 
 @dataclass(frozen=True)
@@ -81,14 +92,27 @@ class Place:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of all data and runs."""
+    """A run in the folder of all data and runs."""
 
     folder: Path
+    run: Run
 
-    def out(self, name: str) -> Path:
-        """Of the training of the run of this name."""
-        return self.folder / "runs" / name
+    @property
+    def out(self) -> Path:
+        """Of its training."""
+        return self.folder / "runs" / self.run.name
 
-    def call(self, command: list[Any], settings: dict[str, str], name: str) -> None:
-        """Call a command whose output goes to NAME.log."""
-        call(command, settings, self.folder / f"{name}.log")
+    def call(self, script: Script, name: str, place: Place | None = None) -> None:
+        """Calls a script; its output is added to NAME.log. Raises InputError, naming that, when it fails."""
+        log = self.folder / f"{name}.log"
+        with log.open("ab") as file:
+            done = subprocess.run(
+                [*(place.start if place else []), *script.command],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=environment(script.settings | (place.environment if place else {})),
+                check=False,
+            )
+        if done.returncode:
+            raise InputError(f"{Path(script.command[0]).name} failed, see {log}")

@@ -12,7 +12,7 @@ SECONDS = {
 }
 
 
-def result(system, seed, bleus, test_bleu, against=None):
+def result(system, seed, bleus, test_bleu, against="", flags=""):
     """A run with a validation every 60 updates."""
     curve = [
         {"update": 60 * (i + 1), "bleu": bleu, "nll": 2.5 - bleu / 100, "train_nll": 2.0}
@@ -37,11 +37,20 @@ def result(system, seed, bleus, test_bleu, against=None):
         "parameters": 7_000_000,
         "curve": curve,
         "scores": scores,
-        "baseline": against or "",
-        "flags": [],
+        "baseline": against,
+        "flags": flags.split(),
         "listed": 2,
         "from": None,
     }
+
+
+def two_seeds(system, *rest, **more):
+    return {system: [result(system, seed, *rest, **more) for seed in (1, 2)]}
+
+
+def interval_2(against):
+    """A schedule besides R-Drop."""
+    return two_seeds("interval-2", [31, 34, 37, 38], 38.5, against, flags="--rdrop-interval 2")
 
 
 def two_systems():

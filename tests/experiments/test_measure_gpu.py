@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 import sys
 import tarfile
@@ -13,7 +14,7 @@ from bad_input import assert_refused
 from conftest import ROOT, SCRIPTS, run
 
 from experiments import measure_gpu
-from experiments.benchmark_tables import NOTHING, gpu_table, read_measurements
+from experiments.benchmark_tables import gpu_table, read_rows
 from rdrop_tools.cli import InputError
 
 pytest.importorskip("fairseq")
@@ -31,17 +32,16 @@ def measured(tmp_path_factory):
 def test_every_part_leaves_its_result(measured):
     out, output = measured
     parts = [line.rsplit(": ", 1) for line in output.splitlines() if " s" in line and ": " in line]
-    assert [end.split(",")[0] for _, end in parts] == ["exit 0"] * 6, output
-    names = "installed.json loss.csv measure.log profile.txt step.csv tests.txt trace.json.gz"
+    assert [end.split(",")[0] for _, end in parts] == ["exit 0"] * 3, output
+    names = "installed.json loss.csv measure.log profile.txt trace.json.gz"
     assert sorted(path.name for path in out.iterdir()) == names.split()
     installed = json.loads((out / "installed.json").read_bytes())
     assert installed["dry_run"]
     assert installed["versions"]["torch"]
-    assert "skipped" in (out / "tests.txt").read_text()
     assert "Self CPU" in (out / "profile.txt").read_text()
     assert " runs to do on " in (out / "measure.log").read_text()
     with pytest.raises(InputError, match="is of a dry run"):
-        read_measurements(out.parent)
+        gpu_table(out.parent)
 
 
 def test_results_and_logs_of_the_queue_are_packed(tmp_path):
@@ -53,38 +53,38 @@ def test_results_and_logs_of_the_queue_are_packed(tmp_path):
         assert archive.getnames() == ["results/plain-1.json", "runs/plain-1/train.log"]
 
 
-@pytest.mark.slow
-def test_the_tables_of_a_measurement(measured, tmp_path):
-    """The tables are those of a copy of the dry run that calls itself one on a GPU."""
-    folder = tmp_path / "a-gpu"
-    shutil.copytree(measured[0], folder)
-    path = folder / "installed.json"
-    installed = json.loads(path.read_bytes()) | {"dry_run": False, "hardware": "A GPU"}
-    path.write_text(json.dumps(installed))
-    text = gpu_table(read_measurements(tmp_path))
-    assert text.startswith(f"A GPU, torch {installed['versions']['torch']}, {installed['date']}:\n\n| loss |")
-    for name in ("loss.csv", "step.csv"):
-        with (folder / name).open() as file:
-            rows = list(csv.DictReader(file))
+def test_the_tables_of_a_measurement(tmp_path):
+    """Those of a GPU; with the columns that later benchmarks have; and of what was cut off."""
+    folder = tmp_path / "gpu"
+    shutil.copytree(ROOT / "results" / "gpu" / "h200-2026-11-27", folder)
+    installed, text = json.loads((folder / "installed.json").read_bytes()), gpu_table(tmp_path)
+    where = f"{installed['hardware']}, torch {installed['versions']['torch']}, {installed['date']}"
+    assert text.startswith(f"{where}:\n\n| loss |")
+    for name, contestant, more in (
+        ("loss.csv", "contestant", {"bytes_a_logit": "7.5"}),
+        ("step.csv", "criterion", {"host_share": "0.25", "peak_mib": "5", "peak_over_plain": "1.5"}),
+    ):
+        rows = read_rows(folder / name)
         for row in rows:
-            name = row.get("contestant") or row.get("criterion")
-            assert (
-                f"| {name} | {float(row['median_ms']):,.{0 if float(row['median_ms']) >= 80 else 2}f} ("
-                in text
-            )
-    assert "1 x 200 tokens, vocabulary 300, 16 wide, bfloat16, no smoothing" in text
-    assert "| iwslt: " in text
-    assert ", 75 tokens, fp32 | plain | " in text
-    assert "| peak MiB | bytes a logit |" in text
-    assert "waits for its host" not in text  # a CPU's step
-    step = folder / "step.csv"
-    with step.open("w") as file:  # a measurement without peaks
-        writer = csv.DictWriter(file, fieldnames=rows[0])
-        writer.writeheader()
-        writer.writerows(row | {"peak_mib": "", "peak_over_plain": ""} for row in rows)
-    assert " | - | - |" in gpu_table(read_measurements(tmp_path))
-    step.unlink()  # cut off
-    assert "75 tokens" not in gpu_table(read_measurements(tmp_path))
+            digits = 0 if float(row["median_ms"]) >= 80 else 2
+            assert f"| {row[contestant]} | {float(row['median_ms']):,.{digits}f} (" in text
+        with (folder / name).open("w") as file:
+            writer = csv.DictWriter(file, fieldnames=rows[0] | more)
+            writer.writeheader()
+            writer.writerows(row | more for row in rows)
+    for expected in (
+        "1 x 4,096 tokens, vocabulary 10,152, 512 wide, bfloat16, no smoothing",
+        "| iwslt: ",
+        " tokens, fp32 | plain | ",
+        " | - | - |",
+    ):
+        assert expected in text
+    later = gpu_table(tmp_path)
+    for expected in ("| peak MiB | bytes a logit |", " | 7.5 |", "waits for its host", " | 5 | 1.50 | 25% |"):
+        assert expected in later
+        assert expected not in text
+    (folder / "step.csv").unlink()
+    assert "| iwslt: " not in gpu_table(tmp_path)
 
 
 def test_every_file_with_tests_of_a_gpu_is_run():
@@ -94,20 +94,15 @@ def test_every_file_with_tests_of_a_gpu_is_run():
     assert {ROOT / name for name in measure_gpu.TESTS} == {ROOT / "tests" / "package", *others}
 
 
-def test_no_measurement_is_no_figure(tmp_path):
-    assert gpu_table(read_measurements(tmp_path)) == NOTHING
-    assert "scripts/measure_gpu.sh OUT" in NOTHING
-
-
 def test_a_part_that_fails_or_hangs_is_one_part(tmp_path, capsys):
     """Such a part is stopped with what it has started, and named; the rows of others stay."""
     (tmp_path / "loss.csv").write_text("a,b\n1,2\n")
-    sleep = ["-c", "import subprocess, time; print('begun', flush=True); subprocess.run(['sleep', '987'])"]
-    fail = ["-c", "raise SystemExit(3)"]
-    write = ["-c", "import sys; open(sys.argv[2], 'w').write('a,b\\n3,4\\n')"]
+    sleep = "import subprocess, time; print('begun', flush=True); subprocess.run(['sleep', '987'])"
+    write = "import sys; open(sys.argv[2], 'w').write('a,b\\n3,4\\n')"
     with (tmp_path / "log").open("w") as log:
-        for command, seconds in ((sleep, 2), (fail, 60), (write, 60)):
-            measure_gpu.run(measure_gpu.Part("part", command, seconds, "loss.csv"), seconds, tmp_path, log)
+        for code, seconds in ((sleep, 2), ("raise SystemExit(3)", 60), (write, 60)):
+            part = measure_gpu.Part("part", shlex.join(["-c", code]), seconds, "loss.csv")
+            measure_gpu.run(part, seconds, tmp_path, log)
     said = [line.split(",")[0] for line in capsys.readouterr().out.splitlines()]
     assert said == ["part: stopped after 2 s", "part: exit 3", "part: exit 0"]
     assert "begun" in (tmp_path / "log").read_text()
@@ -118,7 +113,7 @@ def test_a_part_that_fails_or_hangs_is_one_part(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("new", "torch finds no GPU; --dry-run goes through a part of each kind on a CPU"),
+        ("new", "torch finds no GPU; --dry-run goes through some parts on a CPU"),
         ("full --dry-run", "full is not empty: choose another folder"),
     ],
 )

@@ -1,14 +1,10 @@
-"""What is committed under results/, and what `make results` builds from it."""
+"""The tables and sentences about Multi30k, of results that are made up."""
 
 import pytest
-
-pytest.importorskip("matplotlib")
-
-from made_up_results import SECONDS, result, two_systems
+from made_up_results import SECONDS, interval_2, result, two_seeds, two_systems
 
 from experiments import evidence, tables, training_time, valid_tables
 from experiments.evidence import Spread
-from experiments.screening_table import screening_table
 
 systems = pytest.fixture(two_systems)
 
@@ -62,73 +58,49 @@ def test_the_flags_of_a_schedule_are_those_of_the_criterion():
     assert (kinds.passes, kinds.start, kinds.interval) == names
 
 
+def told(systems):
+    """All tables and sentences."""
+    blocks = tables.BLOCKS | valid_tables.BLOCKS
+    return "\n".join(make(systems, SECONDS) for make in blocks.values())
+
+
 def test_tables(systems):
-    text = tables.headline(systems, SECONDS)
-    assert (
-        "| system | Flickr 2016 | Flickr 2017 | MSCOCO 2017 | minutes | price of an update | p < 0.05 |"
-        in text
-    )
-    assert "| plain | 36.50 | 36.50 | 36.50 | 4 | 1.00 |  |" in text
-    ours = (
-        "| R-Drop | 39.00 (+2.50) | 39.00 (+2.50) | 39.00 (+2.50) | 8 | 2.00 (fairseq's own 3.00) | 0 of 6 |"
-    )
-    assert ours in text
-    assert "mean of seeds 1, 2;" in text
-    assert tables.ahead(systems, SECONDS) == (
+    gains, signature = " | ".join(["39.00 (+2.50)"] * 3), "BLEU, tokenised, lowercased"
+    pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
+    text = told(systems)
+    for expected in (
+        "Flickr 2016 | Flickr 2017 | MSCOCO 2017 | minutes | price of an update | p < 0.05 |",
+        "| plain | 36.50 | 36.50 | 36.50 | 4 | 1.00 |  |",
+        f"| R-Drop | {gains} | 8 | 2.00 (fairseq's own 3.00) | 0 of 6 |",
+        "mean of seeds 1, 2;",
         "R-Drop is ahead for good after 6 minutes. Its lead over plain training is "
         "-2.00 BLEU where plain training ends, after 4 minutes, "
         "and +2.50 BLEU where R-Drop ends, after 8 minutes. "
-        "In the time of fairseq's own R-Drop it would be ahead for good after 9 minutes."
-    )
-    text = tables.test_table(systems, SECONDS)
-    assert "| minus plain, BLEU | p of seed 1, 2 |" in text
-    assert "| Flickr 2016 | plain | 4 | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |" in text
-    assert "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
-    assert text.endswith("- BLEU, sacreBLEU: `of BLEU, sacreBLEU`\n- chrF2, sacreBLEU: `of chrF2, sacreBLEU`")
-    text = tables.published_table(systems, SECONDS)
-    assert "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |" in text
-    assert text.endswith("- BLEU, tokenised, lowercased: `of BLEU, tokenised, lowercased`")
-    text = valid_tables.valid_table(systems, SECONDS)
-    assert (
+        "In the time of fairseq's own R-Drop it would be ahead for good after 9 minutes.\n",
+        "| minus plain, BLEU | p of seed 1, 2 |",
+        "| Flickr 2016 | plain | 4 | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |",
+        "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |",
+        "- BLEU, sacreBLEU: `of BLEU, sacreBLEU`\n- chrF2, sacreBLEU: `of chrF2, sacreBLEU`\n",
+        "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |",
+        f"- {signature}: `of {signature}`\n",
         "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 "
-        "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |" in text
-    )
-    early = systems["rdrop-a5"] = [result("rdrop-a5", 1, [40], 41.0, "plain-d0.3")]
-    del early[0]["scores"]["valid"]["last:10"]  # cut off after fewer epochs
-    del early[0]["scores"]["against"]
-    assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in valid_tables.valid_table(
-        systems, SECONDS
-    )
-    pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
-    # the tested pair, though another is higher on valid
-    assert pays in valid_tables.pays_table(systems, SECONDS)
+        "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |",
+        pays,
+    ):
+        assert expected in text
+    (early,) = systems["rdrop-a5"] = [result("rdrop-a5", 1, [40], 41.0, "plain-d0.3")]
+    del early["scores"]["valid"]["last:10"]  # cut off after fewer epochs
+    del early["scores"]["against"]
+    text = told(systems)
+    assert "| rdrop-a5 | 29,000 | 7.0 M | 1 | 60 | 40.00 | 41.00 | 41.10 | - |" in text
+    assert pays in text  # the tested pair, though another is higher on valid
     for each in systems["rdrop-a2"]:
         del each["scores"]["against"]
     assert pays in valid_tables.pays_table(systems, SECONDS)  # the best on valid, of those with all averages
-    del systems["rdrop-a5"], systems["rdrop-a2"]
-    assert (
-        valid_tables.pays_table(systems, SECONDS)
-        == valid_tables.advice(systems, SECONDS)
-        == valid_tables.NO_PAIR
-    )
-    assert tables.headline(systems, SECONDS) == tables.test_table(systems, SECONDS) == tables.NOTHING
-    assert tables.opened_table(systems, SECONDS) == tables.price_table(systems, SECONDS) == tables.NOTHING
 
 
-def test_advice(systems):
-    """The size at which R-Drop brings most comes first."""
-    small = {
-        "plain-10k": [result("plain-10k", 1, [20, 21], 21.0)],
-        "rdrop-10k": [result("rdrop-10k", 1, [20, 24], 24.0, "plain-10k")],
-    }
-    for (each,) in small.values():
-        each["pairs"] = "10000"
-        each["curve"][-1]["train_nll"] = 1.0
-    text = valid_tables.advice(systems | small, SECONDS)
-    assert text.splitlines()[2:] == [
-        "| 10,000 | 7.0 M | 1 | 1.00 | 2.29 | +3.00 |",
-        "| 29,000 | 7.0 M | 1, 2 | 2.00 | 2.15 | +2.50 |",
-    ]
+def price_row(name, minutes, plain, its_minutes, gain):
+    return f"| {name} | {minutes} | `{plain}` | {its_minutes} |{f' {gain} |' * 6}"
 
 
 def test_the_longer_training_replaces_the_shorter(systems):
@@ -137,115 +109,88 @@ def test_the_longer_training_replaces_the_shorter(systems):
     assert "39.00 (+2.50)" in tables.headline(systems, SECONDS)  # as long as a seed of it is not done
     assert "rdrop-long" not in tables.price_table(systems, SECONDS)
     long["listed"] = 1
-    text = tables.headline(systems, SECONDS)
+    text = told(systems)
     assert "| R-Drop | 37.50 (+0.50) | 37.50 (+0.50) | 37.50 (+0.50) | 10 | 2.00" in text
-    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in valid_tables.pays_table(systems, SECONDS)
-    text = tables.opened_table(systems, SECONDS)
+    assert "| rdrop-long | +0.50 | +0.50 | +0.50 |" in text
     assert "| rdrop-a2 | 1, 2 | 240 | Flickr 2016 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |" in text
     assert "| rdrop-long | 2 | 300 | MSCOCO 2017 | 37.50 | 0.50 | 0.125 |" in text
     assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
-        "| R-Drop (`rdrop-a2`) | 8 | `plain-d0.3` | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
-        "| R-Drop (`rdrop-long`) | 10 | `plain-d0.3` | 4 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 | +0.50 |",
+        price_row("R-Drop (`rdrop-a2`)", 8, "plain-d0.3", 4, "+2.50"),
+        price_row("R-Drop (`rdrop-long`)", 10, "plain-d0.3", 4, "+0.50"),
     ]
 
 
 def test_seeds_of_one_system_only_are_not_compared(systems):
     systems["plain-d0.3"].append(result("plain-d0.3", 3, [90], 90.0))
-    text = tables.headline(systems, SECONDS)
+    text = told(systems)
     assert "39.00 (+2.50)" in text
     assert "(sacreBLEU, mean of seeds 1, 2; " in text
-    assert "| 1, 2 | plain-d0.3 |" in valid_tables.pays_table(systems, SECONDS)
-    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in valid_tables.equal_table(systems, SECONDS)
+    assert "| 1, 2 | plain-d0.3 |" in text
+    assert "| rdrop-a2 | plain-d0.3 | 1, 2 |" in text
 
 
-def test_screening_is_compared_at_equal_time(monkeypatch):
-    """At 2 s an update of R-Drop and 0.9 s another, 240 updates of every 2nd take 348 s, plain's 240 s."""
-    monkeypatch.setattr("experiments.screening_table.MINUTES", (4, 5))
-    plain = {"plain-10k": [result("plain-10k", 1, [30, 34, 33, 35], 36.0)]}
-    lazy = {"interval-2": [result("interval-2", 1, [31, 33, 36, 35], 37.0)]}
-    lazy["interval-2"][0] |= {"criterion": "rdrop", "flags": ["--rdrop-interval", "2"]}
-    text = screening_table(lazy, plain, SECONDS)
-    assert "| plain-10k | 4 | 35.00, 2.15 | - | 36.00 | 36.10 | 36.20 |" in text
-    assert "| interval-2 | 6 | 33.00, 2.17 | 36.00, 2.14 | 37.00 | 37.10 | 37.20 |" in text
-    lazy["interval-2"][0]["scores"]["valid"].clear()  # not scored
-    assert "| 36.00, 2.14 | - | - | - |" in screening_table(lazy, plain, SECONDS)
+def test_equal_updates(systems, monkeypatch):
+    """The best so far: after 60 updates 31 against 30, after 240 37 (36 last) and 38 against 35."""
+    monkeypatch.setattr(valid_tables, "EQUAL_UPDATES", (60, 240, 300))
+    for each in systems["plain-d0.3"]:
+        each["curve"][-1]["nll"] = 2.105  # against 2.13 and 2.12
+    rows = valid_tables.equal_table(systems, SECONDS).splitlines()[2:]
+    assert rows == ["| rdrop-a2 | plain-d0.3 | 1, 2 | +1.00, -0.01 | +2.50, +0.02 | - |"]
 
 
 def test_the_best_plain_training_is_the_rival(systems):
     """On valid, also where it was trained beside another schedule, which gains less."""
-    systems["plain-long"] = [result("plain-long", seed, [30, 34, 35, 36], 37.0) for seed in (1, 2)]
-    lazy = systems["interval-2"] = [
-        result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-long") for seed in (1, 2)
-    ]
-    for each in lazy:
-        each["flags"] = ["--rdrop-interval", "2"]
+    systems |= two_seeds("plain-long", [30, 34, 35, 36], 37.0) | interval_2("plain-long")
     pays = "| plain-long | 2.00, 2.14 | rdrop-a2 | +2.00 | +2.00 | +2.00 |"
     assert pays in valid_tables.pays_table(systems, SECONDS)
+    assert "39.00 (+2.50)" in tables.headline(systems, SECONDS)  # of two as long the first
     assert tables.price_table(systems, SECONDS).splitlines()[2:] == [
-        "| R-Drop (`rdrop-a2`) | 8 | `plain-d0.3` | 4 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 | +2.50 |",
-        "| R-Drop in every 2nd update (`interval-2`) | 6 | `plain-long` | 4 "
-        "| +1.50 | +1.50 | +1.50 | +1.50 | +1.50 | +1.50 |",
-        "| R-Drop (`rdrop-a2`) | 8 | `plain-long` | 4 | +2.00 | +2.00 | +2.00 | +2.00 | +2.00 | +2.00 |",
+        price_row("R-Drop (`rdrop-a2`)", 8, "plain-d0.3", 4, "+2.50"),
+        price_row("R-Drop in every 2nd update (`interval-2`)", 6, "plain-long", 4, "+1.50"),
+        price_row("R-Drop (`rdrop-a2`)", 8, "plain-long", 4, "+2.00"),
     ]
-
-
-def test_the_longest_plain_training_is_the_rival_at_equal_time(systems):
-    """Of every schedule: R-Drop's best, 37.5 in the mean, is 1.5 ahead of 36, not 2.5 of 35."""
-    systems["plain-long"] = [result("plain-long", seed, [30, 34, 35, 35, 36], 37.0) for seed in (1, 2)]
-    systems["interval-2"] = [
-        result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-long")
-        | {"flags": ["--rdrop-interval", "2"]}
-        for seed in (1, 2)
-    ]
+    # At equal time the longest one: R-Drop's best, 37.5 in the mean, is 1.5 ahead of 36, not 2.5 of 35.
+    systems |= two_seeds("plain-long", [30, 34, 35, 35, 36], 37.0)
     text, _ = tables.ahead(systems, SECONDS).split("\n\n")
     assert "where plain training ends, after 5 minutes, and +1.50 BLEU where R-Drop ends, after 8 m" in text
 
 
 def test_schedules_have_names_and_prices_of_their_own(systems):
-    lazy = systems["interval-2"] = [
-        result("interval-2", seed, [31, 34, 37, 38], 38.5, "plain-d0.3") for seed in (1, 2)
-    ]
+    systems |= interval_2("plain-d0.3")
+    lazy, every_2nd = systems["interval-2"], "R-Drop in every 2nd update"
     for each in lazy:
-        each["flags"] = ["--rdrop-interval", "2"]
         each["scores"]["against"]["test"]["Flickr 2017"][evidence.SACREBLEU]["p_value"] = 0.049
-    text = tables.headline(systems, SECONDS)
-    gains = " | ".join(["38.50 (+2.00)"] * 3)
-    assert f"| R-Drop in every 2nd update | {gains} | 6 | 1.50 | 2 of 6 |" in text
-    assert "| rdrop-a2 | +2.50 | +2.50 | +2.50 |" in valid_tables.pays_table(systems, SECONDS)
-    for each in lazy:  # the order is that of the gains on valid
+    text, gains = told(systems), " | ".join(["38.50 (+2.00)"] * 3)
+    for expected in (
+        f"| {every_2nd} | {gains} | 6 | 1.50 | 2 of 6 |",
+        "| rdrop-a2 | +2.50 | +2.50 | +2.50 |",
+        "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 |",
+        f"| Flickr 2016 | {every_2nd} | 6 | 38.50 ± 0.00 | 38.50 ± 0.00 | 2.00 ± 0.71 |",
+        "\nR-Drop is ahead for good after 6 minutes.",
+        f"\n\n{every_2nd} is ahead for good after 4 minutes. Its lead over plain training is ",
+        f"where {every_2nd} ends, after 6 minutes.\n",
+    ):
+        assert expected in text
+    for each in lazy:  # what gains most on valid is published
         for score in each["scores"]["valid"].values():
             score[evidence.SACREBLEU]["score"] += 3
-    assert "| plain | R-Drop in every 2nd update |" in tables.published_table(systems, SECONDS)
-    assert "| interval-2 | +5.00 | +5.00 | +5.00 |" in valid_tables.pays_table(systems, SECONDS)
-    text = tables.test_table(systems, SECONDS)
-    assert "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 |" in text
-    assert (
-        "| Flickr 2016 | R-Drop in every 2nd update | 6 | 38.50 ± 0.00 | 38.50 ± 0.00 | 2.00 ± 0.71 |" in text
-    )
-    text = tables.ahead(systems, SECONDS)
-    assert text.startswith("R-Drop is ahead for good after 6 minutes.")
-    assert (
-        "\n\nR-Drop in every 2nd update is ahead for good after 4 minutes. Its lead over plain training is "
-        in text
-    )
-    assert text.endswith("where R-Drop in every 2nd update ends, after 6 minutes.")
     for each in systems["rdrop-a2"]:  # 39 after 480 s, beside 38
         each["curve"][-1]["bleu"] = 39
-    assert tables.ahead(systems, SECONDS).endswith(
-        "6 minutes. R-Drop in every update is ahead of it for good after 8 minutes."
-    )
+    text = told(systems)
+    assert f"| plain | {every_2nd} |" in text
+    assert "| interval-2 | +5.00 | +5.00 | +5.00 |" in text
+    assert "6 minutes. R-Drop in every update is ahead of it for good after 8 minutes.\n" in text
 
 
 @pytest.fixture
 def finished(systems):
     """Besides the two systems plain training, then R-Drop; and, then plain training, its control."""
-    plain, rdrop = systems["plain-d0.3"], [result("finish", s, [36, 38], 39.5, "control") for s in (1, 2)]
-    control = [result("control", seed, [34, 36], 37.0) for seed in (1, 2)]
-    for each in (rdrop, control):
-        for one, start in zip(each, plain, strict=True):
-            one["from"] = start
-            del one["scores"]["valid"]["last:10"]  # too short
-    return systems | {"control": control, "finish": rdrop}
+    control, rdrop = two_seeds("control", [34, 36], 37.0), two_seeds("finish", [36, 38], 39.5, "control")
+    for results in (control | rdrop).values():
+        for each, start in zip(results, systems["plain-d0.3"], strict=True):
+            each["from"] = start
+            del each["scores"]["valid"]["last:10"]  # too short
+    return systems | control | rdrop
 
 
 def test_a_training_that_begins_with_another_has_its_time_and_curve_first(finished):
@@ -262,24 +207,24 @@ def test_a_training_that_begins_with_another_has_its_time_and_curve_first(finish
 
 def test_the_tables_with_such_a_training(finished):
     """It is told beside its control, and is no system of its size that is trained from scratch."""
-    control, ours = "37.00 (+0.50)", "39.50 (+3.00)"
+    control, ours = (" | ".join([score] * 3) for score in ("37.00 (+0.50)", "39.50 (+3.00)"))
     rows = tables.headline(finished, SECONDS).splitlines()[2:]
     assert rows[0].startswith("| plain | 36.50 |")
     price = "1.00, then 2.00 (fairseq's own 3.00)"
-    assert rows[2] == f"| plain, then R-Drop | {ours} | {ours} | {ours} | 8 | {price} | 0 of 6 |"
-    assert rows[3].startswith(f"| plain, then plain (the control) | {control} | {control} | {control} | 6 |")
-    text = tables.test_table(finished, SECONDS)
-    assert "| Flickr 2016 | plain, then plain | 6 | 37.00 ± 0.00 |" in text
-    assert "| Flickr 2016 | plain, then R-Drop | 8 | 39.50 ± 0.00 |" in text
-    assert "(`finish`) | 8 | `control` | 6 | +2.50 | +2.50 | - | +2.50" in tables.price_table(
-        finished, SECONDS
-    )
-    assert "Plain, then R-Drop is ahead for good after 6 minutes." in tables.ahead(finished, SECONDS)
-    assert "finish" not in valid_tables.pays_table(finished, SECONDS)
-    assert "finish" not in valid_tables.equal_table(finished, SECONDS)
-    assert "| finish | 29,000 | 7.0 M | 1, 2 | 360 |" in valid_tables.valid_table(finished, SECONDS)
-    assert "None" in valid_tables.finish_table(finished, SECONDS)
+    assert rows[2] == f"| plain, then R-Drop | {ours} | 8 | {price} | 0 of 6 |"
+    assert rows[3].startswith(f"| plain, then plain (the control) | {control} | 6 |")
+    text = told(finished)
+    for expected in (
+        "| Flickr 2016 | plain, then plain | 6 | 37.00 ± 0.00 |",
+        "| Flickr 2016 | plain, then R-Drop | 8 | 39.50 ± 0.00 |",
+        "(`finish`) | 8 | `control` | 6 | +2.50 | +2.50 | - | +2.50",
+        "\nPlain, then R-Drop is ahead for good after 6 minutes.",
+        "| finish | 29,000 | 7.0 M | 1, 2 | 360 |",
+        "None of them is done yet.",
+    ):
+        assert expected in text
+    for make in (valid_tables.pays_table, valid_tables.equal_table):
+        assert "finish" not in make(finished, SECONDS)
     del finished["finish"][0]["scores"]["test"]
-    assert "| finish | plain-d0.3 | 120 | 8 | 39.50 | 39.60 | 39.55 |" in valid_tables.finish_table(
-        finished, SECONDS
-    )
+    text = valid_tables.finish_table(finished, SECONDS)
+    assert "| finish | plain-d0.3 | 120 | 8 | 39.50 | 39.60 | 39.55 |" in text

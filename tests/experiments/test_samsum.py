@@ -1,18 +1,17 @@
-"""Trainings on SAMSum as runs of the queue, on a small SAMSum; and the tables about them."""
+"""A training on SAMSum as a run of the queue, on a small SAMSum; and the tables about such results."""
 
-from functools import partial
+import json
 
 import pytest
 from conftest import a_core, scripts_environment
 from small_corpora import write_samsum
 
 from experiments.evidence import read_results
-from experiments.experiment import Experiment
+from experiments.experiment import Experiment, corpus_of
 from experiments.runs import COLUMNS, read_runs
 from experiments.samsum import SamSum
-from experiments.samsum_table import NOTHING, measured_gains, samsum_table
-from experiments.scheduler import work_off
-from experiments.workspace import Place, Workspace
+from experiments.samsum_table import measured_gains, samsum_table
+from experiments.workspace import Place
 
 pytest.importorskip("fairseq")
 
@@ -25,9 +24,12 @@ ROWS = (
 
 @pytest.fixture(scope="module")
 def systems(tmp_path_factory):
-    """The results of plain training and R-Drop, compared on the test set, and of one after the other."""
+    """The results of R-Drop; and, made of these, of plain training and of one that begins with it.
+
+    What plain training has made of the test set are the references.
+    """
     folder = tmp_path_factory.mktemp("queue")
-    (folder / "runs.csv").write_text("".join(f"{line}\n" for line in (",".join(COLUMNS), *ROWS)))
+    (folder / "runs.csv").write_text("\n".join([",".join(COLUMNS), *ROWS, ""]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SamSum, "vocab", 90)
         settings = {"LOCAL_FILES": str(write_samsum(tmp_path_factory.mktemp("local"))), "WORKERS": "1"}
@@ -35,20 +37,26 @@ def systems(tmp_path_factory):
         settings["NICE"] = "0"  # beside other tests it would wait for them
         for name, value in (scripts_environment() | settings).items():
             patch.setenv(name, value)
-        experiment = Experiment(Workspace(folder), folder)
-        plain, rdrop, finish = read_runs(folder / "runs.csv")
-        experiment.prepare(plain)
-        tasks = {run.name: partial(experiment.run, run) for run in (plain, rdrop, finish)}
-        assert work_off(tasks, [Place("cpu", a_core())], folder) == []
-        assert experiment.is_done(rdrop)
-        experiment.compare(rdrop, plain)
-        compared = (folder / "rdrop-1.json").read_text()
-        experiment.compare(rdrop, plain)  # nothing that is done is done again
-        assert (folder / "rdrop-1.json").read_text() == compared
-        for run in (plain, rdrop):
-            kept = folder / "translations" / f"{run.name}.test.txt"
-            assert kept.read_text() == (folder / "runs" / run.name / "test.hyp").read_text()
-            assert [p.name for p in (folder / "runs" / run.name).rglob("*.pt")] == ["checkpoint_best.pt"]
+        plain, run, finish = read_runs(folder / "runs.csv")
+        rdrop = Experiment(corpus_of(run, folder), folder)
+        rdrop.prepare()
+        rdrop.work(Place("cpu", a_core()))
+        assert rdrop.is_done()
+        kept = folder / "translations" / "rdrop-1.test.txt"
+        assert kept.read_text() == (rdrop.corpus.out / "test.hyp").read_text()
+        assert [path.name for path in rdrop.corpus.out.rglob("*.pt")] == ["checkpoint_best.pt"]
+        theirs = rdrop.result()
+        for each in (plain, finish):
+            theirs |= {"train_nll": theirs["train_nll"] + 1}
+            (folder / f"{each.name}.json").write_text(json.dumps(theirs))
+        (folder / "runs" / "plain-1").mkdir()
+        references = (folder / "data-samsum" / "raw" / "test.target").read_text()
+        (folder / "runs" / "plain-1" / "test.hyp").write_text(references)
+        rdrop.compare(plain)
+        compared = rdrop.result()
+        (rdrop.corpus.out / "rouge-against-plain-1.json").unlink()
+        rdrop.compare(plain)  # nothing that is done is done again
+        assert rdrop.result() == compared
     return read_results(folder)
 
 
@@ -63,27 +71,28 @@ def test_the_result_of_a_run(systems):
     assert rdrop["best_update"] == min(rdrop["curve"], key=lambda point: point["loss"])["update"]
     assert rdrop["parameters"] > 100_000
     assert rdrop["rouge"]["val"]["signature"].startswith("rouge-score")
-    assert plain["curve"] != rdrop["curve"]
-    assert finish["command"][1] == (
-        "FROM=plain-1 CORPUS=samsum MODEL=transformer VOCAB=90 CRITERION=rdrop ALPHA=5 MAX_UPDATE=2 SEED=1 "
+    test = rdrop["rouge"]["test"]
+    assert test["system"] == plain["rouge"]["test"]["system"]
+    assert test["baseline"]["rouge1"]["f"] == 100
+    assert test["difference"].keys() == {"rouge1", "rouge2", "rougeL", "rougeLsum"}
+    assert finish["from"] == plain
+
+
+def test_a_run_that_begins_with_another_has_a_constant_rate(tmp_path):
+    (tmp_path / "runs.csv").write_text("\n".join([",".join(COLUMNS), *ROWS, ""]))
+    _, _, finish = read_runs(tmp_path / "runs.csv")
+    assert str(corpus_of(finish, tmp_path).train()) == (
+        "CORPUS=samsum MODEL=transformer VOCAB=4000 CRITERION=rdrop ALPHA=5 MAX_UPDATE=2 SEED=1 "
         "examples/summarization/train.sh"
     )
-    assert finish["curve"][-1]["update"] == 2
-    assert finish["curve"][0]["nll"] < plain["curve"][0]["nll"]
-    assert finish["from"] == plain
-    test = rdrop["rouge"]["test"]
-    scores = plain["rouge"]["test"]["system"]
-    assert test["baseline"] == scores
-    assert test["difference"].keys() == {"rouge1", "rouge2", "rougeL", "rougeLsum"}
 
 
 def test_table(systems):
     text = samsum_table(systems)
-    for name, updates, before in (("plain", 4, 0), ("rdrop", 4, 0), ("finish", 6, 4)):
+    for name, updates, before in (("plain", 4, 0), ("rdrop", 4, 0), ("finish", 8, 4)):
         (result,) = systems[name]
-        assert (
-            f"| {name} | {updates} | {before + result['best_update']} | {result['train_nll']:.2f} |" in text
-        )
+        best = before + result["best_update"]
+        assert f"| {name} | {updates} | {best} | {result['train_nll']:.2f} |" in text
         assert f"| {result['rouge']['val']['system']['rougeLsum']['f']:.2f} |\n" in text
     test = systems["rdrop"][0]["rouge"]["test"]
     score, difference = test["system"]["rouge1"], test["difference"]["rouge1"]
@@ -91,15 +100,15 @@ def test_table(systems):
     assert f"| minus plain | {difference['f']:+.2f} [" in text
     assert f"| p | {difference['p']:.3f} | " in text
     assert text.endswith(f"`{test['signature']}`")
-    assert samsum_table({}) == NOTHING
 
 
 def test_gains(systems):
-    """Of what was compared on the test set only, beside the nll of plain training."""
-    (plain,), (rdrop,), _ = systems.values()
+    """Of what was trained from scratch and compared on the test set, beside the nll of plain training."""
+    (plain,), (rdrop,), (finish,) = systems.values()
     rouge = rdrop["rouge"]["test"]["difference"]["rouge1"]
     (nll,) = (point["nll"] for point in plain["curve"] if point["update"] == plain["best_update"])
     gain = f"{rouge['f']:+.2f} ROUGE-1 on the test set (p = {rouge['p']:.3f})"
     data, train_nll = "SAMSum from scratch, after 4 updates", f"{plain['train_nll']:.2f}"
-    assert measured_gains(systems) == [(data, train_nll, f"{nll:.2f}", gain)]
+    compared = finish | {"rouge": rdrop["rouge"], "baseline": "plain"}
+    assert measured_gains(systems | {"finish": [compared]}) == [[data, train_nll, f"{nll:.2f}", gain]]
     assert measured_gains({"plain": [plain]}) == []
