@@ -92,7 +92,6 @@ REFUSED = [  # a row for every kind of argument, and for every script
     ("sentencepiece_encode", "in ref", "out_dir: cannot write in ref: ref is not a folder"),
     ("libreoffice_corpus", "absent", "help_dir: absent is not a folder"),
     ("own_corpus", "--out ref", "--out: cannot write in ref: ref is not a folder"),
-    ("marked_up_text", "--side source", "--side: invalid choice: 'source'"),
     ("moses", "tokenise", "action: invalid choice: 'tokenise'"),
     ("score_translation", "--json absent/x", f"--json: {NO_OUTPUT}"),
     ("score_rouge", "--baseline absent", f"--baseline: {NO_FILE}"),

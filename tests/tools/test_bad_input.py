@@ -48,19 +48,8 @@ CASES = [
     ("libreoffice_corpus", "help out --target de", "de and de are both written as .de"),
     ("libreoffice_corpus", "help out", "help has 30 pairs, more than 2000 are needed"),
     # marked-up text
-    ("marked_up_text", "segments ref", "ref has no segments: is it whole?"),
     ("marked_up_text", "lines ref empty", "empty has no lines: is it whole?"),
     ("marked_up_text", "segments test.sgm cut.sgm", "cut.sgm has <seg 2 times, and 1 whole segments"),
-    (
-        "marked_up_text",
-        "segments test.sgm refs.sgm",
-        "refs.sgm has ref '1', ref '2': choose one of them with",
-    ),
-    ("marked_up_text", "segments --side src test.sgm", "test.sgm has text of no side: choose one of them"),
-    ("marked_up_text", "segments --side ref less.xml", "less.xml does not have the same segments in ref"),
-    ("marked_up_text", "lines --side src hyp", "--side, --translator and --system go with segments"),
-    ("marked_up_text", "segments latin1", f"latin1 {NOT_UTF8} 12, line 2"),
-    ("marked_up_text", "lines plain.gz", "plain.gz is damaged, or not compressed by gzip"),
     # Moses
     ("moses", "detokenize en --lowercase", "detokenize takes none of the tokeniser's options"),
     # translations to score
