@@ -10,11 +10,7 @@ from rdrop_tools.cli import InputError, input_file
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state, on the CPU; ``model`` in it is a dictionary of tensors.
-
-    Raises:
-        InputError: the file can't be read, or is no checkpoint of fairseq.
-    """
+    """The state, on the CPU; ``model`` in it is a dictionary of tensors."""
     from rdrop_fairseq.repairs import load_checkpoints
 
     load_checkpoints()  # torch.load accepts what fairseq writes

@@ -6,6 +6,7 @@ scores 0; an empty reference is an error.
 """
 
 import re
+import unicodedata
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -13,20 +14,40 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import regex
 
 from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs, read_columns, write_json
-from rdrop_tools.scoring.rouge_words import UnicodeTokenizer, check_letters
+from rdrop_tools.scoring.unspaced import UNSPACED
 
 METRICS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "rougeLsum": "ROUGE-Lsum"}
 Array = npt.NDArray[np.float64]
-
-
+TOKEN = regex.compile(rf"(?V1)[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]+")
+LETTER = regex.compile(r"[\p{L}\p{M}]")
+TRACE = 0.01  # names and loans of English text have less, German's umlauts are nearly twice as many
 # A full stop that is no Latin one needs no space after it, but for Arabic's and Devanagari's.
 SENTENCE_END = {
     "rouge-score": r"(?<=[.!?]) +",
     "unicode": r"(?<=[.!?\u061f\u06d4\u0964]) +|(?<=[\u3002\uff01\uff1f])",
 }
+
+
+class UnicodeTokenizer:  # as rouge_score.tokenizers.Tokenizer, whose own keeps a-z and 0-9 only
+    """Runs of letters, their marks and digits, in whatever case; of an unspaced script, single characters."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return list(TOKEN.findall(unicodedata.normalize("NFC", text).casefold()))
+
+
+def check_letters(path: Path, texts: list[str]) -> None:
+    """Refuses text of whose letters rouge-score's own tokeniser drops more than a trace."""
+    letters = [letter for text in texts for letter in LETTER.findall(text.lower())]
+    dropped = sum(not letter.isascii() for letter in letters)
+    if dropped > TRACE * len(letters):
+        raise cli.InputError(
+            f"{path}: {dropped / len(letters):.1%} of the letters are none of a-z, and rouge-score's own "
+            "tokeniser drops them: choose --tokenizer unicode, or, to drop them, --tokenizer rouge-score"
+        )
 
 
 def split_sentences(text: str, tokenizer: str = "rouge-score") -> str:

@@ -107,10 +107,7 @@ def tokenised_scores(
 
 
 def check_words(path: Path, lines: list[str], bleu: BLEU, wanted: str | None) -> None:
-    """
-    Raises:
-        InputError: the tokeniser leaves clauses or sentences whole, and was not chosen to do so.
-    """
+    """Refuses a tokeniser that leaves clauses or sentences whole, and was not chosen to do so."""
     if wanted in ("13a", "none") or not is_unspaced(map(bleu.tokenizer, lines)):
         return
     tokeniser = f"the tokeniser {wanted}" if wanted else "the default tokeniser"

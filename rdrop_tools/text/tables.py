@@ -37,11 +37,7 @@ def one_line(source: str, target: str) -> Pair:
 def table_pairs(
     path: Path, rows: Iterator[Row], langs: list[str], columns: Columns | None, note: Note
 ) -> Iterator[Pair]:
-    """Columns that are named stand in the first row, which is then no pair.
-
-    Raises:
-        InputError: a row has not as many cells as the first; or it is not clear which columns to take.
-    """
+    """Columns that are named stand in the first row, which is then no pair."""
     number, first = next(rows, (1, []))
     indices, is_header = choose_columns(path, first, langs, columns, note)
     if not is_header:
@@ -58,11 +54,7 @@ def table_pairs(
 def choose_columns(
     path: Path, first: list[str], langs: list[str], columns: Columns | None, note: Note
 ) -> tuple[list[int], bool]:
-    """The places of source and target; and whether the first row has their names.
-
-    Raises:
-        InputError: as table_pairs.
-    """
+    """The places of source and target; and whether the first row has their names."""
     header = [cell.strip() for cell in first]
     names = list(columns or langs)
     found = [_places(header, name) for name in names]
@@ -98,12 +90,9 @@ def choose_columns(
 
 def _places(header: list[str], name: str) -> list[int]:
     """Of the columns with this name; if there are none, of those that differ in case, or by - for _."""
+    plain_name, *plain = (text.casefold().replace("-", "_") for text in (name, *header))
     found = [place for place, cell in enumerate(header) if cell == name]
-    return found or [place for place, cell in enumerate(header) if _plain(cell) == _plain(name)]
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace("-", "_")
+    return found or [place for place, cell in enumerate(plain) if cell == plain_name]
 
 
 class Lines:
@@ -124,11 +113,7 @@ class Lines:
 
 
 def _parse(lines: Lines, delimiter: str) -> Iterator[list[str]]:
-    """The rows that are not empty; ``lines.row`` has the lines of the last one.
-
-    Raises:
-        csv.Error: quotes are not as they should be.
-    """
+    """The rows that are not empty; ``lines.row`` has the lines of the last one."""
     csv.field_size_limit(2**31 - 1)
     for row in csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ","):
         if row:
@@ -157,14 +142,9 @@ def quoted_rows(path: Path, delimiter: str, note: Note) -> Iterator[Row]:
         note(f"{path}: {several} rows go over several lines, as cells in quotes may; the longest is {where}")
 
 
-def csv_rows(path: Path, note: Note) -> Iterator[Row]:
-    return quoted_rows(path, ",", note)
-
-
 def tsv_rows(path: Path, note: Note) -> Iterator[Row]:
     """Without quoting, as in the tables of parallel corpora, unless all of it is as a program would quote."""
-    way = _quoting(path)
-    if way:
+    if way := _quoting(path):
         note(f"{path}: cells are in quotes ({way}), which are taken off")
         yield from quoted_rows(path, "\t", note)
         return
@@ -175,9 +155,7 @@ def tsv_rows(path: Path, note: Note) -> Iterator[Row]:
             kept += sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row)
             yield number, row
     if kept:
-        note(
-            f"{path}: {kept} cells begin and end with a quote, which stays, as not all of the table is quoted"
-        )
+        note(f"{path}: {kept} cells begin and end with a quote, which stays: not all of the table is quoted")
 
 
 def _quoting(path: Path) -> str | None:

@@ -9,33 +9,26 @@ from functools import partial
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs, replacing_all, write_rows
 from rdrop_tools.text.corpus import (
-    LengthFilter,
-    add_filter_arguments,
+    add_filter_argument,
     add_langs_argument,
     add_workers_argument,
-    length_filter,
+    is_short,
     parallel_map,
     prepare_outputs,
 )
-from rdrop_tools.text.moses import (
-    Tokeniser,
-    TokeniserOptions,
-    add_tokeniser_arguments,
-    tokeniser_options,
-    warn_of_language,
-)
+from rdrop_tools.text.moses import add_tokeniser_arguments, tokeniser, tokeniser_options, warn_of_language
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
 
 
 def make_row_function(
-    langs: list[str], options: TokeniserOptions, keep: LengthFilter | None
+    langs: list[str], options: dict[str, bool], most: int | None
 ) -> Callable[[str, str], Row | None]:
-    source_tokeniser, target_tokeniser = (Tokeniser(lang, options) for lang in langs)
+    source_tokeniser, target_tokeniser = (tokeniser(lang, **options) for lang in langs)
 
     def row(source: str, target: str) -> Row | None:
         tokens = source_tokeniser(source), target_tokeniser(target)
-        return None if keep and not keep(*tokens) else (*tokens, source, target)
+        return (*tokens, source, target) if is_short(*tokens, most) else None
 
     return row
 
@@ -55,11 +48,10 @@ def main() -> None:
         help="repeatable, may be .gz",
     )
     add_tokeniser_arguments(parser)
-    add_filter_arguments(parser, "pairs with more tokens, or none,")
+    add_filter_argument(parser, "pairs")
     parser.add_argument("--keep-raw", action="store_true")
     add_workers_argument(parser)
     args = parser.parse_args()
-    keep = length_filter(parser, args)
     for lang in args.langs:
         warn_of_language(lang)
 
@@ -75,7 +67,7 @@ def main() -> None:
     kinds = ("tok", "raw") if args.keep_raw else ("tok",)
     paths = [args.out_dir / kind / f"{args.name}.{lang}" for kind in kinds for lang in args.langs]
     prepare_outputs(paths, [path for files in args.pair for path in files])
-    make = partial(make_row_function, args.langs, tokeniser_options(args), keep)
+    make = partial(make_row_function, args.langs, tokeniser_options(args), args.max_tokens)
     rows = parallel_map(make, pairs(), args.workers, f"tokenising {args.name}")
     with replacing_all(paths) as files:
         kept = write_rows((row[: len(paths)] for row in rows if row), files)

@@ -9,8 +9,7 @@ from bad_input import call_here
 pytest.importorskip("rouge_score")
 from rouge_score import rouge_scorer
 
-from rdrop_tools.scoring.rouge_words import UnicodeTokenizer
-from rdrop_tools.scoring.score_rouge import METRICS, bootstrap, split_sentences
+from rdrop_tools.scoring.score_rouge import METRICS, UnicodeTokenizer, bootstrap, split_sentences
 
 REFERENCES = [
     "Anna walks the dog. Bob stays at home.",
