@@ -1,10 +1,12 @@
 """rdrop_tools/training/average_checkpoints.py: which checkpoints, and their mean."""
 
+import math
 from argparse import Namespace
 
 import pytest
 import torch
-from bad_input import call_here
+from bad_checkpoints import CUT, NO_CHECKPOINT, Runs, checkpoint_bytes, weights
+from bad_input import assert_refused, call_here
 from fairseq.data import Dictionary
 
 from rdrop_tools.cli import InputError
@@ -129,3 +131,58 @@ def test_the_state_of_a_task_stays(tmp_path):
     state = {"model": {"w": torch.ones(2)}, "task_state": {"target_dictionary": dictionary}}
     torch.save(state, tmp_path / "checkpoint1.pt")
     assert average(tmp_path, count=1)[1]["task_state"] == state["task_state"]
+
+
+REFUSED = {  # content of checkpoint1.pt: message
+    "cut": (CUT, NO_CHECKPOINT),
+    "code": (checkpoint_bytes({"model": Runs()}), "it holds posix.system, which could run code"),
+    "no model": (checkpoint_bytes({"args": None}), "is not a checkpoint of fairseq: it has no model"),
+    "text": (checkpoint_bytes({"model": {"w": "1, 2"}}), "is not a checkpoint of fairseq: it has no model"),
+    "shape": (
+        checkpoint_bytes({"model": {"w": torch.ones(3)}}),
+        "w is float32 [3] there, and float32 [2] here",
+    ),
+    "one more": (checkpoint_bytes(weights(v=torch.ones(1))), "v is float32 [1] there, and missing here"),
+    "NaN": (checkpoint_bytes(weights(math.nan)), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """run/checkpoint1.pt and so on, of which two are to be averaged; link.pt leads to the last."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link.pt").symlink_to("run/checkpoint_last.pt")
+    for name in ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last.pt", "checkpoint.best_bleu_30.0000.pt"):
+        torch.save(weights(), tmp_path / "run" / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_averaged(folder, kind):
+    """Regression: torch answered a damaged one with its advice to let it run code."""
+    content, message = REFUSED[kind]
+    (folder / "run/checkpoint1.pt").write_bytes(content)
+    assert_refused("average_checkpoints", "run averaged.pt --count 2".split(), message, folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run out.pt --count 3", "run has fewer than 3 checkpoints to average"),
+        ("run run/checkpoint_last.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run link.pt --count 2", "link.pt is a name of fairseq's own checkpoints"),
+        ("run out.pt --metric bleu", "--metric goes with --which best"),
+        ("run out.pt --which best --count 1 --metric ppl", "the best checkpoints are by bleu"),
+        ("run /dev/full --count 2", "cannot write /dev/full: No space left on device"),
+    ],
+)
+def test_refused(folder, arguments, message):
+    """Regression: checkpoint_last.pt was overwritten by an average, without which no run resumes."""
+    assert_refused("average_checkpoints", arguments.split(), message, folder)
+
+
+def test_parts_of_checkpoints(folder):
+    """Regression: the whole checkpoints of an earlier run were averaged in the place of parts."""
+    (folder / "run/checkpoint_last-shard0.pt").touch()
+    message = "run/checkpoint_last-shard0.pt is a part of a checkpoint"
+    assert_refused("average_checkpoints", "run out.pt --count 2".split(), message, folder)

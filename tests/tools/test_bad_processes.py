@@ -6,9 +6,8 @@ import os
 import resource
 
 import pytest
-from bad_files import write_files
+from bad_files import LANGS, SCORED, write_files
 from bad_input import assert_one_line, assert_refused, call, call_here, contents
-from test_bad_input import LANGS, SCORED
 
 
 @pytest.fixture

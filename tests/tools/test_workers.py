@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from bad_files import write_files
+from bad_files import LANGS, write_files
 from bad_input import Result, assert_one_line, contents
 from conftest import TOOLS
-from test_bad_input import LANGS
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
