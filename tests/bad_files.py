@@ -11,16 +11,13 @@ def write_files(folder):
     """Good are codes, in/, help/, ref, hyp, log and test.sgm; the names of the others say what they are."""
     de, en = ("".join(f"{line}\n" for line in side) for side in zip(*sentences(40, seed=6), strict=True))
     hyp = "A dog sees it.\nThe well-known cat is here.\nNobody was at home.\n"
-    page = "".join(f'<p id="par_id{n}">Paragraph number {n}{{}}.</p>' for n in range(30))
+    page = "".join(f'<p id="par_id{n}">Paragraph number {n} in de.</p>' for n in range(30))
     segment = '<seg id="1"> A dog. </seg>\n'
-    files = {
-        f"in/{split}.{lang}": text
-        for split in ("train", "valid", "test")
-        for lang, text in (("de", de), ("en", en))
-    }
+    texts = {"de": de, "en": en}
+    files = {f"in/{split}.{lang}": texts[lang] for split in ("train", "valid", "test") for lang in texts}
     files |= {
-        "help/de/page.html": page.format(" of de"),
-        "help/en-US/page.html": page.format(" of en"),
+        "help/de/page.html": page,
+        "help/en-US/page.html": page.replace("in de", "in en"),
         "codes": "#version: 0.2\nt h\nth e</w>\n",
         "blank/train.de": "\n \n",
         "blank/train.en": "\n\x00\n",
