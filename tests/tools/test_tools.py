@@ -1,4 +1,4 @@
-"""The corpus of the LibreOffice help, a damaged last checkpoint, and packages that are missing."""
+"""A damaged last checkpoint, and packages that are missing."""
 
 import os
 import sys
@@ -8,37 +8,6 @@ import torch
 from bad_files import write_files
 from bad_input import assert_refused, call_here
 from conftest import SCRIPTS, run
-
-from rdrop_tools.text.libreoffice_corpus import read_pairs
-
-
-def test_libreoffice_corpus_joins_filters_and_deduplicates(tmp_path):
-    long = "wort " * 101
-    source = {
-        "par_id1": "Das <b>ist</b> gut.",
-        "hd_id2": "Ein neuer Absatz.",
-        "par_id3": "Nur auf Deutsch da.",
-        "par_id4": "Gleich in beiden.",
-        "par_id5": "Zu kurz",
-        "par_id6": "Dieser Satz ist sehr viel zu lang für das dort.",
-        "par_id7": "Das ist doppelt.",
-        "par_id8": long,
-    }
-    target = {
-        "par_id1": "This  is\n<i>good</i>.",
-        "hd_id2": "A new paragraph.",
-        "par_id4": "Gleich in beiden.",
-        "par_id5": "Too short",
-        "par_id6": "Too long.",
-        "par_id7": "This is good.",
-        "par_id8": long.replace("wort", "word"),
-    }
-    for lang, texts in (("de", source), ("en-US", target)):
-        body = "".join(f'<p id="{key}">{text}</p>' for key, text in texts.items())
-        (tmp_path / lang / "text").mkdir(parents=True)
-        (tmp_path / lang / "text" / "page.html").write_text(f"<html><body>{body}</body></html>", "utf-8")
-    pairs = read_pairs(tmp_path / "de", tmp_path / "en-US")
-    assert pairs == [("Das ist gut.", "This is good."), ("Ein neuer Absatz.", "A new paragraph.")]
 
 
 def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
