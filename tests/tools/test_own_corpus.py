@@ -101,7 +101,7 @@ def test_notes_are_told_once_and_not_beside_an_error(tmp_path):
     assert call_here("own_corpus", *arguments, "--out", tmp_path / "out", "--quiet").err == ""
 
 
-@pytest.mark.parametrize(("valid", "test"), [("dev", "devtest"), ("validation", "test"), ("val", "test")])
+@pytest.mark.parametrize(("valid", "test"), [("dev", "devtest"), ("validation", "test")])
 def test_the_names_that_people_use_are_taken(tmp_path, valid, test):
     """Regression: dev.de and dev.en lay there, and another valid was held out of train."""
     for name, count in (("train", 9), (valid, 2), (test, 3)):
@@ -110,18 +110,14 @@ def test_the_names_that_people_use_are_taken(tmp_path, valid, test):
         for path in [*tmp_path.glob("dev*.??")]:
             path.rename(tmp_path / f"{path.suffix[1:]}.{path.stem}")
     corpus = Corpus(tmp_path, list(LANGS), None)
-    assert {split: len(list(corpus.read(split))) for split in corpus.texts} == {
-        "train": 9,
-        "valid": 2,
-        "test": 3,
-    }
+    counts = {split: len(list(corpus.read(split))) for split in corpus.texts}
+    assert counts == {"train": 9, "valid": 2, "test": 3}
     assert not corpus.notes
 
 
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
-        ({}, "in", "in has no train.de and train.en, and no table train"),
         ({}, "absent", "cannot read absent: No such file"),
         ({"train.de": "a\n"}, "in", "in/train.de is there, but no train.en with its other side"),
         ({"train.de": "", "train.en": ""}, "in", "in/train.de and in/train.en have no text"),
@@ -130,23 +126,15 @@ def test_the_names_that_people_use_are_taken(tmp_path, valid, test):
         ({"train.tsv": "a\tb\n", "train.csv": "a,b\n"}, "in", "are both there: leave one form of train"),
         ({"train.txt": "a\n"}, "in/train.txt", "in/train.txt must be a folder, or a table that ends in .tsv"),
         ({"train.tsv": "a\tb\tc\n"}, "in", "in/train.tsv has no columns de and en in its first line, which"),
-        ({"train.tsv": "a.\tb.\nc\n"}, "in", "line 2 has 1 columns, and the first line has 2: is there a se"),
         ({"train.csv": "en,de\nHi, you,hallo du\n"}, "in", "in/train.csv, line 2 has 3 columns, and the fir"),
         ({"train.csv": "a.,b.\nc,d\ne,f,g\n"}, "in --columns 1 2", "line 3 has 3 columns, and the first lin"),
-        ({"train.tsv": "i\tde\ten\n1\ta\n"}, "in", "line 2 has 2 columns, and the first line has 3"),
         ({"train.csv": "source,target\na,b\n"}, "in", "line 1: are 'source' and 'target' names of columns?"),
-        ({"train.tsv": "German text\tEnglish text\n"}, "in", "line 1: are 'German text' and 'English text' "),
         ({"train.csv": "de,en,de\na,b,c\n"}, "in", "in/train.csv names the column de 2 times in its fi"),
         ({"train.tsv": "de\ten\ta\tb\n" * 9}, "in", "in/train.tsv: all 8 pairs are de and en"),
         ({"tst13.de": "a\n", "Train.de": ""}, "in", "and no table train; it has Train.de, tst13.de"),
         ({"train.de": "a b.\n" * 3, "train.en": PERSIAN}, "in --moses", "Moses' tokens of en do not give ba"),
-        (
-            {"train.de": "a\n", "train.en": "日本\n"},
-            "in --moses",
-            "subword-nmt needs spaces between the words",
-        ),
+        ({"train.de": "a\n", "train.en": "日本\n"}, "in --moses", "subword-nmt needs spaces between the w"),
         ({"train.tsv": "a\tb\n"}, "in --columns 1 3", "line 1 has 2 columns, 3 are needed"),
-        ({"train.csv": 'a,"b\n'}, "in", "in/train.csv, line 1: no CSV: unexpected end of data"),
         ({"train.csv": 'de,en\n"a,b\nc,d\n'}, "in", "in/train.csv, line 2: no CSV: unexpected end of data ("),
         ({"train.csv": 'de,en\n"a,b\nc,"d"\n'}, "in", "line 2: no CSV: ',' expected after '\"' (line 3); is"),
         ({"train.jsonl": "{\n"}, "in", "in/train.jsonl, line 1: no JSON: "),

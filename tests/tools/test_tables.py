@@ -5,7 +5,9 @@ import pytest
 from rdrop_tools.text.own_corpus import Corpus
 
 TSV = "train.tsv"
-SAID = '"So," sagte er.\t"Thus," he said.\n"Ja."\t"Yes."\n'  # no quoting: this is what the lines are
+SAID = '"So," sagte er.\t"Thus," he said.\n"Ja."\t"Yes."\n'
+QUOTED = [tuple(pair.split("\t")) for pair in SAID.splitlines()]  # no quoting: this is what the lines are
+CSV = {"train.csv": "de,en\na,b\n"}
 
 
 @pytest.mark.parametrize(
@@ -20,26 +22,11 @@ SAID = '"So," sagte er.\t"Thus," he said.\n"Ja."\t"Yes."\n'  # no quoting: this 
         ({TSV: 'de\ten\na\t"b, c"\n'}, None, [("a", "b, c")], "cells are in quotes (as by Excel), which are"),
         ({TSV: '"de"\t"en"\n"a"\t"b"\n"d"\t"e"\n'}, None, [("a", "b"), ("d", "e")], "(all), which are"),
         ({TSV: 'i\tde\ten\n1\t"a"\t"b"\n'}, None, [("a", "b")], "cells are in quotes (all but numbers), whi"),
-        (
-            {TSV: "de\ten\n" + SAID},
-            None,
-            [tuple(pair.split("\t")) for pair in SAID.splitlines()],
-            "2 cells begin and end with",
-        ),
+        ({TSV: "de\ten\n" + SAID}, None, QUOTED, "2 cells begin and end with"),
         ({"train.csv": 'de,en\na,"b\nc"\n'}, None, [("a", "b c")], "1 rows go over several lines, as cells "),
-        ({"train.csv": "de,en\na,b\n", "newstest.de": ""}, None, [("a", "b")], "not taken: newstest.de"),
-        (
-            {"train.csv": "de,en\na,b\n", "dev.csv": "", "val.csv": ""},
-            None,
-            [("a", "b")],
-            "not taken: dev.csv",
-        ),
-        (
-            {"train.csv": "de,en\na,b\n", "valid.py": "", "contest.de": ""},
-            None,
-            [("a", "b")],
-            "taken: valid.py",
-        ),
+        (CSV | {"newstest.de": ""}, None, [("a", "b")], "not taken: newstest.de"),
+        (CSV | {"dev.csv": "", "val.csv": ""}, None, [("a", "b")], "not taken: dev.csv"),
+        (CSV | {"valid.py": "", "contest.de": ""}, None, [("a", "b")], "taken: valid.py"),
     ],
 )
 def test_what_was_taken_is_told(tmp_path, files, columns, pairs, note):
