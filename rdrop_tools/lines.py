@@ -134,12 +134,6 @@ def write_rows(rows: Iterable[tuple[str, ...]], files: Sequence[IO[str]]) -> int
     return count
 
 
-def write_columns(rows: Iterable[tuple[str, ...]], paths: Sequence[Path]) -> int:
-    """Column i of each row is a line of ``paths[i]``. Returns the number of rows."""
-    with replacing_all(paths) as files:
-        return write_rows(rows, files)
-
-
 def write_json(path: Path, value: Any) -> None:
     with replacing(path) as file:
         file.write(json.dumps(value, indent=1) + "\n")

@@ -35,11 +35,6 @@ def clean_lines(path: Path) -> Iterator[str]:
     return map(clean, iter_lines(path))
 
 
-def model_names(langs: list[str], separate: bool) -> list[str]:
-    """The files of the model of each side: one and the same, or one a side."""
-    return [f"sentencepiece.{lang}.model" if separate else "sentencepiece.model" for lang in langs]
-
-
 def learn(paths: list[Path], vocab_size: int, about: bool) -> bytes:
     """The model, of all the lines, however long; with ``about`` it has the pieces that the text allows."""
     longest = max((len(line.encode()) for line in chain(*map(clean_lines, paths))), default=0)
@@ -78,7 +73,7 @@ def main() -> None:
     parser.add_argument("--separate", action="store_true", help="a model a side, sentencepiece.{lang}.model")
     args = parser.parse_args()
 
-    names = model_names(args.langs, args.separate)
+    names = [f"sentencepiece.{lang}.model" if args.separate else "sentencepiece.model" for lang in args.langs]
     train = [cli.input_file(args.in_dir / f"train.{lang}") for lang in args.langs]
     texts: dict[Path, list[Path]] = {}  # that each model is learnt from
     for name, path in zip(names, train, strict=True):
