@@ -1,9 +1,9 @@
 """rdrop_tools/lines.py: which lines a file has, and what writing leaves behind."""
 
 import gzip
-import itertools
 import os
 import stat
+from contextlib import suppress
 
 import pytest
 from any_text import for_any_text
@@ -38,10 +38,6 @@ def lines_of(text):
     """What the module's docstring says: an end is a line feed, with the carriage returns before it."""
     *lines, last = text.removeprefix("\ufeff").split("\n")
     return [line.rstrip("\r") for line in (*lines, *filter(None, [last]))]
-
-
-def failing(error):
-    raise error
 
 
 def write(rows, *paths):
@@ -115,9 +111,10 @@ def test_replacing_leaves_all_or_nothing(tmp_path):
     (tmp_path / "link").symlink_to("x")
     before = contents(tmp_path)
     for error in (InputError("bad"), KeyboardInterrupt(), OSError("disk")):
-        rows = itertools.chain([("a", "b")], map(failing, [error]))
-        with pytest.raises((InputError, KeyboardInterrupt)):
-            write(rows, tmp_path / "x", tmp_path / "y")
+        paths = [tmp_path / "x", tmp_path / "y"]
+        with suppress(InputError, KeyboardInterrupt), replacing_all(paths) as files:
+            files[0].write("a\n")
+            raise error
         assert contents(tmp_path) == before
     write([("a", "b")], tmp_path / "link", tmp_path / "new")
     assert (tmp_path / "x").read_bytes() == b"a\n"
