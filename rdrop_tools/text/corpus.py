@@ -36,9 +36,7 @@ def is_short(source: str, target: str, most: int | None) -> bool:
 
 
 def add_workers_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers", type=cli.integer(1), help="processes; at most, and by default, one a core"
-    )
+    parser.add_argument("--workers", type=cli.integer(1), help="processes (one a core, which is the most)")
 
 
 def add_langs_argument(parser: argparse.ArgumentParser) -> None:

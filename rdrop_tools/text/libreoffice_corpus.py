@@ -64,9 +64,7 @@ def main() -> None:
         "out_dir", type=cli.output_folder, help="where to write {train,valid,test}.{SOURCE,en}"
     )
     parser.add_argument("--source", default="de", help="folder of the other language")
-    parser.add_argument(
-        "--heldout", type=cli.integer(1), default=1000, help="pairs in each of valid and test"
-    )
+    parser.add_argument("--heldout", type=cli.integer(1), default=1000, help="pairs in valid and in test")
     args = parser.parse_args()
 
     folders = [args.help_dir / args.source, args.help_dir / "en-US"]

@@ -167,12 +167,8 @@ def arguments() -> argparse.Namespace:
     splits = ["train", "valid", "test"]
     parser.add_argument("--splits", nargs=3, default=splits, help="names for --out")
     parser.add_argument("--heldout", type=cli.integer(1), help=f"({HELDOUT}, or a tenth of fewer pairs)")
-    parser.add_argument(
-        "--moses", action="store_true", help="refuse text that Moses' tokens do not give back"
-    )
-    parser.add_argument(
-        "--quiet", action="store_true", help="what a call without --out has told is not told again"
-    )
+    parser.add_argument("--moses", action="store_true", help="refuse what Moses' tokens do not give back")
+    parser.add_argument("--quiet", action="store_true", help="tell nothing that a call without --out told")
     parser.add_argument("--no-empty", action="store_true", help="the test set too has no empty line")
     return parser.parse_args()
 

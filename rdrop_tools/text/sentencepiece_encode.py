@@ -67,9 +67,7 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     add_splits_arguments(parser)
     parser.add_argument("--vocab-size", type=cli.integer(1, 1_000_000), default=4000)
-    parser.add_argument(
-        "--about", action="store_true", help="fewer pieces where there are no more, or one for each character"
-    )
+    parser.add_argument("--about", action="store_true", help="as many pieces as the text allows, or needs")
     parser.add_argument("--separate", action="store_true", help="a model a side, sentencepiece.{lang}.model")
     args = parser.parse_args()
 

@@ -5,6 +5,7 @@ Writes OUT_DIR/tok/NAME.LANG and, with --keep-raw, the text of the same pairs in
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs, replacing_all, write_rows
@@ -38,15 +39,8 @@ def main() -> None:
     parser.add_argument("out_dir", type=cli.output_folder)
     parser.add_argument("name", help="train, valid, test, ...")
     add_langs_argument(parser)
-    parser.add_argument(
-        "--pair",
-        nargs=2,
-        type=cli.input_file,
-        action="append",
-        required=True,
-        metavar="FILE",
-        help="repeatable, may be .gz",
-    )
+    pair: Any = {"nargs": 2, "type": cli.input_file, "action": "append", "metavar": "FILE"}
+    parser.add_argument("--pair", **pair, required=True, help="repeatable, may be .gz")
     add_tokeniser_arguments(parser)
     add_filter_argument(parser, "pairs")
     parser.add_argument("--keep-raw", action="store_true")

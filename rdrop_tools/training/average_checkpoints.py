@@ -141,9 +141,7 @@ def main() -> None:
     parser.add_argument("out", type=cli.output_file)
     parser.add_argument("--which", choices=["last", "best"], default="last")
     parser.add_argument("--count", type=cli.integer(1), default=10)
-    parser.add_argument(
-        "--metric", help="with best: the one in the names of the files, where there are several"
-    )
+    parser.add_argument("--metric", help="with best: the one in the files' names, where there are several")
     args = parser.parse_args()
     if args.metric is not None and args.which != "best":
         parser.error("--metric goes with --which best")

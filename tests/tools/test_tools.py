@@ -44,30 +44,21 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, packag
         monkeypatch.setitem(sys.modules, name, None)
     assert call_here(script, "--help").code == 0
     install = f"source .venv/bin/activate, or pip install -e '.[{extra}]'\n"
-    assert_refused(
-        script, arguments.split(), f"{package} is not installed here: in the clone, {install}", tmp_path
-    )
+    message = f"{package} is not installed here: in the clone, {install}"
+    assert_refused(script, arguments.split(), message, tmp_path)
     assert sys.excepthook is hook
 
 
-def test_checkpoints_are_not_averaged_without_fairseq(tmp_path):
-    (tmp_path / "checkpoint1.pt").touch()
-    code = (
-        "import runpy, sys; sys.modules['fairseq'] = None; del sys.argv[0]; "
-        "runpy.run_module(sys.argv[0], run_name='__main__')"
-    )
-    module = "rdrop_tools.training.average_checkpoints"
-    arguments = [tmp_path, tmp_path / "out.pt", "--count", "1"]
-    result = run(sys.executable, "-c", code, module, *arguments, check=False)
-    assert result.returncode == 1
-    assert result.stdout.startswith("error: fairseq is not installed here: ")
-    assert result.stdout.count("\n") == 1
-
-
-def test_an_older_python_is_told_so():
+def test_what_a_new_process_misses(tmp_path):
     """The package is for Python 3.8 too, and installs the commands there: they ended in a TypeError."""
-    code = "import sys; sys.version_info = (3, 9); import rdrop_tools.cli"
-    result = run(sys.executable, "-c", code, check=False)
-    assert result.returncode == 1
-    assert result.stdout.startswith("error: the tools need Python 3.10 or newer")
-    assert result.stdout.count("\n") == 1
+    (tmp_path / "checkpoint1.pt").touch()
+    arguments = [tmp_path, tmp_path / "out.pt", "--count", "1"]
+    average = "from rdrop_tools.training import average_checkpoints as script; script.command()"
+    for code, message in (
+        (f"sys.modules['fairseq'] = None; {average}", "fairseq is not installed here: "),
+        ("sys.version_info = (3, 9); import rdrop_tools.cli", "the tools need Python 3.10 or newer"),
+    ):
+        result = run(sys.executable, "-c", f"import sys; {code}", *arguments, check=False)
+        assert result.returncode == 1
+        assert result.stdout.startswith(f"error: {message}")
+        assert result.stdout.count("\n") == 1
