@@ -1,12 +1,14 @@
-"""rdrop_tools/training/average_checkpoints.py: which checkpoints, their mean, and what is refused."""
+"""Checkpoints: which are averaged, their mean, what is refused; and the last one, cut short."""
 
 import math
+import os
 from argparse import Namespace
 
 import pytest
 import torch
 from bad_checkpoints import CUT, NO_CHECKPOINT, Runs, checkpoint_bytes, weights
 from bad_input import assert_refused, call_here
+from conftest import SCRIPTS, run
 from fairseq.data import Dictionary
 
 from rdrop_tools.cli import InputError
@@ -167,3 +169,19 @@ def test_refused(folder, arguments, message):
     for name in ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last-shard0.pt"):
         torch.save(weights(), folder / "parts" / name)
     assert_refused("average_checkpoints", arguments.split(), message, folder)
+
+
+def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
+    """Regression: after a kill while fairseq copied checkpoint_last.pt, no later run could resume from it."""
+    names = ("checkpoint_best.pt", "checkpoint2.pt", "checkpoint_2_30.pt", "checkpoint1.pt")
+    for age, name in enumerate(names):
+        torch.save({"name": name}, tmp_path / name)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    last = tmp_path / "checkpoint_last.pt"
+    command = 'source "$1/common/lib.sh"; check_last_checkpoint "$2"'
+    for content, expected in ((None, "whole"), (slice(200), "checkpoint2.pt")):
+        torch.save({"name": "whole"}, last)
+        if content:
+            last.write_bytes(last.read_bytes()[content])
+        run("bash", "-euc", command, "-", SCRIPTS, tmp_path)
+        assert torch.load(last) == {"name": expected}

@@ -1,13 +1,15 @@
-"""Streams, signals, locales and names that rdrop_tools/text and rdrop_tools/scoring meet."""
+"""Streams, signals, locales, names and environments that rdrop_tools meets."""
 
 import importlib.util
 import json
 import os
 import resource
+import sys
 
 import pytest
 from bad_files import LANGS, SCORED, write_files
 from bad_input import assert_one_line, assert_refused, call, call_here, contents
+from conftest import run
 
 
 @pytest.fixture
@@ -117,3 +119,40 @@ def test_any_name_of_a_file(folder, monkeypatch):
         assert call_here("score_rouge", f"--json={name}.json", "--", *pair).code == 0, name
         assert json.loads((folder / f"{name}.json").read_bytes())["system"]["rouge1"]["f"] == 100
     assert_one_line(call_here("marked_up_text", "segments", "-x\ny"), "arguments are required: files")
+
+
+@pytest.mark.parametrize(
+    ("package", "script", "arguments", "extra"),
+    [
+        ("sacremoses", "moses", "tokenize de", "examples"),
+        ("subword_nmt", "apply_bpe", "codes in out --langs de en", "examples"),
+        ("rouge_score", "score_rouge", "ref hyp", "examples"),
+        ("matplotlib", "plot_training", "log", "examples"),
+        ("transformers", "examples/huggingface/fine_tune.py", "--out new", "huggingface"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(folder, monkeypatch, package, script, arguments, extra):
+    """Regression: it ended in a traceback, or in a hook for all errors of whoever imported rdrop_tools."""
+    hook = sys.excepthook
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert call_here(script, "--help").code == 0
+    install = f"source .venv/bin/activate, or pip install -e '.[{extra}]'\n"
+    message = f"{package} is not installed here: in the clone, {install}"
+    assert_refused(script, arguments.split(), message, folder)
+    assert sys.excepthook is hook
+
+
+def test_what_a_new_process_misses(tmp_path):
+    """The package is for Python 3.8 too, and installs the commands there: they ended in a TypeError."""
+    (tmp_path / "checkpoint1.pt").touch()
+    arguments = [tmp_path, tmp_path / "out.pt", "--count", "1"]
+    average = "from rdrop_tools.training import average_checkpoints as script; script.command()"
+    for code, message in (
+        (f"sys.modules['fairseq'] = None; {average}", "fairseq is not installed here: "),
+        ("sys.version_info = (3, 9); import rdrop_tools.cli", "the tools need Python 3.10 or newer"),
+    ):
+        result = run(sys.executable, "-c", f"import sys; {code}", *arguments, check=False)
+        assert result.returncode == 1
+        assert result.stdout.startswith(f"error: {message}")
+        assert result.stdout.count("\n") == 1

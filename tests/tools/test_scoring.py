@@ -33,13 +33,17 @@ def texts(tmp_path_factory):
     return folder
 
 
-def score(folder, *arguments, baseline=False, check=True):
-    pair = ["--baseline", folder / "base.txt", folder / "base.tok"] if baseline else []
-    files = [
-        a for n in ("hyp", "ref") for a in (f"--{n}", folder / f"{n}.txt", f"--{n}-tok", folder / f"{n}.tok")
-    ]
+def write(folder, **texts):
+    for name, lines in texts.items():
+        for kind in ("txt", "tok"):
+            (folder / f"{name}.{kind}").write_text("".join(f"{line}\n" for line in lines))
+
+
+def score(folder, *arguments, check=True):
+    files = ["--hyp", folder / "hyp.txt", "--hyp-tok", folder / "hyp.tok"]
+    files += ["--ref", folder / "ref.txt", "--ref-tok", folder / "ref.tok"]
     out = folder / "scores.json"
-    result = call_here("score_translation", *files, *pair, *arguments, "--json", out)
+    result = call_here("score_translation", *files, *arguments, "--json", out)
     assert not check or result.code == 0, result.err
     return result.out + result.err, json.loads(out.read_text())["scores"] if check else None
 
@@ -64,9 +68,7 @@ def test_scores_are_those_of_the_command_line(texts, case):
 
 
 def test_tokenised_bleu_has_no_smoothing(tmp_path):
-    for name, text in (("hyp", "a b c x y z"), ("ref", "a b c d e f")):
-        for kind in ("txt", "tok"):
-            (tmp_path / f"{name}.{kind}").write_text(f"{text}\n")
+    write(tmp_path, hyp=["a b c x y z"], ref=["a b c d e f"])
     scores = score(tmp_path)[1]
     assert scores[0]["score"] == 0
     assert scores[1]["score"] > 0
@@ -103,7 +105,8 @@ def test_tokenised_rows_are_those_of_fairseq(texts, tmp_path, monkeypatch, capsy
 
 
 def test_significance_is_that_of_the_command_line(texts):
-    table, scores = score(texts, "--samples", "200", baseline=True)
+    baseline = ["--baseline", texts / "base.txt", texts / "base.tok"]
+    table, scores = score(texts, "--samples", "200", *baseline)
     assert "baseline" in table.splitlines()[0]
     systems = [texts / "base.txt", texts / "hyp.txt"]
     options = ["-m", "bleu", "chrf", "ter", "--paired-bs", "--paired-bs-n", "200", "-w", "4", "-f", "text"]
@@ -150,9 +153,7 @@ CHINESE = ["我喜欢吃苹果。", "他昨天去了北京。", "天气很好。
 
 def test_scripts_without_spaces_need_a_tokeniser(tmp_path):
     """Regression: three right Chinese lines of four had BLEU 0.00, as the default tokeniser has one word."""
-    for kind in ("txt", "tok"):
-        (tmp_path / f"ref.{kind}").write_text("".join(f"{line}\n" for line in CHINESE))
-        (tmp_path / f"hyp.{kind}").write_text("".join(f"{line}\n" for line in [*CHINESE[:3], "那是两本书。"]))
+    write(tmp_path, ref=CHINESE, hyp=[*CHINESE[:3], "那是两本书。"])
     message, _ = score(tmp_path, check=False)
     assert message.startswith(f"error: {tmp_path / 'ref.txt'} has hardly a space, and the default tokeniser")
     assert message.count("\n") == 1
@@ -168,8 +169,7 @@ def test_what_would_count_clauses_as_words_is_refused_or_left_out(tmp_path):
     """Regression: Thai with a space between clauses was scored by clauses, in silence; so was its TER, and,
     with the advice to take zh, which knows no Thai, its BLEU.
     """
-    for name in ("ref.txt", "hyp.txt", "ref.tok", "hyp.tok"):
-        (tmp_path / name).write_text(f"{THAI}\n" * 4)
+    write(tmp_path, ref=[THAI] * 4, hyp=[THAI] * 4)
     for wanted in ([], ["--tokenize", "zh"], ["--tokenize", "intl"]):
         message, _ = score(tmp_path, *wanted, check=False)
         assert "takes a sentence for a word: choose --tokenize char or" in message
