@@ -20,11 +20,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # of torch, pickle or zipfile, for a damaged or foreign file
         raise InputError(f"cannot read {path}: {why_not_loaded(error)}") from None
     model = state.get("model") if isinstance(state, dict) else None
-    if (
-        not isinstance(model, dict)
-        or not model
-        or not all(isinstance(t, torch.Tensor) for t in model.values())
-    ):
+    tensors = model.values() if isinstance(model, dict) else ()
+    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise InputError(f"{path} is not a checkpoint of fairseq: it has no model")
     result: dict[str, Any] = state
     return result

@@ -12,14 +12,7 @@ from pathlib import Path
 
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_lines, read_pairs, replacing_all, write_rows
-from rdrop_tools.text.corpus import (
-    add_filter_argument,
-    add_splits_arguments,
-    add_workers_argument,
-    is_short,
-    parallel_map,
-    split_files,
-)
+from rdrop_tools.text import corpus
 
 JOINED = re.compile(r"@@(?=\s|$)")  # the sign of a split word, as fairseq's --post-process reads it
 
@@ -61,13 +54,13 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("codes", type=cli.input_file, help="of subword-nmt learn-bpe")
     parser.add_argument("--target-codes", type=cli.input_file, help="where they are others than the source's")
-    add_splits_arguments(parser)
-    add_filter_argument(parser, "training pairs")
-    add_workers_argument(parser)
+    corpus.add_splits_arguments(parser)
+    corpus.add_filter_argument(parser, "training pairs")
+    corpus.add_workers_argument(parser)
     args = parser.parse_args()
     codes = [args.codes, args.target_codes or args.codes]
     make = partial(make_pieces_function, *map(read_codes, codes))
-    inputs, outputs = split_files(args, codes)
+    inputs, outputs = corpus.split_files(args, codes)
     joined = 0
 
     def pairs(split_inputs: list[Path]) -> Iterator[Pair]:
@@ -78,9 +71,9 @@ def main() -> None:
 
     with replacing_all([path for sides in outputs for path in sides]) as files:
         for number, split in enumerate(args.splits):
-            pieces = parallel_map(make, pairs(inputs[number]), args.workers, f"BPE of {split}")
+            pieces = corpus.parallel_map(make, pairs(inputs[number]), args.workers, f"BPE of {split}")
             if split == "train":
-                pieces = (pair for pair in pieces if is_short(pair[0], pair[1], args.max_tokens))
+                pieces = (pair for pair in pieces if corpus.is_short(pair[0], pair[1], args.max_tokens))
             if not write_rows(pieces, files[2 * number : 2 * number + 2]):
                 raise cli.InputError(f"no pairs of {' and '.join(map(str, inputs[number]))} are left")
     if joined:

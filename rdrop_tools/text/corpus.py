@@ -18,6 +18,7 @@ from tqdm import tqdm
 from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs
 
+Make = Callable[[], Callable[..., Any]]  # makes a worker's function there, as functions can't be sent
 CHUNK = 1000  # pairs that a worker gets at once
 RATIO = 1.5
 
@@ -71,9 +72,7 @@ def prepare_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         cli.output_file(path)
 
 
-def _start(
-    make_function: Callable[[], Callable[..., Any]], processes: list[multiprocessing.Process]
-) -> Connection:
+def _start(make_function: Make, processes: list[multiprocessing.Process]) -> Connection:
     """A worker, noted in ``processes`` before any signal can be answered; the connection to it."""
     ours, theirs = multiprocessing.Pipe()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -87,9 +86,7 @@ def _start(
     return ours
 
 
-def _work(
-    make_function: Callable[[], Callable[..., Any]], connection: Connection, other_end: Connection
-) -> None:
+def _work(make_function: Make, connection: Connection, other_end: Connection) -> None:
     """A worker: chunks in, their results out, until the script ends. The signals to it are the script's."""
     other_end.close()  # or the end of the script would not be noticed
     function = make_function()
@@ -99,10 +96,7 @@ def _work(
 
 
 def parallel_map(
-    make_function: Callable[[], Callable[..., Any]],
-    items: Iterable[tuple[Any, ...]],
-    workers: int | None,
-    name: str,
+    make_function: Make, items: Iterable[tuple[Any, ...]], workers: int | None, name: str
 ) -> Iterator[Any]:
     """``make_function()(*item)`` of every item, in order, with a progress display of what takes long.
 

@@ -9,14 +9,7 @@ from typing import Any
 
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs, replacing_all, write_rows
-from rdrop_tools.text.corpus import (
-    add_filter_argument,
-    add_langs_argument,
-    add_workers_argument,
-    is_short,
-    parallel_map,
-    prepare_outputs,
-)
+from rdrop_tools.text import corpus
 from rdrop_tools.text.moses import add_tokeniser_arguments, tokeniser, tokeniser_options, warn_of_language
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
@@ -29,7 +22,7 @@ def make_row_function(
 
     def row(source: str, target: str) -> Row | None:
         tokens = source_tokeniser(source), target_tokeniser(target)
-        return (*tokens, source, target) if is_short(*tokens, most) else None
+        return (*tokens, source, target) if corpus.is_short(*tokens, most) else None
 
     return row
 
@@ -38,13 +31,13 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("out_dir", type=cli.output_folder)
     parser.add_argument("name", help="train, valid, test, ...")
-    add_langs_argument(parser)
+    corpus.add_langs_argument(parser)
     pair: Any = {"nargs": 2, "type": cli.input_file, "action": "append", "metavar": "FILE"}
     parser.add_argument("--pair", **pair, required=True, help="repeatable, may be .gz")
     add_tokeniser_arguments(parser)
-    add_filter_argument(parser, "pairs")
+    corpus.add_filter_argument(parser, "pairs")
     parser.add_argument("--keep-raw", action="store_true")
-    add_workers_argument(parser)
+    corpus.add_workers_argument(parser)
     args = parser.parse_args()
     for lang in args.langs:
         warn_of_language(lang)
@@ -60,9 +53,9 @@ def main() -> None:
 
     kinds = ("tok", "raw") if args.keep_raw else ("tok",)
     paths = [args.out_dir / kind / f"{args.name}.{lang}" for kind in kinds for lang in args.langs]
-    prepare_outputs(paths, [path for files in args.pair for path in files])
+    corpus.prepare_outputs(paths, [path for files in args.pair for path in files])
     make = partial(make_row_function, args.langs, tokeniser_options(args), args.max_tokens)
-    rows = parallel_map(make, pairs(), args.workers, f"tokenising {args.name}")
+    rows = corpus.parallel_map(make, pairs(), args.workers, f"tokenising {args.name}")
     with replacing_all(paths) as files:
         kept = write_rows((row[: len(paths)] for row in rows if row), files)
         if not kept:
