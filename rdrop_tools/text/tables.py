@@ -7,7 +7,9 @@ about in one line, or the way that was taken is noted.
 import csv
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import Pair, iter_lines
@@ -95,47 +97,29 @@ def _places(header: list[str], name: str) -> list[int]:
     return found or [place for place, cell in enumerate(plain) if cell == plain_name]
 
 
-class Lines:
-    """The lines of a file for csv's reader, with those that the row at work has had."""
-
-    def __init__(self, path: Path) -> None:
-        self.lines = iter_lines(path)
-        self.row: list[str] = []
-        self.number = 0
-
-    def __iter__(self) -> "Lines":
-        return self
-
-    def __next__(self) -> str:
-        self.row.append(next(self.lines))
-        self.number += 1
-        return f"{self.row[-1]}\n"
-
-
-def _parse(lines: Lines, delimiter: str) -> Iterator[list[str]]:
-    """The rows that are not empty; ``lines.row`` has the lines of the last one."""
+def _reader(path: Path, delimiter: str) -> Any:
+    """csv's, of the type that it does not name; its ``line_num`` is the number of the last line of a row."""
     csv.field_size_limit(2**31 - 1)
-    for row in csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ","):
-        if row:
-            yield row
-        lines.row.clear()
+    lines = (f"{line}\n" for line in iter_lines(path))
+    return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ",")
 
 
 def quoted_rows(path: Path, delimiter: str, note: Note) -> Iterator[Row]:
     """Those that go over several lines are noted, as a quote that never closes may make them."""
     several = longest = 0
     where = ""
-    lines = Lines(path)
+    rows, first = _reader(path, delimiter), 1
     try:
-        for row in _parse(lines, delimiter):
-            more = len(lines.row) - 1
+        for row in rows:
+            more = rows.line_num - first
             several += more > 0
             if more > longest:
-                longest, where = more, f"lines {lines.number - more} to {lines.number}"
-            yield lines.number - more, row
+                longest, where = more, f"lines {first} to {rows.line_num}"
+            if row:
+                yield first, row
+            first = rows.line_num + 1
     except csv.Error as error:
-        first = lines.number - len(lines.row) + 1
-        at = f" (line {lines.number})" if lines.number > first else ""
+        at = f" (line {rows.line_num})" if rows.line_num > first else ""
         said = f"no CSV: {error}{at}; is there a quote that never closes?"
         raise InputError(f"{path}, line {first}: {said}") from None
     if several:
@@ -161,11 +145,14 @@ def tsv_rows(path: Path, note: Note) -> Iterator[Row]:
 def _quoting(path: Path) -> str | None:
     """The way in which all rows after the first, which may be names, have quotes; None if no cell has any."""
     ways = dict(QUOTED)
-    lines = Lines(path)
+    rows, lines, read = _reader(path, "\t"), iter_lines(path), 0
     quotes, width = False, 0
     try:
-        for row in _parse(lines, "\t"):
-            text = "\n".join(lines.row)
+        for row in rows:
+            text = "\n".join(islice(lines, rows.line_num - read))
+            read = rows.line_num
+            if not row:
+                continue
             quotes = quotes or '"' in text
             for way, is_quoted in list(ways.items()) if width else ():
                 if text != "\t".join(_in_quotes(cell) if is_quoted(cell) else cell for cell in row):
