@@ -10,11 +10,7 @@ from rdrop_tools.cli import InputError, input_file
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state, on the CPU; ``model`` in it is a dictionary of tensors.
-
-    Raises:
-        InputError: the file can't be read, or is no checkpoint of fairseq.
-    """
+    """The state, on the CPU; ``model`` in it is a dictionary of tensors."""
     from rdrop_fairseq.repairs import load_checkpoints
 
     load_checkpoints()  # torch.load accepts what fairseq writes
@@ -24,11 +20,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # of torch, pickle or zipfile, for a damaged or foreign file
         raise InputError(f"cannot read {path}: {why_not_loaded(error)}") from None
     model = state.get("model") if isinstance(state, dict) else None
-    if (
-        not isinstance(model, dict)
-        or not model
-        or not all(isinstance(t, torch.Tensor) for t in model.values())
-    ):
+    tensors = model.values() if isinstance(model, dict) else ()
+    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise InputError(f"{path} is not a checkpoint of fairseq: it has no model")
     result: dict[str, Any] = state
     return result

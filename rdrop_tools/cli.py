@@ -182,10 +182,6 @@ def input_file(name: str | Path) -> Path:
 
 
 def standard_input() -> BinaryIO:
-    """
-    Raises:
-        InputError: it is closed, or the file that standard output goes to.
-    """
     if sys.stdin is None:
         raise InputError("standard input is closed")
     _check_not_standard("standard input", os.fstat(0))

@@ -3,6 +3,7 @@
 A corpus has other characters at which Python's ``splitlines`` and universal newlines would break a line: a
 carriage return, U+0085, U+2028. They are text, as NUL is. Not text are carriage returns at the end of a line
 (CRLF), and a byte order mark at the beginning of a file. A last line without a line feed is a line.
+What can't be read or written, is damaged, or is not UTF-8 is an InputError that names the file.
 """
 
 import gzip
@@ -23,11 +24,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
-    """The lines of an open binary file, without their ends.
-
-    Raises:
-        InputError: it is not UTF-8; names the file, the byte and the line.
-    """
+    """The lines of an open binary file, without their ends."""
     offset = 0
     for number, line in enumerate(file, 1):
         length = len(line)
@@ -44,11 +41,7 @@ def decode_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
 
 
 def iter_raw(path: Path) -> Iterator[bytes]:
-    """The lines of a file, which may be .gz, as they are, with their ends.
-
-    Raises:
-        InputError: it can't be read, or is damaged; names the file.
-    """
+    """The lines of a file, which may be .gz, as they are, with their ends."""
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             yield from file
@@ -59,11 +52,7 @@ def iter_raw(path: Path) -> Iterator[bytes]:
 
 
 def iter_lines(path: Path) -> Iterator[str]:
-    """The lines of a file, which may be .gz, without their ends.
-
-    Raises:
-        InputError: it can't be read, is not UTF-8, or is damaged; names the file.
-    """
+    """The lines of a file, which may be .gz, without their ends."""
     return decode_lines(iter_raw(path), str(path))
 
 
@@ -72,11 +61,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_pairs(source: Path, target: Path) -> Iterator[Pair]:
-    """Lines that belong together, in a stream.
-
-    Raises:
-        InputError: as iter_lines; or, at the end of the shorter one, for files of unequal length.
-    """
+    """Lines that belong together, in a stream; files of unequal length are refused where one ends."""
     sides = iter_lines(source), iter_lines(target)
     for count, (first, second) in enumerate(itertools.zip_longest(*sides)):
         if first is None or second is None:
@@ -88,11 +73,7 @@ def read_pairs(source: Path, target: Path) -> Iterator[Pair]:
 
 
 def read_columns(*paths: Path) -> list[list[str]]:
-    """The lines of files that belong together.
-
-    Raises:
-        InputError: as iter_lines; or two files do not have the same number of lines.
-    """
+    """The lines of files that belong together, of which each has as many."""
     columns = [read_lines(path) for path in paths]
     for path, column in zip(paths[1:], columns[1:], strict=True):
         check_counts({paths[0]: len(columns[0]), path: len(column)})
@@ -110,9 +91,6 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """A new file that takes the place of ``path`` when all has been written, and is gone after an error.
 
     What is there and no regular file, a device or a pipe, is written to directly.
-
-    Raises:
-        InputError: a write failed; names the file.
     """
     encoding: Any = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     part = None
@@ -156,23 +134,13 @@ def write_rows(rows: Iterable[tuple[str, ...]], files: Sequence[IO[str]]) -> int
     return count
 
 
-def write_columns(rows: Iterable[tuple[str, ...]], paths: Sequence[Path]) -> int:
-    """Column i of each row is a line of ``paths[i]``. Returns the number of rows."""
-    with replacing_all(paths) as files:
-        return write_rows(rows, files)
-
-
 def write_json(path: Path, value: Any) -> None:
     with replacing(path) as file:
         file.write(json.dumps(value, indent=1) + "\n")
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuses an output that is an input, also by another name, or is named twice.
-
-    Raises:
-        InputError
-    """
+    """Refuses an output that is an input, also by another name, or is named twice."""
     taken = {os.path.realpath(path): path for path in inputs}
     for path in outputs:
         other = taken.get(os.path.realpath(path))

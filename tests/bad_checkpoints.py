@@ -6,7 +6,6 @@ import os
 import torch
 
 NO_CHECKPOINT = "it is damaged, or no checkpoint of fairseq"
-NO_MODEL = "is not a checkpoint of fairseq: it has no model"
 
 
 class Runs:

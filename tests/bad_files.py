@@ -2,37 +2,36 @@
 
 from conftest import sentences
 
-SPLITS = ("train", "valid", "test")
+LANGS = "--langs de en"
+SCORED = "--hyp hyp --hyp-tok hyp --ref ref --ref-tok ref"
+RECORD = "| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n"
 
 
 def write_files(folder):
-    """Good are codes, in/, help/, ref, hyp and test.sgm; the names of the others say what they are."""
+    """Good are codes, in/, help/, ref, hyp, log and test.sgm; the names of the others say what they are."""
     de, en = ("".join(f"{line}\n" for line in side) for side in zip(*sentences(40, seed=6), strict=True))
     hyp = "A dog sees it.\nThe well-known cat is here.\nNobody was at home.\n"
+    page = "".join(f'<p id="par_id{n}">Paragraph number {n} in de.</p>' for n in range(30))
     segment = '<seg id="1"> A dog. </seg>\n'
-    files = {f"in/{split}.{lang}": text for split in SPLITS for lang, text in (("de", de), ("en", en))}
-    files |= {f"help/{lang}/page.html": page(lang) for lang in ("de", "en-US")}
+    texts = {"de": de, "en": en}
+    files = {f"in/{split}.{lang}": texts[lang] for split in ("train", "valid", "test") for lang in texts}
     files |= {
+        "help/de/page.html": page,
+        "help/en-US/page.html": page.replace("in de", "in en"),
         "codes": "#version: 0.2\nt h\nth e</w>\n",
-        "in/short.de": "a\nb\nc\n",
-        "in/short.en": "a\nb\n",
         "blank/train.de": "\n \n",
         "blank/train.en": "\n\x00\n",
         "made/tok/train.de": hyp,
         "folders/train.de/keep": "mine",
         "test.sgm": segment,
         "cut.sgm": segment + segment[:20],
-        "refs.sgm": "".join(f'<refset refid="{n}">{segment}</refset>' for n in (1, 2)),
-        "less.xml": f"<src>{segment}{segment}</src><ref>{segment}</ref>",
         "hyp": hyp,
         "ref": hyp.replace("dog", "hound"),
+        "log": RECORD,
+        "log.png": RECORD,
         "empty": "",
         "blank.txt": "\n\n\n",
-        "short": "a\nb\n",
-        "russian": "Собака спит.\n",
-        "latin1": "A dog.\nEin Hünd.\nA cat.\n".encode("latin-1"),
         "utf16": hyp.encode("utf-16"),
-        "plain.gz": hyp,
     }
     for name, content in files.items():
         path = folder / name
@@ -41,7 +40,3 @@ def write_files(folder):
     for name, target in {"loop": "loop", "link": "in", "linked": "hyp"}.items():
         (folder / name).symlink_to(target)
     return folder
-
-
-def page(lang):
-    return "".join(f'<p id="par_id{n}">Paragraph number {n} in {lang}.</p>' for n in range(30))

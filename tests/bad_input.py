@@ -20,13 +20,8 @@ class Result(NamedTuple):
 
 
 def changed(defaults, change):
-    """The arguments, options after the others, with those of ``change`` in place of their own."""
-    kept, is_replaced = [], False
-    for word in map(str, defaults):
-        if word.startswith("--"):
-            is_replaced = word in change
-        kept += [] if is_replaced else [word]
-    return [*kept, *change]
+    """The arguments with those of ``change`` after them: argparse takes the last of an option."""
+    return [*map(str, defaults), *change]
 
 
 def path_of(script):

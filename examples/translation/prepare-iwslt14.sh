@@ -42,7 +42,7 @@ corpus() {
   done
   local tokenise=(python -m rdrop_tools.text.tokenize_corpus "$1")
   local options=(--langs "${LANGS[@]}" --lowercase --keep-raw --workers "$WORKERS")
-  "${tokenise[@]}" all "${options[@]}" --pair "$text"/train.{de,en} --max-tokens 175 --ratio 1.5
+  "${tokenise[@]}" all "${options[@]}" --pair "$text"/train.{de,en} --max-tokens 175
   "${tokenise[@]}" test "${options[@]}" --pair "$text"/test.{de,en} --plain-apostrophes
   for kind in raw tok; do
     for lang in "${LANGS[@]}"; do

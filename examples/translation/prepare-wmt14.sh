@@ -53,7 +53,7 @@ TEST_URL=https://www.statmt.org/wmt14/test-full.tgz
 
 LANGS=("${PAIR%-*}" "${PAIR#*-}")
 OUT=${OUT:-$ROOT/data/wmt14.$PAIR}
-BPE=subword-nmt APPLY_BPE=(--max-tokens 250 --ratio 1.5)
+BPE=subword-nmt APPLY_BPE=(--max-tokens 250)
 MERGES=${MERGES:-40000}
 SPLITS=(train valid test)
 read_expected "$DEFAULT_EXPECTED"

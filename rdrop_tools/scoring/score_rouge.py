@@ -6,6 +6,7 @@ scores 0; an empty reference is an error.
 """
 
 import re
+import unicodedata
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -13,20 +14,40 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import regex
 
 from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs, read_columns, write_json
-from rdrop_tools.scoring.rouge_words import UnicodeTokenizer, check_letters
+from rdrop_tools.scoring.unspaced import UNSPACED
 
 METRICS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "rougeLsum": "ROUGE-Lsum"}
 Array = npt.NDArray[np.float64]
-
-
+TOKEN = regex.compile(rf"(?V1)[{UNSPACED}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]+")
+LETTER = regex.compile(r"[\p{L}\p{M}]")
+TRACE = 0.01  # names and loans of English text have less, German's umlauts are nearly twice as many
 # A full stop that is no Latin one needs no space after it, but for Arabic's and Devanagari's.
 SENTENCE_END = {
     "rouge-score": r"(?<=[.!?]) +",
     "unicode": r"(?<=[.!?\u061f\u06d4\u0964]) +|(?<=[\u3002\uff01\uff1f])",
 }
+
+
+class UnicodeTokenizer:  # as rouge_score.tokenizers.Tokenizer, whose own keeps a-z and 0-9 only
+    """Runs of letters, their marks and digits, in whatever case; of an unspaced script, single characters."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return list(TOKEN.findall(unicodedata.normalize("NFC", text).casefold()))
+
+
+def check_letters(path: Path, texts: list[str]) -> None:
+    """Refuses text of whose letters rouge-score's own tokeniser drops more than a trace."""
+    letters = [letter for text in texts for letter in LETTER.findall(text.lower())]
+    dropped = sum(not letter.isascii() for letter in letters)
+    if dropped > TRACE * len(letters):
+        raise cli.InputError(
+            f"{path}: {dropped / len(letters):.1%} of the letters are none of a-z, and rouge-score's own "
+            "tokeniser drops them: choose --tokenizer unicode, or, to drop them, --tokenizer rouge-score"
+        )
 
 
 def split_sentences(text: str, tokenizer: str = "rouge-score") -> str:
@@ -35,7 +56,7 @@ def split_sentences(text: str, tokenizer: str = "rouge-score") -> str:
 
 
 def score_lines(
-    references: list[str], hypotheses: list[str], *, tokenizer: str, stemmer: bool, sentences: str
+    references: list[str], hypotheses: list[str], tokenizer: str, stemmer: bool, sentences: str
 ) -> Array:
     """(lines, metrics, [precision, recall, F]), in percent."""
     from rouge_score.rouge_scorer import RougeScorer
@@ -67,10 +88,9 @@ def summary(path: Path, texts: list[str], scores: Array, means: Array) -> dict[s
         "words": round(sum(len(text.split()) for text in texts) / len(texts), 1),
     }
     for column, metric in enumerate(METRICS):
-        values = dict(
-            zip(("precision", "recall", "f"), scores[:, column].mean(0).round(2).tolist(), strict=True)
-        )
-        result[metric] = {**values, "f_95": interval(means[:, column])}
+        precision, recall, f = scores[:, column].mean(0).round(2).tolist()
+        f_95 = interval(means[:, column])
+        result[metric] = {"precision": precision, "recall": recall, "f": f, "f_95": f_95}
     return result
 
 
@@ -89,16 +109,13 @@ def table(result: dict[str, Any]) -> str:
     rows = [("", *METRICS.values())]
     for name in ("system", "baseline"):
         if name in result:
-            cells = (
-                f"{s['f']:.2f} [{s['f_95'][0]:.2f}, {s['f_95'][1]:.2f}]"
-                for s in map(result[name].get, METRICS)
-            )
+            scores = [result[name][metric] for metric in METRICS]
+            cells = (f"{s['f']:.2f} [{s['f_95'][0]:.2f}, {s['f_95'][1]:.2f}]" for s in scores)
             rows.append((f"{name}: {result[name]['file']}", *cells))
     if "difference" in result:
         values = [result["difference"][metric] for metric in METRICS]
-        rows.append(
-            ("difference", *(f"{v['f']:+.2f} [{v['f_95'][0]:+.2f}, {v['f_95'][1]:+.2f}]" for v in values))
-        )
+        cells = (f"{v['f']:+.2f} [{v['f_95'][0]:+.2f}, {v['f_95'][1]:+.2f}]" for v in values)
+        rows.append(("difference", *cells))
         rows.append(("p", *(f"{v['p']:.4f}" for v in values)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -111,9 +128,7 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("reference", type=cli.input_file)
     parser.add_argument("hypothesis", type=cli.input_file)
-    parser.add_argument(
-        "--baseline", type=cli.input_file, help="another system's hypotheses, to compare with"
-    )
+    parser.add_argument("--baseline", type=cli.input_file, help="another system's hypotheses")
     parser.add_argument("--json", type=cli.output_file, help="write the result here too")
     parser.add_argument(
         "--tokenizer",
@@ -145,19 +160,14 @@ def main() -> None:
         check_letters(args.reference, references)
     tokenizer = args.tokenizer or "rouge-score"
     stemmer = not args.no_stemmer and tokenizer == "rouge-score"
-    signature = [
-        f"rouge-score {version('rouge-score')}",
-        f"tok:{tokenizer}",
-        f"stem:{'yes' if stemmer else 'no'}",
-    ]
-    signature += [f"sentences:{args.sentences}", f"n:{len(references)}"]
-    signature += [f"bootstrap:{args.resamples}", f"seed:{args.seed}"]
-    result: dict[str, Any] = {"signature": "|".join(signature)}
+    signature = f"rouge-score {version('rouge-score')}|tok:{tokenizer}|stem:{'yes' if stemmer else 'no'}"
+    signature += (
+        f"|sentences:{args.sentences}|n:{len(references)}|bootstrap:{args.resamples}|seed:{args.seed}"
+    )
+    result: dict[str, Any] = {"signature": signature}
     f_scores = []
     for (name, path), texts in zip(files.items(), systems, strict=True):
-        scores = score_lines(
-            references, texts, tokenizer=tokenizer, stemmer=stemmer, sentences=args.sentences
-        )
+        scores = score_lines(references, texts, tokenizer, stemmer, args.sentences)
         f_scores.append(scores[:, :, 2])
         result[name] = summary(path, texts, scores, bootstrap(f_scores[-1], args.resamples, args.seed))
     if len(f_scores) == 2:

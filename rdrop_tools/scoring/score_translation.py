@@ -101,16 +101,12 @@ def tokenised_scores(
     if args.split_compounds != "no":
         systems = [(name, list(map(split_compounds, lines))) for name, lines in systems]
         references = [list(map(split_compounds, lines)) for lines in references]
-        yield from compute(
-            systems, references, {"BLEU, tokenised, compounds split": multi_bleu}, args.samples
-        )
+        metrics = {"BLEU, tokenised, compounds split": multi_bleu}
+        yield from compute(systems, references, metrics, args.samples)
 
 
 def check_words(path: Path, lines: list[str], bleu: BLEU, wanted: str | None) -> None:
-    """
-    Raises:
-        InputError: the tokeniser leaves clauses or sentences whole, and was not chosen to do so.
-    """
+    """Refuses a tokeniser that leaves clauses or sentences whole, and was not chosen to do so."""
     if wanted in ("13a", "none") or not is_unspaced(map(bleu.tokenizer, lines)):
         return
     tokeniser = f"the tokeniser {wanted}" if wanted else "the default tokeniser"
@@ -124,7 +120,7 @@ def score_all(args: argparse.Namespace) -> list[Score]:
     tokeniser = args.tokenize or BLEU.TOKENIZER_DEFAULT
     with errors_of(tokeniser):
         bleu = BLEU(lowercase=args.lowercase, tokenize=tokeniser)
-    systems = [path for path in (args.hyp, args.hyp_tok, *(args.baseline or [])) if path]
+    systems = [path for path in (args.hyp, args.hyp_tok, *args.baseline) if path]
     columns = read_columns(*args.ref, *args.ref_tok, *systems)
     count, step = len(args.ref), 2 if args.ref_tok else 1  # references, files of a system
     references, references_tok = columns[:count], columns[count : count * step]
@@ -163,12 +159,6 @@ def table(scores: list[Score]) -> str:
     return "\n".join([*lines, "", *(f"{score.name:{width}}   {score.signature}" for score in scores)])
 
 
-def check_seed() -> None:
-    seed = os.environ.get("SACREBLEU_SEED", "1")
-    if seed.lower() != "none" and not seed.isdecimal():
-        raise cli.InputError(f"SACREBLEU_SEED must be a number or none, got {seed}")
-
-
 def main() -> None:
     parser = cli.Parser(__doc__)
     file = cli.input_file
@@ -176,15 +166,9 @@ def main() -> None:
     parser.add_argument("--hyp-tok", type=file, help="the system's output, tokenised")
     several: Any = {"nargs": "+", "action": "extend", "type": file, "metavar": "REF"}
     parser.add_argument("--ref", **several, required=True, help="the reference as it came, or several")
-    parser.add_argument(
-        "--ref-tok",
-        **several,
-        default=[],
-        help="the same, tokenised as the output is; without, no tokenised BLEU",
-    )
-    parser.add_argument(
-        "--baseline", type=file, nargs="+", metavar="HYP", help="of a second system; then its HYP_TOK"
-    )
+    parser.add_argument("--ref-tok", **several, default=[], help="as HYP_TOK is; without, no tokenised BLEU")
+    second: Any = {"nargs": "+", "default": [], "type": file, "metavar": "HYP"}
+    parser.add_argument("--baseline", **second, help="of a second system; then its HYP_TOK")
     parser.add_argument("--lowercase", action="store_true", help="case does not count in BLEU and chrF")
     parser.add_argument(
         "--split-compounds",
@@ -194,12 +178,10 @@ def main() -> None:
         default="no",
         help="at hyphens, in tokenised BLEU (%(default)s; without a word: yes); both: a row of each",
     )
-    parser.add_argument(
-        "--tokenize", choices=list(BLEU.TOKENIZERS), help=f"of BLEU; without: {BLEU.TOKENIZER_DEFAULT}"
-    )
-    parser.add_argument(
-        "--samples", type=cli.integer(1, 1_000_000), default=1000, help="of the bootstrap test (%(default)s)"
-    )
+    default = BLEU.TOKENIZER_DEFAULT
+    parser.add_argument("--tokenize", choices=list(BLEU.TOKENIZERS), help=f"of BLEU; without: {default}")
+    samples = cli.integer(1, 1_000_000)
+    parser.add_argument("--samples", type=samples, default=1000, help="of the bootstrap test (%(default)s)")
     parser.add_argument("--json", type=cli.output_file, help="the same as JSON")
     args = parser.parse_args()
     if (args.hyp_tok is None) != (not args.ref_tok):
@@ -208,9 +190,11 @@ def main() -> None:
         parser.error(f"--ref has {len(args.ref)} files and --ref-tok {len(args.ref_tok)}: give as many")
     if args.baseline and len(args.baseline) != (2 if args.ref_tok else 1):
         parser.error(f"--baseline: expected HYP{' and HYP_TOK' if args.ref_tok else ''}")
-    inputs = [args.hyp, args.hyp_tok, *args.ref, *args.ref_tok, *(args.baseline or [])]
+    inputs = [args.hyp, args.hyp_tok, *args.ref, *args.ref_tok, *args.baseline]
     check_outputs([args.json] if args.json else [], [path for path in inputs if path])
-    check_seed()
+    seed = os.environ.get("SACREBLEU_SEED", "1")
+    if seed.lower() != "none" and not seed.isdecimal():
+        raise cli.InputError(f"SACREBLEU_SEED must be a number or none, got {seed}")
     scores = score_all(args)
     if args.json:
         write_json(args.json, {"scores": [asdict(score) for score in scores]})

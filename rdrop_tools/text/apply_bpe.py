@@ -12,14 +12,7 @@ from pathlib import Path
 
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_lines, read_pairs, replacing_all, write_rows
-from rdrop_tools.text.corpus import (
-    add_filter_arguments,
-    add_splits_arguments,
-    add_workers_argument,
-    length_filter,
-    parallel_map,
-    split_files,
-)
+from rdrop_tools.text import corpus
 
 JOINED = re.compile(r"@@(?=\s|$)")  # the sign of a split word, as fairseq's --post-process reads it
 
@@ -27,11 +20,7 @@ VERSIONS = ("#version: 0.1", "#version: 0.2")
 
 
 def read_codes(path: Path) -> str:
-    """subword-nmt's own check ends the process, with two lines of its own.
-
-    Raises:
-        InputError: it is not the output of subword-nmt learn-bpe.
-    """
+    """subword-nmt's own check ends the process, with two lines of its own."""
     lines = read_lines(path)
     while lines and not lines[-1]:
         lines.pop()
@@ -65,15 +54,13 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("codes", type=cli.input_file, help="of subword-nmt learn-bpe")
     parser.add_argument("--target-codes", type=cli.input_file, help="where they are others than the source's")
-    add_splits_arguments(parser)
-    add_filter_arguments(parser, "training pairs with more pieces, or none,")
-    add_workers_argument(parser)
+    corpus.add_splits_arguments(parser)
+    corpus.add_filter_argument(parser, "training pairs")
+    corpus.add_workers_argument(parser)
     args = parser.parse_args()
-    keep = length_filter(parser, args)
-
     codes = [args.codes, args.target_codes or args.codes]
     make = partial(make_pieces_function, *map(read_codes, codes))
-    inputs, outputs = split_files(args, codes)
+    inputs, outputs = corpus.split_files(args, codes)
     joined = 0
 
     def pairs(split_inputs: list[Path]) -> Iterator[Pair]:
@@ -84,9 +71,9 @@ def main() -> None:
 
     with replacing_all([path for sides in outputs for path in sides]) as files:
         for number, split in enumerate(args.splits):
-            pieces = parallel_map(make, pairs(inputs[number]), args.workers, f"BPE of {split}")
-            if keep and split == "train":
-                pieces = (pair for pair in pieces if keep(*pair))
+            pieces = corpus.parallel_map(make, pairs(inputs[number]), args.workers, f"BPE of {split}")
+            if split == "train":
+                pieces = (pair for pair in pieces if corpus.is_short(pair[0], pair[1], args.max_tokens))
             if not write_rows(pieces, files[2 * number : 2 * number + 2]):
                 raise cli.InputError(f"no pairs of {' and '.join(map(str, inputs[number]))} are left")
     if joined:

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,40 +18,26 @@ from tqdm import tqdm
 from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs
 
+Make = Callable[[], Callable[..., Any]]  # makes a worker's function there, as functions can't be sent
 CHUNK = 1000  # pairs that a worker gets at once
+RATIO = 1.5
 
 
-@dataclass(frozen=True)
-class LengthFilter:
-    """Moses' clean-corpus-n: 1 to ``most`` tokens on each side, neither side ``ratio`` times the other."""
-
-    most: int
-    ratio: float
-
-    def __call__(self, source: str, target: str) -> bool:
-        lengths = sorted((len(source.split()), len(target.split())))
-        return lengths[0] >= 1 and lengths[1] <= self.most and lengths[1] <= self.ratio * lengths[0]
+def add_filter_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    more = f"more, or none, on a side, or {RATIO} times as many as on the other"
+    parser.add_argument("--max-tokens", type=cli.integer(1), help=f"drop {what} with {more}")
 
 
-def add_filter_arguments(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--max-tokens", type=cli.integer(1), help=f"drop {what} on a side")
-    parser.add_argument(
-        "--ratio", type=cli.number(1), help="with --max-tokens: longer side by shorter side (1.5)"
-    )
-
-
-def length_filter(parser: argparse.ArgumentParser, args: argparse.Namespace) -> LengthFilter | None:
-    if args.max_tokens is None:
-        if args.ratio is not None:
-            parser.error("argument --ratio: goes with --max-tokens only")
-        return None
-    return LengthFilter(args.max_tokens, 1.5 if args.ratio is None else args.ratio)
+def is_short(source: str, target: str, most: int | None) -> bool:
+    """Moses' clean-corpus-n: 1 to ``most`` tokens on each side, neither side RATIO times the other."""
+    if most is None:
+        return True
+    shorter, longer = sorted((len(source.split()), len(target.split())))
+    return shorter >= 1 and longer <= min(most, RATIO * shorter)
 
 
 def add_workers_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers", type=cli.integer(1), help="processes; at most, and by default, one a core"
-    )
+    parser.add_argument("--workers", type=cli.integer(1), help="processes (one a core, which is the most)")
 
 
 def add_langs_argument(parser: argparse.ArgumentParser) -> None:
@@ -70,11 +55,7 @@ def add_splits_arguments(parser: argparse.ArgumentParser) -> None:
 def split_files(
     args: argparse.Namespace, other_inputs: Iterable[Path] = (), other_outputs: Iterable[Path] = ()
 ) -> tuple[list[list[Path]], list[list[Path]]]:
-    """For every split, the files of its two sides: those to read and, in a folder that is there, to write.
-
-    Raises:
-        InputError: one can't be read or written, or would be written over another.
-    """
+    """For every split, the files of its two sides: those to read and, in a folder that is there, to write."""
     names = [[f"{split}.{lang}" for lang in args.langs] for split in args.splits]
     inputs = [[cli.input_file(args.in_dir / name) for name in sides] for sides in names]
     outputs = [[args.out_dir / name for name in sides] for sides in names]
@@ -83,11 +64,7 @@ def split_files(
 
 
 def prepare_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Makes the folders of the outputs.
-
-    Raises:
-        InputError: an output would be written over an input or another output, or can't be written.
-    """
+    """Makes the folders of the outputs, of which none may be written over an input or another output."""
     outputs = list(outputs)
     check_outputs(outputs, inputs)
     for path in outputs:
@@ -95,9 +72,7 @@ def prepare_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         cli.output_file(path)
 
 
-def _start(
-    make_function: Callable[[], Callable[..., Any]], processes: list[multiprocessing.Process]
-) -> Connection:
+def _start(make_function: Make, processes: list[multiprocessing.Process]) -> Connection:
     """A worker, noted in ``processes`` before any signal can be answered; the connection to it."""
     ours, theirs = multiprocessing.Pipe()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -111,9 +86,7 @@ def _start(
     return ours
 
 
-def _work(
-    make_function: Callable[[], Callable[..., Any]], connection: Connection, other_end: Connection
-) -> None:
+def _work(make_function: Make, connection: Connection, other_end: Connection) -> None:
     """A worker: chunks in, their results out, until the script ends. The signals to it are the script's."""
     other_end.close()  # or the end of the script would not be noticed
     function = make_function()
@@ -123,18 +96,12 @@ def _work(
 
 
 def parallel_map(
-    make_function: Callable[[], Callable[..., Any]],
-    items: Iterable[tuple[Any, ...]],
-    workers: int | None,
-    name: str,
+    make_function: Make, items: Iterable[tuple[Any, ...]], workers: int | None, name: str
 ) -> Iterator[Any]:
     """``make_function()(*item)`` of every item, in order, with a progress display of what takes long.
 
     Every worker makes its function once, and has one chunk at a time: few are in memory, however long
     ``items`` is. The workers have no lock and no queue in common, so the death of one can't stop the others.
-
-    Raises:
-        InputError: a worker died; or make_function raised it.
     """
     make_function()  # what it has to say, it says in this process
     cores = len(os.sched_getaffinity(0))

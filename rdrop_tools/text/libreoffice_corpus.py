@@ -1,4 +1,4 @@
-"""Sentence pairs from the LibreOffice help in two languages, split into train, valid and test.
+"""Sentence pairs from the LibreOffice help in English and another language, split into train, valid and test.
 
 The pages of all languages have the same paths, and a paragraph has the same id on both sides of a
 translation. Each such paragraph is a pair, less markup; kept are those that differ between the
@@ -60,21 +60,14 @@ def read_pairs(source_dir: Path, target_dir: Path) -> list[Pair]:
 def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("help_dir", type=cli.input_folder, help="folder with a folder of pages per language")
-    parser.add_argument("out_dir", type=cli.output_folder, help="where to write {train,valid,test}.{de,en}")
-    parser.add_argument("--source", default="de", help="folder of the source language")
-    parser.add_argument("--target", default="en-US", help="folder of the target language")
     parser.add_argument(
-        "--heldout", type=cli.integer(1), default=1000, help="pairs in each of valid and test"
+        "out_dir", type=cli.output_folder, help="where to write {train,valid,test}.{SOURCE,en}"
     )
-    parser.add_argument("--seed", type=cli.integer(0), default=1, help="of the split")
+    parser.add_argument("--source", default="de", help="folder of the other language")
+    parser.add_argument("--heldout", type=cli.integer(1), default=1000, help="pairs in valid and in test")
     args = parser.parse_args()
 
-    folders = [args.help_dir / lang for lang in (args.source, args.target)]
-    langs = [lang.split("-")[0] for lang in (args.source, args.target)]
-    if langs[0] == langs[1]:
-        parser.error(
-            f"--source and --target: {args.source} and {args.target} are both written as .{langs[0]}"
-        )
+    folders = [args.help_dir / args.source, args.help_dir / "en-US"]
     for folder in folders:
         if not folder.is_dir():
             raise cli.InputError(f"{folder} is not a folder of help pages")
@@ -84,9 +77,9 @@ def main() -> None:
         raise cli.InputError(
             f"{args.help_dir} has {len(pairs)} pairs, more than {2 * n} are needed (--heldout)"
         )
-    random.Random(args.seed).shuffle(pairs)
+    random.Random(1).shuffle(pairs)
     splits = {"test": pairs[:n], "valid": pairs[n : 2 * n], "train": pairs[2 * n :]}
-    paths = [args.out_dir / f"{split}.{lang}" for split in splits for lang in langs]
+    paths = [args.out_dir / f"{split}.{lang}" for split in splits for lang in (args.source, "en")]
     prepare_outputs(paths, [])
     with replacing_all(paths) as files:
         for number, split in enumerate(splits.values()):

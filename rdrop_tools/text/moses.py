@@ -7,7 +7,6 @@ import argparse
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from rdrop_tools import cli
@@ -15,35 +14,44 @@ from rdrop_tools.lines import decode_lines
 from rdrop_tools.scoring.unspaced import SAMPLE
 
 LOST = 0.05  # share of the lines that detokenising may change: there a perfect translation loses 2 BLEU or so
+OPTIONS = {  # how the text of a benchmark is tokenised; the escapes of Moses (&apos;) are always made
+    "lowercase": None,
+    "split_dashes": "x-y becomes x @-@ y (-a of tokenizer.perl)",
+    "normalise": "normalize-punctuation.perl and remove-non-printing-char.perl",
+    "plain_apostrophes": "typographic ones become '",
+}
 
 
-@dataclass(frozen=True)
-class TokeniserOptions:
-    """How the text of a benchmark is tokenised; the escapes of Moses (``&apos;``) are always made."""
-
-    lowercase: bool = False
-    split_dashes: bool = False  # -a of tokenizer.perl: x-y becomes x @-@ y
-    normalise: bool = False  # normalize-punctuation.perl and remove-non-printing-char.perl
-    plain_apostrophes: bool = False  # typographic ones become '
+def add_tokeniser_arguments(parser: argparse.ArgumentParser) -> None:
+    for name, meaning in OPTIONS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=meaning)
 
 
-class Tokeniser:
-    def __init__(self, lang: str, options: TokeniserOptions) -> None:
-        from sacremoses import MosesPunctNormalizer, MosesTokenizer
+def tokeniser_options(args: argparse.Namespace) -> dict[str, bool]:
+    return {name: getattr(args, name) for name in OPTIONS}
 
-        self.options = options
-        self.tokeniser = MosesTokenizer(lang)
-        self.normaliser = MosesPunctNormalizer(lang)
 
-    def __call__(self, line: str) -> str:
-        if self.options.plain_apostrophes:
+def tokeniser(
+    lang: str,
+    *,
+    lowercase: bool = False,
+    split_dashes: bool = False,
+    normalise: bool = False,
+    plain_apostrophes: bool = False,
+) -> Callable[[str], str]:
+    from sacremoses import MosesPunctNormalizer, MosesTokenizer
+
+    moses, normaliser = MosesTokenizer(lang), MosesPunctNormalizer(lang)
+
+    def tokenise(line: str) -> str:
+        if plain_apostrophes:
             line = line.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-        if self.options.normalise:
-            line = printable(self.normaliser.normalize(line))
-        tokens = self.tokeniser.tokenize(
-            line, aggressive_dash_splits=self.options.split_dashes, return_str=True, escape=True
-        )
-        return str(tokens.lower() if self.options.lowercase else tokens)
+        if normalise:
+            line = printable(normaliser.normalize(line))
+        tokens = str(moses.tokenize(line, aggressive_dash_splits=split_dashes, return_str=True, escape=True))
+        return tokens.lower() if lowercase else tokens
+
+    return tokenise
 
 
 def detokeniser(lang: str) -> Callable[[str], str]:
@@ -72,10 +80,9 @@ def warn_of_language(lang: str) -> None:
 def check_detokeniser(lang: str, lines: Sequence[str]) -> str:
     """How many lines tokenising and then detokenising do not give back, in words; empty if all come back.
 
-    Raises:
-        InputError: they are more than a few. A translation in the right words would score as a wrong one.
+    More than a few are refused: a translation in the right words would score as a wrong one.
     """
-    tokenise, detokenise = Tokeniser(lang, TokeniserOptions()), detokeniser(lang)
+    tokenise, detokenise = tokeniser(lang), detokeniser(lang)
     lines = [" ".join(line.split()) for line in lines]
     lost = [line for line in lines if detokenise(tokenise(line)) != line]
     said = f"Moses' tokens of {lang} do not give back the text of {len(lost)} of {len(lines)} lines"
@@ -91,6 +98,8 @@ def main() -> None:
     add_tokeniser_arguments(parser)
     args = parser.parse_args()
     options = tokeniser_options(args)
+    if args.action == "detokenize" and any(options.values()):
+        parser.error("detokenize takes none of the tokeniser's options")
     if args.action == "tokenize":
         warn_of_language(args.lang)
     lines = decode_lines(cli.standard_input(), "standard input")
@@ -98,24 +107,9 @@ def main() -> None:
         if lost := check_detokeniser(args.lang, list(islice(lines, SAMPLE))):
             print(lost, file=sys.stderr)
         return
-    function: Callable[[str], str] = Tokeniser(args.lang, options)
-    if args.action == "detokenize":
-        if options != TokeniserOptions():
-            parser.error("detokenize takes none of the tokeniser's options")
-        function = detokeniser(args.lang)
+    function = detokeniser(args.lang) if args.action == "detokenize" else tokeniser(args.lang, **options)
     for line in lines:
         print(function(line))
-
-
-def add_tokeniser_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lowercase", action="store_true")
-    parser.add_argument("--split-dashes", action="store_true", help="x-y becomes x @-@ y")
-    parser.add_argument("--normalise", action="store_true", help="punctuation and unprintable characters")
-    parser.add_argument("--plain-apostrophes", action="store_true", help="no typographic ones")
-
-
-def tokeniser_options(args: argparse.Namespace) -> TokeniserOptions:
-    return TokeniserOptions(args.lowercase, args.split_dashes, args.normalise, args.plain_apostrophes)
 
 
 if __name__ == "__main__":

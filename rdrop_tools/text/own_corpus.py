@@ -29,7 +29,7 @@ from rdrop_tools.scoring.unspaced import FEW, SAMPLE, has_spaces, sacrebleu_toke
 from rdrop_tools.text.corpus import add_langs_argument, prepare_outputs
 from rdrop_tools.text.moses import check_detokeniser
 from rdrop_tools.text.tables import Columns
-from rdrop_tools.text.text_forms import Text, find_text, not_taken, table_file
+from rdrop_tools.text.text_forms import Files, find_text, not_taken, table_file, text_pairs
 
 VALID = ["valid", "val", "validation", "dev"]  # names, of which the first that is there is taken
 TEST = ["test", "devtest"]
@@ -42,13 +42,13 @@ class Corpus:
 
     def __init__(self, place: Path, langs: list[str], columns: Columns | None) -> None:
         self.place, self.langs, self.columns = place, langs, columns
-        found: dict[str, Text | None] = {"train": table_file(place)} if place.is_file() else {}
+        found: dict[str, Files] = {"train": table_file(place)} if place.is_file() else {}
         if not found:
             names = {"train": ["train"], "test": TEST, "valid": VALID}
             found = {split: find_text(place, names[split], langs) for split in names}
-        self.texts = {name: text for name, text in found.items() if text}
+        self.texts = {name: files for name, files in found.items() if files}
         self.notes: dict[str, None] = {}  # lines for the user, each once
-        others = ", ".join(not_taken(place, [path for text in self.texts.values() for path in text.files]))
+        others = ", ".join(not_taken(place, self.files()))
         if "train" not in self.texts:
             found_there = f"; it has {others}" if others else ""
             raise InputError(
@@ -57,40 +57,36 @@ class Corpus:
         if others:
             self.note(f"{place} has names of splits that are not taken: {others}")
 
+    def files(self) -> list[Path]:
+        return [path for files in self.texts.values() for path in files]
+
     def note(self, message: str) -> None:
         self.notes[message] = None
 
     def read(self, split: str) -> Iterator[Pair]:
-        """
-        Raises:
-            InputError: as Text.pairs; or there is no text in it, or the same on both sides, or in all pairs.
-        """
+        """Refuses, at its end, what has no text, or the same on both sides, or in all pairs."""
+        files = self.texts[split]
         texts = different = count = repeated = 0
         first = None
-        for pair in self.texts[split].pairs(self.langs, self.columns, self.note):
+        for pair in text_pairs(files, self.langs, self.columns, self.note):
             first = first or pair
             count += 1
             repeated += pair == first
-            texts += is_text(pair)
+            texts += all(pair)
             different += pair[0] != pair[1]
             yield pair
         if not texts or not different:
-            names = " and ".join(map(str, self.texts[split].files))
+            names = " and ".join(map(str, files))
             raise InputError(f"{names} {'have the same text on both sides' if texts else 'have no text'}")
         if repeated == count > FEW:
-            raise InputError(
-                f"{self.texts[split].files[0]}: all {count} pairs are {' and '.join(first or ())}"
-            )
+            raise InputError(f"{files[0]}: all {count} pairs are {' and '.join(first or ())}")
 
     def sample(self) -> list[tuple[str, ...]]:
         """The first lines of train, a tuple a side."""
         return list(zip(*islice(self.read("train"), SAMPLE), strict=True))
 
     def check_moses(self) -> None:
-        """
-        Raises:
-            InputError: the words of a side have no spaces, or Moses' tokens do not give back its text.
-        """
+        """Refuses a side whose words have no spaces, or whose text Moses' tokens do not give back."""
         for lang, lines in zip(self.langs, self.sample(), strict=True):
             if not has_spaces(lines):
                 raise InputError(
@@ -112,12 +108,8 @@ class Corpus:
         return f"{digest.hexdigest()} {counts['train']} {tokenizer}"
 
     def held_out(self, wanted: int | None) -> set[int]:
-        """The numbers of the pairs of train that become valid.
-
-        Raises:
-            InputError: there are not twice as many.
-        """
-        good = [number for number, pair in enumerate(self.read("train")) if is_text(pair)]
+        """The numbers of the pairs of train that become valid."""
+        good = [number for number, pair in enumerate(self.read("train")) if all(pair)]
         count = wanted or max(1, min(HELDOUT, len(good) // 10))
         if len(good) <= 2 * count:
             needed = f"more than {2 * count} are needed for a valid of {count}"
@@ -125,34 +117,28 @@ class Corpus:
         return set(random.Random(SEED).sample(good, count))
 
 
-def is_text(pair: Pair) -> bool:
-    return all(pair)
-
-
 def write(corpus: Corpus, args: argparse.Namespace) -> None:
     """``args.splits`` has the names that train, valid and a test set get."""
     out: Path = args.out
     train, valid, *test = args.splits if "test" in corpus.texts else args.splits[:2]
     outputs = [[out / f"{split}.{lang}" for lang in corpus.langs] for split in (train, valid, *test)]
-    inputs = [path for text in corpus.texts.values() for path in text.files]
-    prepare_outputs([path for sides in outputs for path in sides], inputs)
+    prepare_outputs([path for sides in outputs for path in sides], corpus.files())
     chosen = set() if "valid" in corpus.texts else corpus.held_out(args.heldout)
     sides: tuple[set[str], set[str]] = set(), set()
     kept: list[str] = []
 
     def valid_pairs() -> Iterator[Pair]:
-        pairs = enumerate(corpus.read("train" if chosen else "valid"))
-        for number, pair in pairs:
-            if number in chosen or (not chosen and is_text(pair)):
-                if chosen:
-                    sides[0].add(pair[0])
-                    sides[1].add(pair[1])
+        for number, pair in enumerate(corpus.read("train" if chosen else "valid")):
+            if number in chosen:
+                sides[0].add(pair[0])
+                sides[1].add(pair[1])
+            if number in chosen or (not chosen and all(pair)):
                 yield pair
 
     def train_pairs() -> Iterator[Pair]:
         empty = repeated = 0
         for number, pair in enumerate(corpus.read("train")):
-            if not is_text(pair):
+            if not all(pair):
                 empty += 1
             elif number not in chosen and (pair[0] in sides[0] or pair[1] in sides[1]):
                 repeated += 1
@@ -166,7 +152,7 @@ def write(corpus: Corpus, args: argparse.Namespace) -> None:
         if not counts[1]:
             raise InputError(f"{corpus.place}: no pairs are left for train, they repeat those of valid")
         if test:
-            pairs = (pair for pair in corpus.read("test") if is_text(pair) or not args.no_empty)
+            pairs = (pair for pair in corpus.read("test") if all(pair) or not args.no_empty)
             counts.append(write_rows(pairs, files[4:6]))
     numbers = zip((valid, train, *test), counts, strict=True)
     print(", ".join(f"{split}: {count} pairs" for split, count in numbers), *kept, sep="; ")
@@ -181,12 +167,8 @@ def arguments() -> argparse.Namespace:
     splits = ["train", "valid", "test"]
     parser.add_argument("--splits", nargs=3, default=splits, help="names for --out")
     parser.add_argument("--heldout", type=cli.integer(1), help=f"({HELDOUT}, or a tenth of fewer pairs)")
-    parser.add_argument(
-        "--moses", action="store_true", help="refuse text that Moses' tokens do not give back"
-    )
-    parser.add_argument(
-        "--quiet", action="store_true", help="what a call without --out has told is not told again"
-    )
+    parser.add_argument("--moses", action="store_true", help="refuse what Moses' tokens do not give back")
+    parser.add_argument("--quiet", action="store_true", help="tell nothing that a call without --out told")
     parser.add_argument("--no-empty", action="store_true", help="the test set too has no empty line")
     return parser.parse_args()
 

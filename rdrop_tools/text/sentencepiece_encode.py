@@ -22,9 +22,7 @@ from rdrop_tools.text.corpus import add_splits_arguments, split_files
 
 SPACE = "\u2581"
 LEAST = 10  # the lowest max_sentence_length that SentencePiece takes
-REASON = re.compile(
-    r"\w+: \S+\(\d+\) \[(.*?)\] ?(.*)", re.DOTALL
-)  # in its errors: what has to hold, and words
+REASON = re.compile(r"\w+: \S+\(\d+\) \[(.*?)\] ?(.*)", re.DOTALL)  # its errors: what has to hold; words
 SPECIAL = 4  # pieces that are no text: unknown, begin, end, and the sign for a space
 NOT_TEXT = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # \s as in fairseq's tokenize_line
 
@@ -37,17 +35,8 @@ def clean_lines(path: Path) -> Iterator[str]:
     return map(clean, iter_lines(path))
 
 
-def model_names(langs: list[str], separate: bool) -> list[str]:
-    """The files of the model of each side: one and the same, or one a side."""
-    return [f"sentencepiece.{lang}.model" if separate else "sentencepiece.model" for lang in langs]
-
-
 def learn(paths: list[Path], vocab_size: int, about: bool) -> bytes:
-    """The model, of all the lines, however long; with ``about`` it has the pieces that the text allows.
-
-    Raises:
-        InputError: there is no text, or it is too small for the vocabulary, or has more characters.
-    """
+    """The model, of all the lines, however long; with ``about`` it has the pieces that the text allows."""
     longest = max((len(line.encode()) for line in chain(*map(clean_lines, paths))), default=0)
     if not longest:
         raise cli.InputError(f"{' and '.join(map(str, paths))} have no text to learn from")
@@ -64,9 +53,7 @@ def learn(paths: list[Path], vocab_size: int, about: bool) -> bytes:
             model_type="bpe",
             character_coverage=1.0,
             normalization_rule_name="identity",
-            max_sentence_length=max(
-                longest + 1, LEAST
-            ),  # by default, lines of more than 4,192 bytes are left out
+            max_sentence_length=max(longest + 1, LEAST),  # by default 4,192 bytes: longer lines are left out
             minloglevel=2,
         )
     except RuntimeError as error:
@@ -80,13 +67,11 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     add_splits_arguments(parser)
     parser.add_argument("--vocab-size", type=cli.integer(1, 1_000_000), default=4000)
-    parser.add_argument(
-        "--about", action="store_true", help="fewer pieces where there are no more, or one for each character"
-    )
+    parser.add_argument("--about", action="store_true", help="as many pieces as the text allows, or needs")
     parser.add_argument("--separate", action="store_true", help="a model a side, sentencepiece.{lang}.model")
     args = parser.parse_args()
 
-    names = model_names(args.langs, args.separate)
+    names = [f"sentencepiece.{lang}.model" if args.separate else "sentencepiece.model" for lang in args.langs]
     train = [cli.input_file(args.in_dir / f"train.{lang}") for lang in args.langs]
     texts: dict[Path, list[Path]] = {}  # that each model is learnt from
     for name, path in zip(names, train, strict=True):
@@ -103,10 +88,10 @@ def main() -> None:
             check_counts({path: len(lines) for path, lines in zip(sides, columns, strict=True)})
             if not columns[0]:
                 raise cli.InputError(f"{' and '.join(map(str, sides))} are empty")
-            encoded = (
+            encoded = [
                 model.encode(lines, out_type=str) for model, lines in zip(models, columns, strict=True)
-            )
-            pieces = (map(" ".join, lines) for lines in encoded)
+            ]
+            pieces = [map(" ".join, lines) for lines in encoded]
             write_rows(zip(*pieces, strict=True), files[2 * number : 2 * number + 2])
             marked += sum(SPACE in line for lines in columns for line in lines)
     if marked:

@@ -7,7 +7,9 @@ about in one line, or the way that was taken is noted.
 import csv
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import Pair, iter_lines
@@ -37,11 +39,7 @@ def one_line(source: str, target: str) -> Pair:
 def table_pairs(
     path: Path, rows: Iterator[Row], langs: list[str], columns: Columns | None, note: Note
 ) -> Iterator[Pair]:
-    """Columns that are named stand in the first row, which is then no pair.
-
-    Raises:
-        InputError: a row has not as many cells as the first; or it is not clear which columns to take.
-    """
+    """Columns that are named stand in the first row, which is then no pair."""
     number, first = next(rows, (1, []))
     indices, is_header = choose_columns(path, first, langs, columns, note)
     if not is_header:
@@ -58,11 +56,7 @@ def table_pairs(
 def choose_columns(
     path: Path, first: list[str], langs: list[str], columns: Columns | None, note: Note
 ) -> tuple[list[int], bool]:
-    """The places of source and target; and whether the first row has their names.
-
-    Raises:
-        InputError: as table_pairs.
-    """
+    """The places of source and target; and whether the first row has their names."""
     header = [cell.strip() for cell in first]
     names = list(columns or langs)
     found = [_places(header, name) for name in names]
@@ -98,73 +92,43 @@ def choose_columns(
 
 def _places(header: list[str], name: str) -> list[int]:
     """Of the columns with this name; if there are none, of those that differ in case, or by - for _."""
+    plain_name, *plain = (text.casefold().replace("-", "_") for text in (name, *header))
     found = [place for place, cell in enumerate(header) if cell == name]
-    return found or [place for place, cell in enumerate(header) if _plain(cell) == _plain(name)]
+    return found or [place for place, cell in enumerate(plain) if cell == plain_name]
 
 
-def _plain(name: str) -> str:
-    return name.casefold().replace("-", "_")
-
-
-class Lines:
-    """The lines of a file for csv's reader, with those that the row at work has had."""
-
-    def __init__(self, path: Path) -> None:
-        self.lines = iter_lines(path)
-        self.row: list[str] = []
-        self.number = 0
-
-    def __iter__(self) -> "Lines":
-        return self
-
-    def __next__(self) -> str:
-        self.row.append(next(self.lines))
-        self.number += 1
-        return f"{self.row[-1]}\n"
-
-
-def _parse(lines: Lines, delimiter: str) -> Iterator[list[str]]:
-    """The rows that are not empty; ``lines.row`` has the lines of the last one.
-
-    Raises:
-        csv.Error: quotes are not as they should be.
-    """
+def _reader(path: Path, delimiter: str) -> Any:
+    """csv's, of the type that it does not name; its ``line_num`` is the number of the last line of a row."""
     csv.field_size_limit(2**31 - 1)
-    for row in csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ","):
-        if row:
-            yield row
-        lines.row.clear()
+    lines = (f"{line}\n" for line in iter_lines(path))
+    return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == ",")
 
 
 def quoted_rows(path: Path, delimiter: str, note: Note) -> Iterator[Row]:
     """Those that go over several lines are noted, as a quote that never closes may make them."""
     several = longest = 0
     where = ""
-    lines = Lines(path)
+    rows, first = _reader(path, delimiter), 1
     try:
-        for row in _parse(lines, delimiter):
-            more = len(lines.row) - 1
+        for row in rows:
+            more = rows.line_num - first
             several += more > 0
             if more > longest:
-                longest, where = more, f"lines {lines.number - more} to {lines.number}"
-            yield lines.number - more, row
+                longest, where = more, f"lines {first} to {rows.line_num}"
+            if row:
+                yield first, row
+            first = rows.line_num + 1
     except csv.Error as error:
-        first = lines.number - len(lines.row) + 1
-        at = f" (line {lines.number})" if lines.number > first else ""
+        at = f" (line {rows.line_num})" if rows.line_num > first else ""
         said = f"no CSV: {error}{at}; is there a quote that never closes?"
         raise InputError(f"{path}, line {first}: {said}") from None
     if several:
         note(f"{path}: {several} rows go over several lines, as cells in quotes may; the longest is {where}")
 
 
-def csv_rows(path: Path, note: Note) -> Iterator[Row]:
-    return quoted_rows(path, ",", note)
-
-
 def tsv_rows(path: Path, note: Note) -> Iterator[Row]:
     """Without quoting, as in the tables of parallel corpora, unless all of it is as a program would quote."""
-    way = _quoting(path)
-    if way:
+    if way := _quoting(path):
         note(f"{path}: cells are in quotes ({way}), which are taken off")
         yield from quoted_rows(path, "\t", note)
         return
@@ -175,19 +139,20 @@ def tsv_rows(path: Path, note: Note) -> Iterator[Row]:
             kept += sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in row)
             yield number, row
     if kept:
-        note(
-            f"{path}: {kept} cells begin and end with a quote, which stays, as not all of the table is quoted"
-        )
+        note(f"{path}: {kept} cells begin and end with a quote, which stays: not all of the table is quoted")
 
 
 def _quoting(path: Path) -> str | None:
     """The way in which all rows after the first, which may be names, have quotes; None if no cell has any."""
     ways = dict(QUOTED)
-    lines = Lines(path)
+    rows, lines, read = _reader(path, "\t"), iter_lines(path), 0
     quotes, width = False, 0
     try:
-        for row in _parse(lines, "\t"):
-            text = "\n".join(lines.row)
+        for row in rows:
+            text = "\n".join(islice(lines, rows.line_num - read))
+            read = rows.line_num
+            if not row:
+                continue
             quotes = quotes or '"' in text
             for way, is_quoted in list(ways.items()) if width else ():
                 if text != "\t".join(_in_quotes(cell) if is_quoted(cell) else cell for cell in row):

@@ -6,14 +6,13 @@ train.tsv, train.csv or train.jsonl.
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rdrop_tools.cli import InputError, input_file
 from rdrop_tools.lines import Pair, iter_lines, read_pairs
-from rdrop_tools.text.tables import Columns, Note, csv_rows, one_line, table_pairs, tsv_rows
+from rdrop_tools.text.tables import Columns, Note, one_line, quoted_rows, table_pairs, tsv_rows
 
 # The names that people give to the parts of a corpus, those of datasets and of FLORES among them.
 SPLIT = re.compile(
@@ -22,34 +21,28 @@ SPLIT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Text:
-    """One split as it was found: two files of lines, or one table."""
-
-    files: tuple[Path, ...]
-
-    def pairs(self, langs: list[str], columns: Columns | None, note: Note) -> Iterator[Pair]:
-        """In a stream; without ``columns`` a table has them by the names of ``langs``, or has two.
-
-        ``note`` gets a line for what was taken in one of several ways.
-
-        Raises:
-            InputError: a file can't be read, or is not such a table; names file and line.
-        """
-        if len(self.files) == 2:
-            if columns:
-                raise InputError(f"{self.files[0]} is no table: it has no columns to choose")
-            return (one_line(*pair) for pair in read_pairs(*self.files))
-        path = self.files[0]
-        return TABLES[_suffix(path)](path, langs, columns, note)
+TABLES = (".tsv", ".csv", ".jsonl")
+Files = tuple[Path, ...]  # of a split: two of lines, or one table
 
 
-def find_text(folder: Path, names: list[str], langs: list[str]) -> Text | None:
-    """The split of the first of these names that is there.
+def text_pairs(files: Files, langs: list[str], columns: Columns | None, note: Note) -> Iterator[Pair]:
+    """In a stream; without ``columns`` a table has them by the names of ``langs``, or has two.
 
-    Raises:
-        InputError: it is there in two forms, or one of its sides is missing.
+    ``note`` gets a line for what was taken in one of several ways.
     """
+    path = files[0]
+    if len(files) == 2:
+        if columns:
+            raise InputError(f"{path} is no table: it has no columns to choose")
+        return (one_line(*pair) for pair in read_pairs(*files))
+    if _suffix(path) == ".jsonl":
+        return _json_pairs(path, list(columns or langs))
+    rows = quoted_rows(path, ",", note) if _suffix(path) == ".csv" else tsv_rows(path, note)
+    return table_pairs(path, rows, langs, columns, note)
+
+
+def find_text(folder: Path, names: list[str], langs: list[str]) -> Files:
+    """The split of the first of these names that is there, in one form and whole."""
     for name in names:
         sides = [
             _existing(folder / f"{name}.{lang}") or _existing(folder / f"{lang}.{name}") for lang in langs
@@ -58,25 +51,19 @@ def find_text(folder: Path, names: list[str], langs: list[str]) -> Text | None:
         found = [path for path in (*sides, *tables) if path]
         if not found:
             continue
-        if None not in sides and not tables:
-            return Text(tuple(path for path in sides if path))
-        if len(found) == 1 and tables:
-            return Text((tables[0],))
+        if found in (sides, tables[:1]):
+            return tuple(found)
         if len(found) == 1:
             other = langs[0] if sides[1] else langs[1]
             raise InputError(f"{found[0]} is there, but no {name}.{other} with its other side")
         raise InputError(f"{' and '.join(map(str, found))} are both there: leave one form of {name}")
-    return None
+    return ()
 
 
-def table_file(path: Path) -> Text:
-    """
-    Raises:
-        InputError: it does not end as one.
-    """
+def table_file(path: Path) -> Files:
     if _suffix(path) not in TABLES:
         raise InputError(f"{path} must be a folder, or a table that ends in {', '.join(TABLES)} (or in .gz)")
-    return Text((path,))
+    return (path,)
 
 
 def not_taken(place: Path, taken: list[Path]) -> list[str]:
@@ -98,9 +85,8 @@ def _existing(path: Path) -> Path | None:
     return input_file(found[0]) if found else None
 
 
-def _json_pairs(path: Path, langs: list[str], columns: Columns | None, note: Note) -> Iterator[Pair]:
+def _json_pairs(path: Path, keys: list[str]) -> Iterator[Pair]:
     """An object a line with the two keys, perhaps in one called translation, as datasets have it."""
-    keys = columns or (langs[0], langs[1])
     for number, line in enumerate(iter_lines(path), 1):
         if not line.strip():
             continue
@@ -119,10 +105,3 @@ def _json_pairs(path: Path, langs: list[str], columns: Columns | None, note: Not
         except UnicodeEncodeError as error:  # JSON can hold half of a surrogate pair
             raise InputError(f"{path}, line {number} is no text: {error}") from None
         yield one_line(source, target)
-
-
-TABLES: dict[str, Callable[[Path, list[str], Columns | None, Note], Iterator[Pair]]] = {
-    ".tsv": lambda path, langs, columns, note: table_pairs(path, tsv_rows(path, note), langs, columns, note),
-    ".csv": lambda path, langs, columns, note: table_pairs(path, csv_rows(path, note), langs, columns, note),
-    ".jsonl": _json_pairs,
-}

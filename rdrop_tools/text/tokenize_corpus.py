@@ -5,37 +5,24 @@ Writes OUT_DIR/tok/NAME.LANG and, with --keep-raw, the text of the same pairs in
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs, replacing_all, write_rows
-from rdrop_tools.text.corpus import (
-    LengthFilter,
-    add_filter_arguments,
-    add_langs_argument,
-    add_workers_argument,
-    length_filter,
-    parallel_map,
-    prepare_outputs,
-)
-from rdrop_tools.text.moses import (
-    Tokeniser,
-    TokeniserOptions,
-    add_tokeniser_arguments,
-    tokeniser_options,
-    warn_of_language,
-)
+from rdrop_tools.text import corpus
+from rdrop_tools.text.moses import add_tokeniser_arguments, tokeniser, tokeniser_options, warn_of_language
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
 
 
 def make_row_function(
-    langs: list[str], options: TokeniserOptions, keep: LengthFilter | None
+    langs: list[str], options: dict[str, bool], most: int | None
 ) -> Callable[[str, str], Row | None]:
-    source_tokeniser, target_tokeniser = (Tokeniser(lang, options) for lang in langs)
+    source_tokeniser, target_tokeniser = (tokeniser(lang, **options) for lang in langs)
 
     def row(source: str, target: str) -> Row | None:
         tokens = source_tokeniser(source), target_tokeniser(target)
-        return None if keep and not keep(*tokens) else (*tokens, source, target)
+        return (*tokens, source, target) if corpus.is_short(*tokens, most) else None
 
     return row
 
@@ -44,22 +31,14 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("out_dir", type=cli.output_folder)
     parser.add_argument("name", help="train, valid, test, ...")
-    add_langs_argument(parser)
-    parser.add_argument(
-        "--pair",
-        nargs=2,
-        type=cli.input_file,
-        action="append",
-        required=True,
-        metavar="FILE",
-        help="repeatable, may be .gz",
-    )
+    corpus.add_langs_argument(parser)
+    pair: Any = {"nargs": 2, "type": cli.input_file, "action": "append", "metavar": "FILE"}
+    parser.add_argument("--pair", **pair, required=True, help="repeatable, may be .gz")
     add_tokeniser_arguments(parser)
-    add_filter_arguments(parser, "pairs with more tokens, or none,")
+    corpus.add_filter_argument(parser, "pairs")
     parser.add_argument("--keep-raw", action="store_true")
-    add_workers_argument(parser)
+    corpus.add_workers_argument(parser)
     args = parser.parse_args()
-    keep = length_filter(parser, args)
     for lang in args.langs:
         warn_of_language(lang)
 
@@ -74,9 +53,9 @@ def main() -> None:
 
     kinds = ("tok", "raw") if args.keep_raw else ("tok",)
     paths = [args.out_dir / kind / f"{args.name}.{lang}" for kind in kinds for lang in args.langs]
-    prepare_outputs(paths, [path for files in args.pair for path in files])
-    make = partial(make_row_function, args.langs, tokeniser_options(args), keep)
-    rows = parallel_map(make, pairs(), args.workers, f"tokenising {args.name}")
+    corpus.prepare_outputs(paths, [path for files in args.pair for path in files])
+    make = partial(make_row_function, args.langs, tokeniser_options(args), args.max_tokens)
+    rows = corpus.parallel_map(make, pairs(), args.workers, f"tokenising {args.name}")
     with replacing_all(paths) as files:
         kept = write_rows((row[: len(paths)] for row in rows if row), files)
         if not kept:

@@ -30,9 +30,6 @@ def choose(folder: Path, which: str, count: int, metric: str | None = None) -> l
     One is checkpoint_last.pt or checkpoint_best.pt. Several are, for ``last``, of the ends of epochs, or of
     updates where there are not enough of epochs; for ``best``, those of --keep-best-checkpoints by the
     figure of ``metric`` in their names, by default the only one there is.
-
-    Raises:
-        InputError: there are not so many; or they are best by several metrics, and ``metric`` is not given.
     """
     files = sorted(folder.iterdir())
     if part := next((path for path in files if PART.fullmatch(path.name)), None):
@@ -81,11 +78,7 @@ def _figure(text: str) -> float:
 
 
 def higher_is_better(path: Path, metric: str) -> bool:
-    """Whether the run that wrote the checkpoint had --maximize-best-checkpoint-metric.
-
-    Raises:
-        InputError: the checkpoint does not say so, or is best by another metric.
-    """
+    """Whether the run that wrote the checkpoint had --maximize-best-checkpoint-metric."""
     state = load_checkpoint(path)
     cfg, args = state.get("cfg"), state.get("args")  # args: of fairseq before its configuration files
     settings = cfg.get("checkpoint") if isinstance(cfg, dict) else args and vars(args)
@@ -97,11 +90,7 @@ def higher_is_better(path: Path, metric: str) -> bool:
 
 
 def average(paths: list[Path]) -> dict[str, Any]:
-    """The first checkpoint with the mean of all parameters, without the optimiser's state.
-
-    Raises:
-        InputError: one can't be read, has other parameters (names, shapes, dtypes), or NaN among them.
-    """
+    """The first checkpoint with the mean of all parameters, without the optimiser's state."""
     result = load_checkpoint(paths[0])
     result.pop("last_optimizer_state", None)
     first: dict[str, torch.Tensor] = result["model"]
@@ -152,9 +141,7 @@ def main() -> None:
     parser.add_argument("out", type=cli.output_file)
     parser.add_argument("--which", choices=["last", "best"], default="last")
     parser.add_argument("--count", type=cli.integer(1), default=10)
-    parser.add_argument(
-        "--metric", help="with best: the one in the names of the files, where there are several"
-    )
+    parser.add_argument("--metric", help="with best: the one in the files' names, where there are several")
     args = parser.parse_args()
     if args.metric is not None and args.which != "best":
         parser.error("--metric goes with --which best")

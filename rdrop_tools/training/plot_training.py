@@ -37,11 +37,7 @@ def picture_file(name: str | Path) -> Path:
 
 
 def read_curves(log: Path) -> dict[str, Curves]:
-    """{"train" | SUBSET: curves}: of training by --log-interval, or, where it has logged none, by epoch.
-
-    Raises:
-        InputError: it has neither.
-    """
+    """{"train" | SUBSET: curves}: of training by --log-interval, or, where it has logged none, by epoch."""
     records = read_log(log, lambda warning: print(f"warning: {warning}", file=sys.stderr))
     by_interval, by_epoch = records.pop("train_inner"), records.pop("train")
     train = by_interval or by_epoch

@@ -55,9 +55,8 @@ def advice(task: str, gap: float) -> list[str]:
 def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("log", type=cli.input_file, help="of fairseq-train")
-    parser.add_argument(
-        "--advice", choices=["translation", "summarization"], help="for a plain training: what is trained for"
-    )
+    tasks = ["translation", "summarization"]
+    parser.add_argument("--advice", choices=tasks, help="for a plain training: what is trained for")
     args = parser.parse_args()
     point = best(args.log)
     if point is None:

@@ -32,9 +32,6 @@ def read_log(path: Path, warn: Callable[[str], None] = lambda _: None) -> dict[s
     Among the names of train_inner and train is ``position``, in epochs. Their ``wall`` is over all runs: a
     resumed one starts again at 0. Records that are not whole, and those after the update from which a later
     run in the same log went on, are left out; ``warn`` is told.
-
-    Raises:
-        InputError: the file can't be read.
     """
     log = _Log()
     for number, raw in enumerate(iter_raw(path), 1):

@@ -1,45 +1,46 @@
-"""rdrop_tools/training/average_checkpoints.py: which checkpoints, and their mean."""
+"""Checkpoints: which are averaged, their mean, what is refused; and the last one, cut short."""
 
+import math
+import os
 from argparse import Namespace
 
 import pytest
 import torch
-from bad_input import call_here
+from bad_checkpoints import CUT, NO_CHECKPOINT, Runs, checkpoint_bytes, weights
+from bad_input import assert_refused, call_here
+from conftest import SCRIPTS, run
 from fairseq.data import Dictionary
 
 from rdrop_tools.cli import InputError
-from rdrop_tools.training import average_checkpoints
-
-METRICS = {"bleu": True, "loss": False, "ppl": False}  # is higher better?
+from rdrop_tools.training.average_checkpoints import average, choose, higher_is_better
 
 
-def save_checkpoint(folder, name, seed, metric="bleu"):
-    """Parameters in fp32 and fp16, tied ones, an integer; and what else fairseq stores."""
-    settings = {"best_checkpoint_metric": metric, "maximize_best_checkpoint_metric": METRICS[metric]}
-    generator = torch.Generator().manual_seed(seed)
-    embedding = torch.randn(5, 3, generator=generator)
-    model = {
-        "encoder.embed_tokens.weight": embedding,
-        "decoder.embed_tokens.weight": embedding,
-        "decoder.output_projection.weight": embedding,
-        "decoder.bias": torch.randn(7, generator=generator).half(),
-        "decoder.version": torch.tensor([3]),
-    }
-    state = {"model": model, "args": None, "cfg": {"checkpoint": settings}}
-    torch.save(state | {"last_optimizer_state": {"state": embedding}}, folder / name)
-    return model
+def save(folder, *names, metric="bleu"):
+    """Parameters in fp32 and fp16, tied ones, an integer; what else fairseq stores. Returns the models."""
+    settings = {"best_checkpoint_metric": metric, "maximize_best_checkpoint_metric": metric == "bleu"}
+    models = []
+    for seed, name in enumerate(names):
+        generator = torch.Generator().manual_seed(seed)
+        embedding = torch.randn(5, 3, generator=generator)
+        model = {
+            "encoder.embed_tokens.weight": embedding,
+            "decoder.embed_tokens.weight": embedding,
+            "decoder.bias": torch.randn(7, generator=generator).half(),
+            "decoder.version": torch.tensor([3]),
+        }
+        state = {"model": model, "args": None, "cfg": {"checkpoint": settings}}
+        torch.save(state | {"last_optimizer_state": {"state": embedding}}, folder / name)
+        models.append(model)
+    return models
 
 
-def average(folder, which="last", count=10, metric=None):
-    """(names of the checkpoints, averaged checkpoint)"""
-    paths = average_checkpoints.choose(folder, which, count, metric)
-    return [path.name for path in paths], average_checkpoints.average(paths)
+def chosen(folder, which="last", count=2, metric=None):
+    return [path.name for path in choose(folder, which, count, metric)]
 
 
 def test_average_of_the_last_is_the_mean(tmp_path):
-    models = [save_checkpoint(tmp_path, f"checkpoint{n}.pt", n) for n in (8, 9, 10)]
-    save_checkpoint(tmp_path, "checkpoint_last.pt", 11)
-    save_checkpoint(tmp_path, "checkpoint_9_950.pt", 12)
+    models = save(tmp_path, *(f"checkpoint{n}.pt" for n in (8, 9, 10)))
+    save(tmp_path, "checkpoint_last.pt", "checkpoint_9_950.pt")
     out = tmp_path / "averaged.pt"
     result = call_here("average_checkpoints", tmp_path, out, "--count", "3")
     assert result.out.split() == ["averaged:", "checkpoint10.pt", "checkpoint9.pt", "checkpoint8.pt"]
@@ -59,73 +60,128 @@ def test_average_of_the_last_is_the_mean(tmp_path):
 
 
 def test_average_by_updates_and_of_one(tmp_path):
-    for update in (90, 100, 110):
-        save_checkpoint(tmp_path, f"checkpoint_1_{update}.pt", update)
-    assert average(tmp_path, count=2)[0] == ["checkpoint_1_110.pt", "checkpoint_1_100.pt"]
-    best = save_checkpoint(tmp_path, "checkpoint_best.pt", 1)
-    names, state = average(tmp_path, "best", 1)
-    assert names == ["checkpoint_best.pt"]
-    assert torch.equal(state["model"]["decoder.bias"], best["decoder.bias"])
-
-
-def names_of_best(folder, *figures, metric="loss", count=2):
-    for seed, figure in enumerate(figures):
-        save_checkpoint(folder, f"checkpoint.best_{metric}_{figure}.pt", seed, metric)
-    names, _ = average(folder, "best", count)
-    return [name.split("_")[-1].removesuffix(".pt") for name in names]
+    save(tmp_path, *(f"checkpoint_1_{update}.pt" for update in (90, 100, 110)))
+    assert chosen(tmp_path) == ["checkpoint_1_110.pt", "checkpoint_1_100.pt"]
+    (best,) = save(tmp_path, "checkpoint_best.pt")
+    paths = choose(tmp_path, "best", 1)
+    assert [path.name for path in paths] == ["checkpoint_best.pt"]
+    assert torch.equal(average(paths)["model"]["decoder.bias"], best["decoder.bias"])
 
 
 def test_the_best_by_a_loss_are_the_lowest(tmp_path):
-    """Regression: the highest were taken, as of BLEU, which by a loss are the worst checkpoints."""
-    assert names_of_best(tmp_path, "9.5001", "3.2000", "30.1000") == ["3.2000", "9.5001"]
+    """Regression: the highest were taken, as of BLEU, which by a loss are the worst checkpoints.
 
-
-def test_figures_of_any_sign_and_form(tmp_path):
-    """Figures are compared as numbers, not as text; fairseq writes a NaN as nan0."""
+    Figures are compared as numbers, not as text; fairseq writes a NaN as nan0.
+    """
     figures = ("-1.5003", "nan0", "1e-05", "0.2000", "-0.2000", "inf1", "1.5e+01")
-    assert names_of_best(tmp_path, *figures, count=4) == ["-1.5003", "-0.2000", "1e-05", "0.2000"]
+    save(tmp_path, *(f"checkpoint.best_loss_{figure}.pt" for figure in figures), metric="loss")
+    names = chosen(tmp_path, "best", 4)
+    assert names == [
+        f"checkpoint.best_loss_{figure}.pt" for figure in ("-1.5003", "-0.2000", "1e-05", "0.2000")
+    ]
     with pytest.raises(InputError, match="fewer than 6 checkpoints to average"):
-        average(tmp_path, "best", 6)
+        chosen(tmp_path, "best", 6)
 
 
 def test_two_metrics_need_a_choice(tmp_path):
     """Regression: their files were sorted together: 31 BLEU and a perplexity of 31 were averaged."""
     for metric, figures in (("bleu", ("20.1000", "31.2000")), ("ppl", ("31.3000", "8.1000", "9.0000"))):
-        for seed, figure in enumerate(figures):
-            save_checkpoint(tmp_path, f"checkpoint.best_{metric}_{figure}.pt", seed, metric)
+        save(tmp_path, *(f"checkpoint.best_{metric}_{figure}.pt" for figure in figures), metric=metric)
     with pytest.raises(InputError, match="best checkpoints by bleu and by ppl: choose one with --metric"):
-        average(tmp_path, "best", 2)
+        chosen(tmp_path, "best")
     for metric, expected in (("bleu", ("31.2000", "20.1000")), ("ppl", ("8.1000", "9.0000"))):
-        names, _ = average(tmp_path, "best", 2, metric)
-        assert names == [f"checkpoint.best_{metric}_{figure}.pt" for figure in expected]
-    save_checkpoint(tmp_path, "checkpoint.best_bleu_40.0000.pt", 9, "loss")
-    with pytest.raises(InputError, match="fewer than 4"):
-        average(tmp_path, "best", 4, "bleu")
+        names = [f"checkpoint.best_{metric}_{figure}.pt" for figure in expected]
+        assert chosen(tmp_path, "best", 2, metric) == names
 
 
 def test_the_direction_is_in_what_fairseq_saved(tmp_path):
     """A checkpoint may have a Namespace, or nothing; of today's, see test_log_formats.py."""
     args = Namespace(best_checkpoint_metric="bleu", maximize_best_checkpoint_metric=True)
-    torch.save({"model": {"w": torch.ones(1)}, "args": args}, tmp_path / "old.pt")
-    assert average_checkpoints.higher_is_better(tmp_path / "old.pt", "bleu") is True
-    torch.save({"model": {"w": torch.ones(1)}}, tmp_path / "none.pt")
+    torch.save(weights() | {"args": args}, tmp_path / "old.pt")
+    assert higher_is_better(tmp_path / "old.pt", "bleu") is True
+    torch.save(weights(), tmp_path / "none.pt")
     with pytest.raises(InputError, match="was not saved as the best by bleu, but by None"):
-        average_checkpoints.higher_is_better(tmp_path / "none.pt", "bleu")
+        higher_is_better(tmp_path / "none.pt", "bleu")
 
 
-def test_integers_are_those_of_the_first_and_complex_numbers_are_averaged(tmp_path):
-    """Regression: a complex parameter lost its imaginary part."""
-    for n in (1, 2):
-        model = {"steps": torch.tensor([n]), "on": torch.tensor([n == 2]), "rotation": torch.tensor([n * 1j])}
-        torch.save({"model": model}, tmp_path / f"checkpoint{n}.pt")
-    model = average(tmp_path, count=2)[1]["model"]
-    assert (model["steps"].item(), model["on"].item(), model["rotation"].item()) == (2, True, 1.5j)
-
-
-def test_the_state_of_a_task_stays(tmp_path):
-    """Regression: a checkpoint with a dictionary of the task's "could run code"."""
+def test_what_is_no_floating_point_number(tmp_path):
+    """Regression: a complex number lost its imaginary part; a dictionary of the task's "could run code"."""
     dictionary = Dictionary()
     dictionary.add_symbol("word")
-    state = {"model": {"w": torch.ones(2)}, "task_state": {"target_dictionary": dictionary}}
-    torch.save(state, tmp_path / "checkpoint1.pt")
-    assert average(tmp_path, count=1)[1]["task_state"] == state["task_state"]
+    task_state = {"target_dictionary": dictionary}
+    for n in (1, 2):
+        model = {"steps": torch.tensor([n]), "on": torch.tensor([n == 2]), "rotation": torch.tensor([n * 1j])}
+        torch.save({"model": model, "task_state": task_state}, tmp_path / f"checkpoint{n}.pt")
+    state = average(choose(tmp_path, "last", 2))
+    assert [state["model"][name].item() for name in ("steps", "on", "rotation")] == [2, True, 1.5j]
+    assert state["task_state"] == task_state
+
+
+REFUSED = {  # content of checkpoint1.pt: message
+    "cut": (CUT, NO_CHECKPOINT),
+    "code": (checkpoint_bytes({"model": Runs()}), "it holds posix.system, which could run code"),
+    "no model": (checkpoint_bytes({"args": None}), "is not a checkpoint of fairseq: it has no model"),
+    "text": (checkpoint_bytes({"model": {"w": "1, 2"}}), "is not a checkpoint of fairseq: it has no model"),
+    "shape": (
+        checkpoint_bytes({"model": {"w": torch.ones(3)}}),
+        "w is float32 [3] there, and float32 [2] he",
+    ),
+    "one more": (checkpoint_bytes(weights(v=torch.ones(1))), "v is float32 [1] there, and missing here"),
+    "NaN": (checkpoint_bytes(weights(math.nan)), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """run/checkpoint1.pt and so on, of which two are to be averaged; link.pt leads to the last."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link.pt").symlink_to("run/checkpoint_last.pt")
+    for name in ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last.pt", "checkpoint.best_bleu_30.0000.pt"):
+        torch.save(weights(), tmp_path / "run" / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_averaged(folder, kind):
+    """Regression: torch answered a damaged one with its advice to let it run code."""
+    content, message = REFUSED[kind]
+    (folder / "run/checkpoint1.pt").write_bytes(content)
+    assert_refused("average_checkpoints", "run averaged.pt --count 2".split(), message, folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run out.pt --count 3", "run has fewer than 3 checkpoints to average"),
+        ("run run/checkpoint_last.pt --count 2", "is a name of fairseq's own checkpoints"),
+        ("run link.pt --count 2", "link.pt is a name of fairseq's own checkpoints"),
+        ("run out.pt --metric bleu", "--metric goes with --which best"),
+        ("run out.pt --which best --count 1 --metric ppl", "the best checkpoints are by bleu"),
+        ("run /dev/full --count 2", "cannot write /dev/full: No space left on device"),
+        ("parts out.pt --count 2", "parts/checkpoint_last-shard0.pt is a part of a checkpoint"),
+    ],
+)
+def test_refused(folder, arguments, message):
+    """Regression: checkpoint_last.pt was overwritten by an average, without which no run resumes; and the
+    whole checkpoints of an earlier run were averaged in the place of parts.
+    """
+    (folder / "parts").mkdir()
+    for name in ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last-shard0.pt"):
+        torch.save(weights(), folder / "parts" / name)
+    assert_refused("average_checkpoints", arguments.split(), message, folder)
+
+
+def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
+    """Regression: after a kill while fairseq copied checkpoint_last.pt, no later run could resume from it."""
+    names = ("checkpoint_best.pt", "checkpoint2.pt", "checkpoint_2_30.pt", "checkpoint1.pt")
+    for age, name in enumerate(names):
+        torch.save({"name": name}, tmp_path / name)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    last = tmp_path / "checkpoint_last.pt"
+    command = 'source "$1/common/lib.sh"; check_last_checkpoint "$2"'
+    for content, expected in ((None, "whole"), (slice(200), "checkpoint2.pt")):
+        torch.save({"name": "whole"}, last)
+        if content:
+            last.write_bytes(last.read_bytes()[content])
+        run("bash", "-euc", command, "-", SCRIPTS, tmp_path)
+        assert torch.load(last) == {"name": expected}

@@ -1,85 +1,108 @@
-"""Bad input to rdrop_tools/text and rdrop_tools/scoring: a table, each row refused in one line.
+"""Bad input to rdrop_tools and benchmarks: tables, a row for each way in which it is refused, in one line.
 
-A row is the script, its arguments in the folder of write_files, and a part of the message. What the types of
-the arguments refuse is in test_arguments.py, what makes a file no text in test_lines.py.
+A row has a call in the folder of write_files, and a part of the message. What makes a file no text is in
+test_lines.py, what makes it no corpus in test_own_corpus.py, no checkpoint in test_averaging.py.
 """
 
+from pathlib import Path
+
 import pytest
-from bad_files import write_files
-from bad_input import assert_refused
+from bad_files import LANGS, SCORED, write_files
+from bad_input import assert_refused, contents
 
+from rdrop_tools import cli
+from rdrop_tools.training.plot_training import picture_file
+
+pytest.importorskip("fairseq")
 pytest.importorskip("rouge_score")
-LANGS = "--langs de en"
-SCORED = "--hyp hyp --hyp-tok hyp --ref ref --ref-tok ref"
 
-NOT_UTF8 = "is not UTF-8 at byte"
-COUNTS = "do not have the same number of lines"
-OVER = "would be written over"
-FULL = "cannot write /dev/full: No space left on device"
-
-CASES = [
-    # BPE codes that are none
-    ("apply_bpe", f"empty in out {LANGS}", "empty has no BPE codes"),
-    ("apply_bpe", f"ref in out {LANGS}", "ref is not of subword-nmt learn-bpe: line 1"),
-    # BPE
-    ("apply_bpe", f"codes in in {LANGS}", f"in/train.de {OVER} in/train.de"),
-    ("apply_bpe", "codes in out --langs de de", f"out/train.de {OVER} out/train.de"),
-    ("apply_bpe", "codes in out --langs de fr", "cannot read in/train.fr: No such file"),
-    ("apply_bpe", f"codes in out {LANGS} --splits train short", f"in/short.en {COUNTS}: 3 and 2"),
-    ("apply_bpe", f"codes in folders {LANGS}", "cannot write folders/train.de: Is a directory"),
-    ("apply_bpe", f"codes in out {LANGS} --max-tokens 1 --splits train", "in/train.en are left"),
-    ("apply_bpe", f"codes in out {LANGS} --ratio 2", "--ratio: goes with --max-tokens only"),
-    # tokenisation
-    ("tokenize_corpus", f"out train {LANGS} --pair empty empty", "no pairs of empty and empty are left"),
-    ("tokenize_corpus", f"made train {LANGS} --pair made/tok/train.de ref", f"made/tok/train.de {OVER}"),
-    # SentencePiece
-    (
-        "sentencepiece_encode",
-        f"in out {LANGS} --vocab-size 3",
-        "3 pieces cannot be learnt: Vocabulary size is",
-    ),
-    (
-        "sentencepiece_encode",
-        f"blank out {LANGS} --splits train",
-        "blank/train.en have no text to learn from",
-    ),
-    # the LibreOffice help
-    ("libreoffice_corpus", "help out --source fr", "help/fr is not a folder of help pages"),
-    ("libreoffice_corpus", "help out --target de", "de and de are both written as .de"),
-    ("libreoffice_corpus", "help out", "help has 30 pairs, more than 2000 are needed"),
-    # marked-up text
-    ("marked_up_text", "segments ref", "ref has no segments: is it whole?"),
-    ("marked_up_text", "lines ref empty", "empty has no lines: is it whole?"),
-    ("marked_up_text", "segments test.sgm cut.sgm", "cut.sgm has <seg 2 times, and 1 whole segments"),
-    (
-        "marked_up_text",
-        "segments test.sgm refs.sgm",
-        "refs.sgm has ref '1', ref '2': choose one of them with",
-    ),
-    ("marked_up_text", "segments --side src test.sgm", "test.sgm has text of no side: choose one of them"),
-    ("marked_up_text", "segments --side ref less.xml", "less.xml does not have the same segments in ref"),
-    ("marked_up_text", "lines --side src hyp", "--side, --translator and --system go with segments"),
-    ("marked_up_text", "segments latin1", f"latin1 {NOT_UTF8} 12, line 2"),
-    ("marked_up_text", "lines plain.gz", "plain.gz is damaged, or not compressed by gzip"),
-    # Moses
-    ("moses", "detokenize en --lowercase", "detokenize takes none of the tokeniser's options"),
-    # translations to score
-    ("score_translation", "--hyp hyp --hyp-tok hyp --ref ref", "tokenised BLEU needs both"),
-    ("score_translation", "--hyp hyp --ref ref --baseline hyp hyp", "--baseline: expected HYP ("),
-    ("score_translation", f"{SCORED} --baseline hyp short", f"ref and short {COUNTS}: 3 and 2"),
-    ("score_translation", "--hyp empty --ref empty", "empty has no text"),
-    ("score_translation", f"{SCORED} --ref hyp", "--ref has 2 files and --ref-tok 1: give as many"),
-    ("score_translation", f"{SCORED} --json ./ref", f"ref {OVER} ref: choose another output"),
-    ("score_translation", f"{SCORED} --json /dev/full", FULL),
-    # summaries to score
-    ("score_rouge", "empty empty", "empty is empty"),
-    ("score_rouge", "blank.txt hyp", "blank.txt has an empty reference in line 1"),
-    ("score_rouge", "russian russian", "100.0% of the letters are none of a-z"),
-    ("score_rouge", "ref hyp --json linked", f"linked {OVER} hyp"),
+TYPES = [  # what a type takes; what it refuses, and how
+    (cli.integer(1), "1 20 1000000", "two 1e3 1.5 nan", "must be an integer, got {!r}"),
+    (cli.integer(1), "", "0 -1", "must be at least 1, got {}"),
+    (cli.integer(0, 20), "0 20", "21 99999999999", "must be at most 20, got {}"),
+    (cli.number(1), "1 1.5 1e300", "0 0.99 -1 nan inf x", "must be a number of at least 1, got {!r}"),
+    (cli.number(0, 0.5), "0 .5 1e-9", "0.6 -1 nan x", "must be a number from 0 to 0.5, got {!r}"),
+    (cli.input_file, "hyp linked in/train.de /dev/null", "absent in/absent", "cannot read {}: No such file"),
+    (cli.input_file, "", "in . link", "cannot read {}: Is a directory"),
+    (cli.input_file, "", "loop", "cannot read {}: Too many levels of symbolic links"),
+    (cli.input_file, "", "ref/x", "cannot read {}: Not a directory"),
+    (cli.input_folder, "in link .", "absent ref loop", "{} is not a folder"),
+    (cli.output_file, "hyp in/new linked /dev/full", "in . link", "cannot write {}: Is a directory"),
+    (cli.output_file, "", "absent/x absent/in/x", "cannot write {}: .* is not a folder"),
+    (cli.output_file, "", "loop", "cannot write {}: Too many levels of symbolic links"),
+    (cli.output_file, "", "ref/x", "cannot write {}: Not a directory"),
+    (cli.output_folder, "in link new new/x .", "ref", "cannot write in {0}: {0} is not a folder"),
+    (cli.output_folder, "", "ref/x /dev/null/x", "cannot write {}: Not a directory"),
+    (cli.output_folder, "", "loop", "cannot write {}: Too many levels of symbolic links"),
+    (picture_file, "a.png a.PDF in/a.svg a", "hyp.x a.pgf /dev/a.txt", "{} must end in .png, .pdf"),
 ]
 
 
-@pytest.mark.parametrize(("script", "arguments", "message"), CASES)
-def test_refused_in_one_line(tmp_path, script, arguments, message):
+def test_what_a_type_takes_and_refuses(tmp_path, monkeypatch):
+    """It looks only: what it accepts is made when the work begins."""
+    monkeypatch.chdir(write_files(tmp_path))
+    before = contents(tmp_path)
+    for convert, accepted, refused, message in TYPES:
+        for text in accepted.split():
+            value = convert(text)
+            assert value == (Path(text) if isinstance(value, Path) else float(text))
+        for text in refused.split():
+            with pytest.raises(cli.InputError, match=message.format(text)):
+                convert(text)
+    assert contents(tmp_path) == before
+    assert not (tmp_path / "new").exists()
+
+
+ARGUMENTS = [  # a row for every kind of argument
+    ("apply_bpe --workers two\nlines", "--workers: must be an integer, got 'two"),
+    ("apply_bpe --langs de", "--langs: expected 2 arguments"),
+    ("tokenize_corpus --pair ref absent", "--pair: cannot read absent: No such file or directory"),
+    ("sentencepiece_encode in ref", "out_dir: cannot write in ref: ref is not a folder"),
+    ("libreoffice_corpus absent", "help_dir: absent is not a folder"),
+    ("moses tokenise", "action: invalid choice: 'tokenise'"),
+    ("score_translation --json absent/x", "--json: cannot write absent/x: "),
+    ("plot_training --out a.x", "--out: a.x must end in .png, .pdf, .svg, .jpg"),
+    ("benchmark_loss --device gpu", "--device: must be cpu or cuda, got 'gpu'"),
+    ("benchmark_step --dropout 1", "--dropout: must be a number from 0 to 0.99, got '1'"),
+    ("measure_gpu new 59", "seconds: must be at least 60, got 59"),
+]
+CALLS = [
+    (f"apply_bpe empty in out {LANGS}", "empty has no BPE codes"),
+    (f"apply_bpe ref in out {LANGS}", "ref is not of subword-nmt learn-bpe: line 1"),
+    (f"apply_bpe codes in in {LANGS}", "in/train.de would be written over in/train.de"),
+    ("apply_bpe codes in out --langs de fr", "cannot read in/train.fr: No such file"),
+    (f"apply_bpe codes in folders {LANGS}", "cannot write folders/train.de: Is a directory"),
+    (f"apply_bpe codes in out {LANGS} --max-tokens 1 --splits train", "in/train.en are left"),
+    (f"tokenize_corpus out train {LANGS} --pair empty empty", "no pairs of empty and empty are left"),
+    (
+        f"tokenize_corpus made train {LANGS} --pair made/tok/train.de ref",
+        "made/tok/train.de would be written",
+    ),
+    (f"sentencepiece_encode in out {LANGS} --vocab-size 3", "3 pieces cannot be learnt: Vocabulary size is"),
+    (f"sentencepiece_encode blank out {LANGS} --splits train", "blank/train.en have no text to learn from"),
+    ("libreoffice_corpus help out --source fr", "help/fr is not a folder of help pages"),
+    ("libreoffice_corpus help out", "help has 30 pairs, more than 2000 are needed"),
+    ("marked_up_text lines ref empty", "empty has no lines: is it whole?"),
+    ("marked_up_text segments test.sgm cut.sgm", "cut.sgm has <seg 2 times, and 1 whole segments"),
+    ("moses detokenize en --lowercase", "detokenize takes none of the tokeniser's options"),
+    ("score_translation --hyp hyp --hyp-tok hyp --ref ref", "tokenised BLEU needs both"),
+    ("score_translation --hyp hyp --ref ref --baseline hyp hyp", "--baseline: expected HYP ("),
+    ("score_translation --hyp empty --ref empty", "empty has no text"),
+    (f"score_translation {SCORED} --ref hyp", "--ref has 2 files and --ref-tok 1: give as many"),
+    (f"score_translation {SCORED} --json ./ref", "ref would be written over ref: choose another output"),
+    ("score_rouge empty empty", "empty is empty"),
+    ("score_rouge blank.txt hyp", "blank.txt has an empty reference in line 1"),
+    ("score_rouge ref hyp --json linked", "linked would be written over hyp"),
+    ("plot_training empty", "has no train_inner, train or valid lines: is it the log of fairseq-train"),
+    ("plot_training log --x time", "no log line has what --x time needs"),
+    ("plot_training log.png -o log.png", "log.png would be written over log.png"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "message", "code"), [(*row, 2) for row in ARGUMENTS] + [(*row, None) for row in CALLS]
+)
+def test_refused_in_one_line(tmp_path, call, message, code):
     """Regression: such calls ended in tracebacks, emptied inputs or outputs of half the work."""
-    assert_refused(script, arguments.split(), message, write_files(tmp_path))
+    script, *arguments = call.split(" ")
+    assert_refused(script, arguments, message, write_files(tmp_path), code=code)

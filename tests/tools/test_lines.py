@@ -3,6 +3,7 @@
 import gzip
 import os
 import stat
+from contextlib import suppress
 
 import pytest
 from any_text import for_any_text
@@ -10,7 +11,15 @@ from bad_input import contents
 from sacrebleu.utils import smart_open
 
 from rdrop_tools.cli import InputError
-from rdrop_tools.lines import check_outputs, read_columns, read_lines, read_pairs, replacing, write_columns
+from rdrop_tools.lines import (
+    check_outputs,
+    read_columns,
+    read_lines,
+    read_pairs,
+    replacing,
+    replacing_all,
+    write_rows,
+)
 
 LINES = {
     "": [],
@@ -31,8 +40,9 @@ def lines_of(text):
     return [line.rstrip("\r") for line in (*lines, *filter(None, [last]))]
 
 
-def test_what_a_line_is():
-    assert {text: lines_of(text) for text in LINES} == LINES
+def write(rows, *paths):
+    with replacing_all(paths) as files:
+        return write_rows(rows, files)
 
 
 @for_any_text
@@ -42,6 +52,7 @@ def test_the_lines_of_any_text(tmp_path, text):
     sacreBLEU reads as many lines of the same text, but for the byte order mark, which it keeps, and white
     space at a line's end.
     """
+    assert {text: lines_of(text) for text in LINES} == LINES
     path, expected = tmp_path / "text", lines_of(text)
     path.write_bytes(text.encode())
     assert read_lines(path) == expected
@@ -50,7 +61,7 @@ def test_the_lines_of_any_text(tmp_path, text):
     (tmp_path / "text.gz").write_bytes(gzip.compress(text.encode()))
     assert read_lines(tmp_path / "text.gz") == expected
     rows = ["first", *expected]  # which may begin with what would be the mark of a file
-    assert write_columns([(row,) for row in rows], [path]) == len(rows)
+    assert write([(row,) for row in rows], path) == len(rows)
     assert read_lines(path) == rows
 
 
@@ -100,15 +111,12 @@ def test_replacing_leaves_all_or_nothing(tmp_path):
     (tmp_path / "link").symlink_to("x")
     before = contents(tmp_path)
     for error in (InputError("bad"), KeyboardInterrupt(), OSError("disk")):
-
-        def rows(error=error):
-            yield "a", "b"
+        paths = [tmp_path / "x", tmp_path / "y"]
+        with suppress(InputError, KeyboardInterrupt), replacing_all(paths) as files:
+            files[0].write("a\n")
             raise error
-
-        with pytest.raises((InputError, KeyboardInterrupt)):
-            write_columns(rows(), [tmp_path / "x", tmp_path / "y"])
         assert contents(tmp_path) == before
-    write_columns([("a", "b")], [tmp_path / "link", tmp_path / "new"])
+    write([("a", "b")], tmp_path / "link", tmp_path / "new")
     assert (tmp_path / "x").read_bytes() == b"a\n"
     assert (tmp_path / "link").is_symlink()
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
@@ -128,7 +136,7 @@ def test_a_device_stays_a_device(tmp_path):
         assert pipe.read() == "text\n"
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     with pytest.raises(InputError, match="cannot write /dev/full: No space left on device"):
-        write_columns([("text",)], [tmp_path / "/dev/full"])
+        write([("text",)], tmp_path / "/dev/full")
 
 
 def test_outputs_that_are_inputs_or_each_other(tmp_path):

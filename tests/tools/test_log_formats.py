@@ -1,13 +1,15 @@
 """What fairseq-train leaves: its log in each format, as plot_training.py reads it, and its checkpoints."""
 
+import logging
 import os
 import pty
 import re
-import subprocess
 import sys
+from pathlib import Path
+from unittest import mock
 
 import pytest
-from conftest import TRANSFORMER, USER_DIR, run
+from conftest import TRANSFORMER, USER_DIR
 
 from rdrop_tools.training import average_checkpoints
 from rdrop_tools.training.plot_training import plot, read_curves
@@ -16,49 +18,42 @@ from rdrop_tools.training.training_log import read_log
 pytest.importorskip("fairseq")
 
 
-def train(data_bin, log_format, log):
+def train(data_bin, log_format, log, caplog):
     """Writes the log of two epochs of seven updates; tqdm's as one sees it in a terminal, with its bar."""
-    flags = "--criterion label_smoothed_cross_entropy_rdrop --optimizer adam --lr 0.01 --max-tokens 200"
-    flags += " --valid-subset test,valid --num-workers 0 --max-epoch 2 --log-interval 2 --seed 1"
-    command = ["fairseq-train", str(data_bin), "--user-dir", USER_DIR, *TRANSFORMER, *flags.split()]
-    command += ["--log-format", log_format, "--no-epoch-checkpoints", "--keep-best-checkpoints", "2"]
-    command += ["--save-dir", str(log.with_suffix(""))]
-    if log_format != "tqdm":
-        log.write_text(run(*command).stdout)
+    flags = "--criterion label_smoothed_cross_entropy_rdrop --optimizer adam --lr 0.01 --max-tokens 200 --cpu"
+    flags += " --valid-subset test,valid --num-workers 0 --data-buffer-size 0 --max-epoch 2 --log-interval 2"
+    flags += f" --seed 1 --no-epoch-checkpoints --keep-best-checkpoints 2 --log-format {log_format}"
+    command = [str(Path(sys.executable).with_name("fairseq-train")), str(data_bin), "--user-dir", USER_DIR]
+    command += [*TRANSFORMER, *flags.split(), "--save-dir", str(log.with_suffix(""))]
+    if log_format == "tqdm":
+        with log.open("wb") as file:
+            code = pty.spawn(command, lambda terminal: copied(os.read(terminal, 65536), file))
+        assert code == 0
         return
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
-    with (
-        subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process,
-        log.open("wb") as file,
-    ):
-        os.close(theirs)
-        while True:
-            try:
-                file.write(os.read(ours, 65536))
-            except OSError:  # EIO: the other end is closed
-                break
-    os.close(ours)
-    assert process.returncode == 0
+    from fairseq_cli.train import cli_main
+
+    with mock.patch.object(sys, "argv", command), mock.patch.object(logging.getLogger(), "handlers", []):
+        logging.basicConfig(format="%(asctime)s | %(levelname)s | %(name)s | %(message)s", filename=log)
+        with caplog.at_level(logging.INFO):
+            cli_main()
 
 
-@pytest.fixture(scope="module")
-def logs(data_bin, tmp_path_factory):
-    """{format: log of a training}"""
-    folder = tmp_path_factory.mktemp("logs")
-    logs = {name: folder / f"{name}.log" for name in ("json", "simple", "tqdm")}
-    for name, log in logs.items():
-        train(data_bin, name, log)
-    return logs
+def copied(content, file):
+    file.write(content)
+    return content
 
 
 @pytest.mark.slow
-def test_the_log_formats_of_fairseq_train(logs):
+def test_the_log_formats_of_fairseq_train(data_bin, tmp_path, caplog):
     """All are read: "tqdm" in a terminal logs epochs only."""
+    logs = {name: tmp_path / f"{name}.log" for name in ("json", "simple", "tqdm")}
+    for name, log in logs.items():
+        train(data_bin, name, log, caplog)
     records = {name: read_log(log) for name, log in logs.items()}
     for name in ("json", "simple"):
         assert list(records[name]["train_inner"]["loss"]) == [2, 4, 6, 8, 10, 12, 14]
         assert records[name]["train_inner"]["position"][10] == pytest.approx(1 + 3 / 7, abs=1e-3)
+        check_subsets(logs[name], records[name])
     for name in ("train loss", "train rdrop_kl_loss", "valid loss", "train position"):
         kind, name = name.split()
         curve = records["json"][kind][name]
@@ -70,25 +65,22 @@ def test_the_log_formats_of_fairseq_train(logs):
     for x in ("update", "epoch", "time"):
         axes = plot(list(logs.values()), x).axes
         assert [len(axis.lines) for axis in axes] == [9, 3, 0, 3]
+    check_best_checkpoints(logs["json"].with_suffix(""))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("log_format", ["simple", "json"])
-def test_every_validation_subset_has_its_curve(logs, log_format):
-    """Regression: a subset of another name than valid was not read, and nothing said so."""
-    text, records = logs[log_format].read_text(), read_log(logs[log_format])
+def check_subsets(log, records):
+    """Regression: a validation subset of another name than valid was not read, and nothing said so."""
     for subset in ("test", "valid"):
         before = rf"(?:\| valid on '{subset}' subset \| loss |\"{subset}_loss\": \")"
-        losses = [float(loss) for loss in re.findall(rf"{before}([\d.]+)", text)]
+        losses = [float(loss) for loss in re.findall(rf"{before}([\d.]+)", log.read_text())]
         assert records[subset]["loss"] == dict(zip((7, 14), losses, strict=True))
-    labels = [line.get_label() for line in plot([logs[log_format]], "update").axes[0].lines]
+    labels = [line.get_label() for line in plot([log], "update").axes[0].lines]
     assert sorted(labels) == ["test", "train", "valid"]
 
 
-@pytest.mark.slow
-def test_the_best_checkpoints_by_loss_are_the_lowest(logs):
-    """The direction is read from what fairseq-train saves."""
-    paths = average_checkpoints.choose(logs["json"].with_suffix(""), "best", 2, None)
+def check_best_checkpoints(folder):
+    """Those by the loss are the lowest: the direction is read from what fairseq-train saves."""
+    paths = average_checkpoints.choose(folder, "best", 2, None)
     figures = [float(path.name.removeprefix("checkpoint.best_loss_").removesuffix(".pt")) for path in paths]
     assert figures == sorted(figures)
     assert average_checkpoints.higher_is_better(paths[0], "loss") is False

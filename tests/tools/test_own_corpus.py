@@ -1,4 +1,4 @@
-"""rdrop_tools/text/own_corpus.py: a corpus in every form that is taken, what is held out, what is refused."""
+"""rdrop_tools/text/own_corpus.py: a corpus in every form that is taken, what is held out, told, refused."""
 
 import random
 
@@ -42,16 +42,16 @@ FORMS = {  # what is written to a folder, and how it is named
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_the_same_corpus(form, tmp_path):
-    outputs = []
-    for name in ("lines", form):
-        folder = tmp_path / f"{name} {len(outputs)}"
+def test_every_form_is_the_same_corpus(tmp_path):
+    outputs = {}
+    for form, write in FORMS.items():
+        folder = tmp_path / form
         folder.mkdir()
-        arguments = FORMS[name](folder)
+        arguments = write(folder)
         said = call(*arguments, "--out", folder / "out"), call(*arguments)
-        outputs.append((*said, read(folder / "out", "train"), read(folder / "out", "valid")))
-    assert outputs[0] == outputs[1]
+        outputs[form] = *said, read(folder / "out", "train"), read(folder / "out", "valid")
+    for form in FORMS:
+        assert outputs[form] == outputs["lines"], form
 
 
 def test_held_out_pairs_are_in_no_other_split(tmp_path):
@@ -101,7 +101,7 @@ def test_notes_are_told_once_and_not_beside_an_error(tmp_path):
     assert call_here("own_corpus", *arguments, "--out", tmp_path / "out", "--quiet").err == ""
 
 
-@pytest.mark.parametrize(("valid", "test"), [("dev", "devtest"), ("validation", "test"), ("val", "test")])
+@pytest.mark.parametrize(("valid", "test"), [("dev", "devtest"), ("validation", "test")])
 def test_the_names_that_people_use_are_taken(tmp_path, valid, test):
     """Regression: dev.de and dev.en lay there, and another valid was held out of train."""
     for name, count in (("train", 9), (valid, 2), (test, 3)):
@@ -110,18 +110,14 @@ def test_the_names_that_people_use_are_taken(tmp_path, valid, test):
         for path in [*tmp_path.glob("dev*.??")]:
             path.rename(tmp_path / f"{path.suffix[1:]}.{path.stem}")
     corpus = Corpus(tmp_path, list(LANGS), None)
-    assert {split: len(list(corpus.read(split))) for split in corpus.texts} == {
-        "train": 9,
-        "valid": 2,
-        "test": 3,
-    }
+    counts = {split: len(list(corpus.read(split))) for split in corpus.texts}
+    assert counts == {"train": 9, "valid": 2, "test": 3}
     assert not corpus.notes
 
 
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
-        ({}, "in", "in has no train.de and train.en, and no table train"),
         ({}, "absent", "cannot read absent: No such file"),
         ({"train.de": "a\n"}, "in", "in/train.de is there, but no train.en with its other side"),
         ({"train.de": "", "train.en": ""}, "in", "in/train.de and in/train.en have no text"),
@@ -130,23 +126,15 @@ def test_the_names_that_people_use_are_taken(tmp_path, valid, test):
         ({"train.tsv": "a\tb\n", "train.csv": "a,b\n"}, "in", "are both there: leave one form of train"),
         ({"train.txt": "a\n"}, "in/train.txt", "in/train.txt must be a folder, or a table that ends in .tsv"),
         ({"train.tsv": "a\tb\tc\n"}, "in", "in/train.tsv has no columns de and en in its first line, which"),
-        ({"train.tsv": "a.\tb.\nc\n"}, "in", "line 2 has 1 columns, and the first line has 2: is there a se"),
         ({"train.csv": "en,de\nHi, you,hallo du\n"}, "in", "in/train.csv, line 2 has 3 columns, and the fir"),
         ({"train.csv": "a.,b.\nc,d\ne,f,g\n"}, "in --columns 1 2", "line 3 has 3 columns, and the first lin"),
-        ({"train.tsv": "i\tde\ten\n1\ta\n"}, "in", "line 2 has 2 columns, and the first line has 3"),
         ({"train.csv": "source,target\na,b\n"}, "in", "line 1: are 'source' and 'target' names of columns?"),
-        ({"train.tsv": "German text\tEnglish text\n"}, "in", "line 1: are 'German text' and 'English text' "),
         ({"train.csv": "de,en,de\na,b,c\n"}, "in", "in/train.csv names the column de 2 times in its fi"),
         ({"train.tsv": "de\ten\ta\tb\n" * 9}, "in", "in/train.tsv: all 8 pairs are de and en"),
         ({"tst13.de": "a\n", "Train.de": ""}, "in", "and no table train; it has Train.de, tst13.de"),
         ({"train.de": "a b.\n" * 3, "train.en": PERSIAN}, "in --moses", "Moses' tokens of en do not give ba"),
-        (
-            {"train.de": "a\n", "train.en": "日本\n"},
-            "in --moses",
-            "subword-nmt needs spaces between the words",
-        ),
+        ({"train.de": "a\n", "train.en": "日本\n"}, "in --moses", "subword-nmt needs spaces between the w"),
         ({"train.tsv": "a\tb\n"}, "in --columns 1 3", "line 1 has 2 columns, 3 are needed"),
-        ({"train.csv": 'a,"b\n'}, "in", "in/train.csv, line 1: no CSV: unexpected end of data"),
         ({"train.csv": 'de,en\n"a,b\nc,d\n'}, "in", "in/train.csv, line 2: no CSV: unexpected end of data ("),
         ({"train.csv": 'de,en\n"a,b\nc,"d"\n'}, "in", "line 2: no CSV: ',' expected after '\"' (line 3); is"),
         ({"train.jsonl": "{\n"}, "in", "in/train.jsonl, line 1: no JSON: "),
@@ -163,3 +151,39 @@ def test_refused(tmp_path, files, arguments, message):
     for name, content in files.items():
         (tmp_path / "in" / name).write_text(content)
     assert_refused("own_corpus", [*arguments.split(), "--langs", *LANGS], message, tmp_path)
+
+
+TSV = "train.tsv"
+SAID = '"So," sagte er.\t"Thus," he said.\n"Ja."\t"Yes."\n'
+QUOTED = [tuple(pair.split("\t")) for pair in SAID.splitlines()]  # no quoting: this is what the lines are
+CSV = {"train.csv": "de,en\na,b\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "columns", "pairs", "note"),
+    [
+        ({TSV: "de\ten\na\tb\n\n"}, None, [("a", "b")], ""),
+        ({"train.csv": "EN,De\nb,a\n"}, None, [("a", "b")], ""),
+        ({"train.csv": 'i, en, de\n1, "b, c", a\n'}, None, [("a", "b, c")], ""),
+        ({TSV: "a.\tb.\n"}, None, [("a.", "b.")], "first column is taken for de, the second for en, and lin"),
+        ({TSV: "a\tb\n"}, ("2", "1"), [("b", "a")], "the first line is taken for a pair, as columns are num"),
+        ({TSV: 'de\ten\na\t"b ""c"""\n'}, None, [("a", 'b "c"')], "in quotes (where they must be), which ar"),
+        ({TSV: 'de\ten\na\t"b, c"\n'}, None, [("a", "b, c")], "cells are in quotes (as by Excel), which are"),
+        ({TSV: '"de"\t"en"\n"a"\t"b"\n"d"\t"e"\n'}, None, [("a", "b"), ("d", "e")], "(all), which are"),
+        ({TSV: 'i\tde\ten\n1\t"a"\t"b"\n'}, None, [("a", "b")], "cells are in quotes (all but numbers), whi"),
+        ({TSV: "de\ten\n" + SAID}, None, QUOTED, "2 cells begin and end with"),
+        ({"train.csv": 'de,en\na,"b\nc"\n'}, None, [("a", "b c")], "1 rows go over several lines, as cells "),
+        (CSV | {"newstest.de": ""}, None, [("a", "b")], "not taken: newstest.de"),
+        (CSV | {"dev.csv": "", "val.csv": ""}, None, [("a", "b")], "not taken: dev.csv"),
+        (CSV | {"valid.py": "", "contest.de": ""}, None, [("a", "b")], "taken: valid.py"),
+    ],
+)
+def test_what_was_taken_is_told(tmp_path, files, columns, pairs, note):
+    """Regression: names of columns became a pair, quotes of a table stayed in the text, and a dev set was
+    left lying there; nobody was told.
+    """
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    corpus = Corpus(tmp_path, list(LANGS), columns)
+    assert list(corpus.read("train")) == pairs
+    assert [note in said for said in corpus.notes] == [True] * bool(note)

@@ -6,47 +6,43 @@ from bad_input import call_here
 from rdrop_tools.training.plot_training import names, plot, x_axis
 from rdrop_tools.training.training_log import read_log
 
-
-def test_plot_training_x_axis(tmp_path):
-    """A validation between two lines of training is placed between them, by epoch and by wall-clock."""
-    log = tmp_path / "train.log"
-    simple = "2026-01-01 | INFO | train_inner | epoch 002:     {0} / 100 loss=9, num_updates={1}, wall={2}\n"
-    valid = "2026-01-01 | INFO | valid | epoch 002 | valid on 'valid' subset | loss 9.7 | num_updates 125\n"
-    as_json = '| INFO | train_inner | {{"epoch": 2, "update": {0}, "num_updates": "{1}", "wall": "{2}"}}\n'
-    hydra = simple.replace("2026-01-01 | INFO | train_inner | ", "[2026-01-01][train_inner][INFO] - ")
-    for text in (
-        simple.format(20, 120, 3600) + valid + simple.format(30, 130, 7200),
-        as_json.format(1.2, 120, 3600) + as_json.format(1.3, 130, 7200),
-        hydra.format(20, 120, 3600) + hydra.format(30, 130, 7200),
-    ):
-        log.write_text(text)
-        curves = read_log(log)
-        assert [x_axis(curves["train_inner"], x)(120) for x in ("update", "epoch", "time")] == [120, 1.2, 1]
-        between = [x_axis(curves["train_inner"], x)(125) for x in ("update", "epoch", "time")]
-        assert between == [125, 1.25, 1.5]
-        assert x_axis(curves["train_inner"], "epoch")(140) == 1.3
-
-
-def test_plot_training_adds_the_wall_clock_of_a_resumed_run(tmp_path):
-    log = tmp_path / "train.log"
-    line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
-    log.write_text("".join(line.format(*pair) for pair in ((10, 50), (20, 100), (20, 7), (30, 60))))
-    assert read_log(log)["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
-
-
 INNER = "2026-01-01 | INFO | train_inner | epoch 001: 1 / 9 loss={1}, num_updates={0}, wall={0}\n"
+VALID = "2026-01-01 | INFO | valid | epoch 002 | valid on 'valid' subset | loss 9.7 | num_updates {}\n"
 RESUMED = "2026-01-01 | INFO | fairseq.trainer | Loaded checkpoint a/b.pt (epoch 1 @ {} updates)\n"
+ANEW = "2026-01-01 | INFO | fairseq.trainer | No existing checkpoint found a/checkpoint_last.pt\n"
 
 
 def inner(*points):
     return "".join(INNER.format(update, loss) for update, loss in points)
 
 
-def read(path, content):
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "train.log"
+
+
+def read(log, content):
     """(curves, warnings)"""
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    log.write_bytes(content if isinstance(content, bytes) else content.encode())
     warnings = []
-    return read_log(path, warnings.append), warnings
+    return read_log(log, warnings.append), warnings
+
+
+def test_the_x_axis(log):
+    """A validation between two lines of training is placed between them, by epoch and by wall-clock."""
+    simple = "2026-01-01 | INFO | train_inner | epoch 002:     {0} / 100 loss=9, num_updates={1}, wall={2}\n"
+    as_json = '| INFO | train_inner | {{"epoch": 2, "update": {0}, "num_updates": "{1}", "wall": "{2}"}}\n'
+    hydra = simple.replace("2026-01-01 | INFO | train_inner | ", "[2026-01-01][train_inner][INFO] - ")
+    for text in (
+        simple.format(20, 120, 3600) + VALID.format(125) + simple.format(30, 130, 7200),
+        as_json.format(1.2, 120, 3600) + as_json.format(1.3, 130, 7200),
+        hydra.format(20, 120, 3600) + hydra.format(30, 130, 7200),
+    ):
+        curves, _ = read(log, text)
+        places = [x_axis(curves["train_inner"], x) for x in ("update", "epoch", "time")]
+        assert [place(120) for place in places] == [120, 1.2, 1]
+        assert [place(125) for place in places] == [125, 1.25, 1.5]
+        assert places[1](140) == 1.3
 
 
 @pytest.mark.parametrize(
@@ -62,44 +58,60 @@ def read(path, content):
         b"| INFO | train_inner | epoch 001: 1 / 0 loss=8, num_updates=20\n",
     ],
 )
-def test_what_is_not_whole_is_left_out(tmp_path, damage):
+def test_what_is_not_whole_is_left_out(log, damage):
     """Regression: each of these was a traceback, and "num_updates=20", cut from 200, was taken for 20."""
-    log = tmp_path / "train.log"
     curves, warnings = read(log, inner((10, 9)).encode() + damage)
     assert curves["train_inner"]["loss"] == {10: 9}
     assert warnings == [f"{log}: left out 1 records that are not whole, first line 2"]
 
 
-def test_null_or_text_for_a_figure_leaves_out_the_figure(tmp_path):
+def test_null_or_text_for_a_figure_leaves_out_the_figure(log):
     line = '| INFO | train_inner | {"loss": null, "wps": "fast", "bleu": NaN, "gnorm": 1, "num_updates": 5}'
-    curves, warnings = read(tmp_path / "train.log", f"{line}\n")
+    curves, warnings = read(log, f"{line}\n")
     assert curves["train_inner"] == {"gnorm": {5: 1}, "num_updates": {5: 5}}
     assert not warnings
 
 
-def test_a_run_that_went_on_after_a_kill_in_the_middle_of_a_line(tmp_path):
+def test_a_run_that_went_on_after_a_kill_in_the_middle_of_a_line(log):
     """A line that was cut, and has the next run's first line behind it, does not take its numbers."""
     cut = inner((20, 8)).partition(", wall")[0]
-    text = inner((10, 9)) + cut + RESUMED.format(10) + inner((20, 7))
-    curves, warnings = read(tmp_path / "train.log", text)
+    curves, warnings = read(log, inner((10, 9)) + cut + RESUMED.format(10) + inner((20, 7)))
     assert curves["train_inner"]["loss"] == {10: 9, 20: 7}
     assert len(warnings) == 1
 
 
-def test_what_a_run_did_after_its_last_checkpoint_is_left_out(tmp_path):
-    """Regression: updates 15 to 30 of the first run stood between those of the second, and beyond its end."""
-    valid = "| INFO | valid | epoch 001 | valid on 'valid' subset | loss {1} | num_updates {0}\n"
-    first = inner((5, 9), (15, 8), (25, 7)) + valid.format(30, 6)
-    curves, warnings = read(tmp_path / "a.log", first + RESUMED.format(10) + inner((12, 8.5), (20, 8.2)))
+def test_what_a_run_did_after_its_last_checkpoint_is_left_out(log):
+    """Regression: updates 15 to 30 of the first run stood between those of the second, and beyond its end.
+
+    The wall-clock of the second goes on from the first's.
+    """
+    first = inner((5, 9), (15, 8), (25, 7)) + VALID.format(30)
+    curves, warnings = read(log, first + RESUMED.format(10) + inner((12, 8.5), (20, 8.2)))
     assert curves["train_inner"]["loss"] == {5: 9, 12: 8.5, 20: 8.2}
     assert curves["train_inner"]["wall"] == {5: 5, 12: 37, 20: 45}
     assert curves["valid"]["loss"] == {}
-    message = "left out 3 records after the update from which a later run went on"
-    assert warnings == [f"{tmp_path / 'a.log'}: {message}"]
-    anew = "2026-01-01 | INFO | fairseq.trainer | No existing checkpoint found a/checkpoint_last.pt\n"
-    for start in (anew, ""):  # "": its beginning is not in the log
-        curves, _ = read(tmp_path / "b.log", first + start + inner((4, 9.5), (8, 9.1)))
+    assert warnings == [f"{log}: left out 3 records after the update from which a later run went on"]
+    for start in (ANEW, ""):  # "": its beginning is not in the log
+        curves, _ = read(log, first + start + inner((4, 9.5), (8, 9.1)))
         assert list(curves["train_inner"]["loss"]) == [4, 8]
+
+
+def test_the_wall_clock_of_a_run_resumed_where_it_ended(log):
+    """It starts again at 0, which alone tells of the second run."""
+    line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
+    curves, _ = read(log, "".join(line.format(*pair) for pair in ((10, 50), (20, 100), (20, 7), (30, 60))))
+    assert curves["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
+
+
+def test_a_run_resumed_with_other_batches_does_not_go_back(log):
+    """Regression: after update 20, at 1.75 epochs, smaller batches had it at 1.2: the curve ran backwards."""
+    line = "2026-01-01 | INFO | train_inner | epoch 002: {1} / {2} loss=9, num_updates={0}\n"
+    old = "".join(line.format(*record) for record in ((10, 1, 4), (20, 3, 4)))
+    new = "".join(line.format(*record) for record in ((30, 4, 20), (40, 10, 20), (50, 18, 20)))
+    curves, _ = read(log, old + RESUMED.format(20) + new)
+    place = x_axis(curves["train_inner"], "epoch")
+    assert [round(place(update), 4) for update in (10, 20, 30, 40, 50)] == [1.25, 1.75, 1.8, 1.85, 1.9]
+    assert list(curves["train_inner"]["loss"]) == [10, 20, 30, 40, 50]  # nothing was left out
 
 
 def test_several_runs_have_several_names(tmp_path):
@@ -110,33 +122,17 @@ def test_several_runs_have_several_names(tmp_path):
     assert names(logs) == list(map(str, logs))
 
 
-def test_a_log_without_training_or_of_one_record_is_plotted(tmp_path):
-    log = tmp_path / "train.log"
-    valid = "| INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.7 | num_updates 50\n"
-    for text in (inner((10, 9)), valid):
+def test_a_log_without_training_or_of_one_record_is_plotted(log):
+    for text in (inner((10, 9)), VALID.format(50)):
         log.write_text(text)
-        axes = plot([log], "update").axes
-        assert len(axes[0].lines) == 1
-        assert axes[0].lines[0].get_marker() == "o"
+        (line,) = plot([log], "update").axes[0].lines
+        assert line.get_marker() == "o"
 
 
 @pytest.mark.parametrize(("name", "magic"), [("a.JPG", b"\xff\xd8"), ("a", b"\x89PNG")])
-def test_the_picture_has_the_format_of_its_name(tmp_path, name, magic):
+def test_the_picture_has_the_format_of_its_name(log, name, magic):
     """Regression: the picture had another name, as matplotlib adds .png to one without an ending."""
-    log = tmp_path / "train.log"
     log.write_text(inner((10, 9)))
-    assert call_here("plot_training", log, "-o", tmp_path / name).code == 0
-    assert (tmp_path / name).read_bytes().startswith(magic)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "train.log"])
-
-
-def test_a_run_resumed_with_other_batches_does_not_go_back(tmp_path):
-    """Regression: after update 20, at 1.75 epochs, smaller batches had it at 1.2: the curve ran backwards."""
-    log = tmp_path / "train.log"
-    line = "2026-01-01 | INFO | train_inner | epoch 002: {1} / {2} loss=9, num_updates={0}\n"
-    old = "".join(line.format(*record) for record in ((10, 1, 4), (20, 3, 4)))
-    new = "".join(line.format(*record) for record in ((30, 4, 20), (40, 10, 20), (50, 18, 20)))
-    curves, _ = read(log, old + RESUMED.format(20) + new)
-    place = x_axis(curves["train_inner"], "epoch")
-    assert [round(place(update), 4) for update in (10, 20, 30, 40, 50)] == [1.25, 1.75, 1.8, 1.85, 1.9]
-    assert list(curves["train_inner"]["loss"]) == [10, 20, 30, 40, 50]  # nothing was left out
+    assert call_here("plot_training", log, "-o", log.with_name(name)).code == 0
+    assert log.with_name(name).read_bytes().startswith(magic)
+    assert sorted(path.name for path in log.parent.iterdir()) == sorted([name, "train.log"])

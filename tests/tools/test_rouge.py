@@ -9,8 +9,7 @@ from bad_input import call_here
 pytest.importorskip("rouge_score")
 from rouge_score import rouge_scorer
 
-from rdrop_tools.scoring.rouge_words import UnicodeTokenizer
-from rdrop_tools.scoring.score_rouge import METRICS, bootstrap, split_sentences
+from rdrop_tools.scoring.score_rouge import METRICS, UnicodeTokenizer, bootstrap, split_sentences
 
 REFERENCES = [
     "Anna walks the dog. Bob stays at home.",
@@ -39,17 +38,14 @@ def score(folder, *options, reference=REFERENCES, system=SYSTEM):
     return result.err if result.code else json.loads((folder / "rouge.json").read_text())
 
 
-@pytest.mark.parametrize("stemmer", [True, False])
-@pytest.mark.parametrize("sentences", ["punctuation", "none"])
-def test_equals_rouge_score(tmp_path, stemmer, sentences):
-    options = ["--sentences", sentences, *([] if stemmer else ["--no-stemmer"])]
+@pytest.mark.parametrize("options", [[], ["--sentences", "none", "--no-stemmer"]])
+def test_equals_rouge_score(tmp_path, options):
     ours = score(tmp_path, *options)["system"]
-    theirs = rouge_scorer.RougeScorer(list(METRICS), use_stemmer=stemmer)
-    if sentences == "punctuation":  # what the caller of rouge-score has to do for ROUGE-Lsum
-        lines = [[t.replace(". ", ".\n").replace("! ", "!\n") for t in x] for x in (REFERENCES, SYSTEM)]
-    else:
-        lines = [REFERENCES, SYSTEM]
-    scores = [theirs.score(reference, system) for reference, system in zip(*lines, strict=True)]
+    theirs = rouge_scorer.RougeScorer(list(METRICS), use_stemmer=not options)
+    texts = [REFERENCES, SYSTEM]
+    if not options:  # what the caller of rouge-score has to do for ROUGE-Lsum
+        texts = [[t.replace(". ", ".\n").replace("! ", "!\n") for t in x] for x in texts]
+    scores = [theirs.score(reference, system) for reference, system in zip(*texts, strict=True)]
     for metric in METRICS:
         for name, key in (("precision", "precision"), ("recall", "recall"), ("f", "fmeasure")):
             expected = 100 * np.mean([getattr(s[metric], key) for s in scores])
@@ -83,7 +79,6 @@ def test_an_empty_hypothesis_scores_0(tmp_path):
     result = score(tmp_path, reference=["A dog.", "A cat."], system=["A dog.", ""])["system"]
     assert result["empty"] == 1
     assert [result[metric]["f"] for metric in METRICS] == [50.0] * 4
-    assert score(tmp_path, reference=["A dog."], system=[""])["system"]["rougeLsum"]["f"] == 0
 
 
 def test_the_table_has_a_row_for_each_system_and_the_signature(tmp_path):
@@ -97,29 +92,15 @@ def test_the_table_has_a_row_for_each_system_and_the_signature(tmp_path):
     assert lines[-1].startswith("F, 95% intervals; rouge-score 0.1")
 
 
-OTHER_SCRIPTS = {
-    "Russian": "Собака спит. Кошка сидит дома.",
-    "Hindi": "कुत्ता सो रहा है। बिल्ली घर पर है।",
-    "Chinese": "狗在睡觉。猫在家里！",  # noqa: RUF001
-    "Thai": "หมานอนหลับอยู่ แมวอยู่ที่บ้าน",
-}
-
-
-@pytest.mark.parametrize("language", OTHER_SCRIPTS)
-def test_identical_texts_score_100_in_any_script(tmp_path, language):
+@pytest.mark.parametrize("text", ["Собака спит. Кошка сидит дома.", "狗在睡觉。猫在家里！"])  # noqa: RUF001
+def test_identical_texts_score_100_in_any_script(tmp_path, text):
     """Regression: rouge-score's tokeniser keeps a-z and 0-9, and identical Russian texts scored 0.00."""
-    text = OTHER_SCRIPTS[language]
     assert "choose --tokenizer unicode" in score(tmp_path, reference=[text], system=[text])
     result = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[text])
     assert [result["system"][metric]["f"] for metric in METRICS] == [100] * 4
     assert "|tok:unicode|stem:no|" in result["signature"]
-    words = text.split()
-    changed = " ".join([*words[:-1], "other"]) if len(words) > 2 else text[:-2] + "other"
-    part = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[changed])["system"]
+    part = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[text[:-5]])["system"]
     assert all(0 < part[metric]["f"] < 100 for metric in METRICS)
-    half = text[: len(text) // 2]
-    cut = score(tmp_path, "--tokenizer", "unicode", reference=[text], system=[half])["system"]["rouge1"]
-    assert 20 < cut["recall"] < 80 < cut["precision"] + 30
 
 
 def test_words_of_any_script():
