@@ -25,6 +25,8 @@ def write_files(folder):
         "folders/train.de/keep": "mine",
         "test.sgm": segment,
         "cut.sgm": segment + segment[:20],
+        "refs.sgm": "".join(f'<refset refid="{n}">{segment}</refset>' for n in (1, 2)),
+        "less.xml": f"<src>{segment}{segment}</src><ref>{segment}</ref>",
         "hyp": hyp,
         "ref": hyp.replace("dog", "hound"),
         "log": RECORD,

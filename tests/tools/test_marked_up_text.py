@@ -1,7 +1,7 @@
 """rdrop_tools/text/marked_up_text.py: the sentences of IWSLT and WMT, wherever they stand in the mark-up."""
 
 import pytest
-from bad_input import assert_refused, call_here
+from bad_input import call_here
 
 SGML = """\ufeff<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE mteval SYSTEM "mteval-xml-v1.3.dtd">
@@ -45,41 +45,55 @@ def test_training_text_and_test_sets_agree(tmp_path):
         assert marked_up("segments", tmp_path / f"{name}.xml") == raw
 
 
-SEGMENTS = '<seg id="1">Eins.</seg>'
+WMT21 = """<?xml version='1.0' encoding='utf-8'?>
+<dataset id="newstest2021"><collection>
+<doc origlang="en" id="a">
+<src lang="en"><p><seg id="1">One &lt;b&gt;.</seg> <seg id="2">Two.</seg></p></src>
+<ref lang="de" translator="A"><p><seg id="1">Eins A.</seg><seg id="2">Zwei A.</seg></p></ref>
+<ref lang="de" translator="B"><p><seg id="1">Eins B.</seg></p><p><seg id="2">Zwei <src> B.</seg></p></ref>
+<hyp system="S" language="de"><p><seg id="1">Eins S.</seg><seg id="2">Zwei S.</seg></p></hyp>
+</doc>
+<doc origlang="en" id="b" testsuite="t"><src lang="en"><p><seg id="1">Suite.</seg></p></src></doc>
+</collection></dataset>
+"""
+TWO_REFERENCES = """<refset setid="x" refid="r1"><doc docid="1"><seg id="1">Eins.</seg></doc></refset>
+<refset setid="x" refid="r2"><doc docid="1"><seg id="1">One.</seg></doc></refset>
+"""
+TWO_SYSTEMS = """<DOC docid="1" sysid="A"><seg id="1">Eins.</seg></DOC>
+<DOC docid="1" sysid="B"><seg id="1">Uno.</seg></DOC>
+"""
+# A document of each system, in turn; the source is in the file too.
+IN_TURN = "".join(
+    f'<DOC docid="{n}" sysid="{system}"><seg id="1">{system}{n}.</seg></DOC>'
+    for n in (1, 2)
+    for system in "AB"
+)
+WITH_SOURCE = f"""<srcset><DOC docid="1"><seg id="1">S1.</seg></DOC>
+<DOC docid="2"><seg id="1">S2.</seg></DOC></srcset>
+<refset>{IN_TURN}</refset>
+"""
 
 
 @pytest.mark.parametrize(
-    ("text", "sides"),
+    ("text", "options", "expected"),
     [
-        # WMT since 2021, whose text may have a tag
-        (
-            f"<src>{SEGMENTS}</src><ref translator='A'><seg>Zwei <src> B.</seg></ref>",
-            "<ref translator='A'>, <src>",
-        ),
-        (
-            f"<ref translator='A'>{SEGMENTS}</ref>" * 2 + f"<ref translator='B'>{SEGMENTS}</ref>",
-            "<ref translator=",
-        ),
-        # SGML: sets, or documents of systems in turn, with the source in the file or not
-        (f"<refset>{SEGMENTS}</refset>" * 2, "<refset>, <refset>"),
-        (
-            f'<tstset><DOC sysid="A">{SEGMENTS}</DOC><DOC sysid="B">{SEGMENTS}</DOC></tstset>',
-            'sysid="A", sysid=',
-        ),
-        (f"<srcset>{SEGMENTS}</srcset><refset>{SEGMENTS}{SEGMENTS}</refset>", "<srcset>, <refset>"),
+        (WMT21, "--side src", ["One <b>.", "Two."]),
+        (WMT21, "--translator A", ["Eins A.", "Zwei A."]),
+        (WMT21, "--side ref --translator B", ["Eins B.", "Zwei <src> B."]),
+        (WMT21, "--side hyp", ["Eins S.", "Zwei S."]),
+        (WMT21, "--system S", ["Eins S.", "Zwei S."]),
+        (TWO_REFERENCES, "--translator r2", ["One."]),
+        (TWO_REFERENCES.replace(' refid="r1"', "").replace(' refid="r2"', ""), "--translator 2", ["One."]),
+        (TWO_SYSTEMS, "--system B", ["Uno."]),
+        (f"<tstset>{TWO_SYSTEMS}</tstset>", "--system A", ["Eins."]),
+        (WITH_SOURCE, "--translator A", ["A1.", "A2."]),
+        (WITH_SOURCE, "--translator B", ["B1.", "B2."]),
+        (WITH_SOURCE, "--side src", ["S1.", "S2."]),
     ],
 )
-def test_a_file_with_several_sides(tmp_path, text, sides):
-    """Regression: source, references and systems were printed one after the other, as one side."""
+def test_a_side_of_a_file_with_several(tmp_path, text, options, expected):
+    """Regression: source, references and systems were printed one after the other, as one side; two systems
+    of a set with its source were refused as having other segments, as documents were counted over both.
+    """
     (tmp_path / "test.xml").write_text(text)
-    assert_refused(
-        "marked_up_text", ["segments", "test.xml"], f"test.xml has several sides, {sides}", tmp_path
-    )
-
-
-def test_documents_of_one_side(tmp_path):
-    """A side has as many documents as it likes, and its text may have the tag of another."""
-    (tmp_path / "test.xml").write_text(
-        f'<srcset><doc sysid="s">{SEGMENTS}</doc><doc sysid="s"><seg>Zwei <ref> B.</seg></doc></srcset>'
-    )
-    assert marked_up("segments", tmp_path / "test.xml") == ["Eins.", "Zwei <ref> B."]
+    assert marked_up("segments", tmp_path / "test.xml", *options.split()) == expected
