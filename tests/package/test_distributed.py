@@ -10,28 +10,29 @@ from conftest import MODELS, NO_DROPOUT, OFFICIAL, TRANSFORMER, Setup, check_gra
 
 pytest.importorskip("fairseq")
 
-PATHS = {
-    "fused": ["--rdrop-loss", "fused"],
-    "plain": ["--rdrop-loss", "plain"],
-    "fused, separate": ["--rdrop-loss", "fused", "--rdrop-forward", "separate"],
-    "plain, separate": ["--rdrop-loss", "plain", "--rdrop-forward", "separate"],
-    "fused, cutoff": ["--rdrop-loss", "fused", "--rdrop-cutoff", "0.3"],
-    "plain, separate, cutoff": "--rdrop-loss plain --rdrop-forward separate --rdrop-cutoff 0.3".split(),
-    "fused, one pass": ["--rdrop-loss", "fused", "--rdrop-passes", "1"],
-}
 STILL = [*TRANSFORMER, *NO_DROPOUT]
-DROPS = [
-    *STILL,
-    *"--encoder-layers 4 --encoder-layerdrop 0.5 --decoder-layers 3 --decoder-layerdrop 0.5".split(),
-]
-RATES = [*TRANSFORMER, "--rdrop-dropout", "0.1,0.4"]
-CASES = {
-    **{f"untied, {name}": [*STILL, *flags] for name, flags in PATHS.items()},
-    **{f"tied, {name}": [*STILL, "--share-all-embeddings", *flags] for name, flags in PATHS.items()},
-    **{f"LayerDrop, {name}": [*DROPS, *PATHS[name]] for name in ("fused", "plain", "fused, one pass")},
-    **{f"rates, {name}": [*RATES, *PATHS[name]] for name in ("fused", "plain")},
+LAYER_DROP = "--encoder-layers 4 --encoder-layerdrop 0.5 --decoder-layers 3 --decoder-layerdrop 0.5".split()
+MODEL_FLAGS = {
+    "untied": STILL,
+    "tied": [*STILL, "--share-all-embeddings"],
+    "LayerDrop": [*STILL, *LAYER_DROP],
+    "rates": [*TRANSFORMER, "--rdrop-dropout", "0.1,0.4"],
     "lstm": MODELS["lstm"][0].split(),
-    "lstm, plain": MODELS["lstm_shared"][0].split(),
+    "lstm_shared": MODELS["lstm_shared"][0].split(),
+}
+WAYS = {
+    "fused": "untied tied LayerDrop rates lstm",
+    "plain": "untied tied LayerDrop rates lstm_shared",
+    "fused --rdrop-forward separate": "tied",
+    "plain --rdrop-forward separate": "untied",
+    "fused --rdrop-cutoff 0.3": "tied",
+    "plain --rdrop-forward separate --rdrop-cutoff 0.3": "tied",
+    "fused --rdrop-passes 1": "untied tied LayerDrop",
+}
+CASES = {
+    f"{model}, {way}": [*MODEL_FLAGS[model], "--rdrop-loss", *way.split()]
+    for way, models in WAYS.items()
+    for model in models.split()
 }
 # With find_unused_parameters. (no_c10d is fairseq's other name of legacy_ddp.)
 WRAPS = [("legacy_ddp", False), ("pytorch_ddp", False), ("pytorch_ddp", True)]

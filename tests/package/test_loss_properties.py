@@ -99,6 +99,7 @@ def test_rdrop_loss_is_the_formula(device, problem, dtype):
     torch.testing.assert_close(on_cpu(*got), losses, rtol=rtol, atol=atol)
     rtol = max(10 * rtol, torch.finfo(dtype).eps)
     assert grad.dtype == dtype
+    assert got.loss.dtype == torch.promote_types(dtype, torch.float32)
     torch.testing.assert_close(grad.cpu().double(), expected, rtol=rtol, atol=atol)
     assert grad[..., problem.masked].eq(0).all()
     assert not got.nll_loss.requires_grad

@@ -1,7 +1,8 @@
-"""What is repaired of fairseq (repairs.py); more in test_numpy.py, test_cli.py and test_other_tasks.py."""
+"""What is repaired of fairseq (repairs.py); more in test_cli.py and test_other_tasks.py."""
 
 import pytest
-from conftest import TRANSFORMER, Setup
+from conftest import MODELS, TRANSFORMER, Setup
+from training import train
 
 pytest.importorskip("fairseq")
 
@@ -38,3 +39,18 @@ def test_outputs_that_are_all_empty_have_bleu_0(data_bin):
     assert bleu(EMPTY, GOOD) == bleu(GOOD, EMPTY) == bleu(together) > 10
     training = {key: value for key, value in GOOD.items() if "bleu" not in key}
     assert bleu(training) is None
+
+
+NUMPY = {
+    "transformer_lm_by_sentence": [*MODELS["transformer_lm"][0].split(), "--sample-break-mode", "eos"],
+    "buckets": [*TRANSFORMER, "--num-batch-buckets", "2"],
+}
+
+
+@pytest.mark.parametrize("case", NUMPY)
+def test_fairseq_s_data_on_this_numpy(model_data, tmp_path, case):
+    """Regression: module 'numpy' has no attribute 'compat'; percentile() got an unexpected argument."""
+    flags = ["--max-update", "2", "--no-save", "--log-format", "simple"]
+    log = train(model_data, tmp_path, *flags, model=NUMPY[case])
+    assert "num_updates 2" in log or "num_updates=2" in log
+    assert "rdrop_kl_loss" in log
