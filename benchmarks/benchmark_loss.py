@@ -115,24 +115,15 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             timings = bench.times(contestants, args.repeats, args.device)
             ours = bench.summary(timings["linear_rdrop_loss"])["median_ms"]
             for name, function in contestants.items():
-                row = {
-                    "contestant": name,
-                    "passes": args.passes,
-                    "tokens": tokens,
-                    "vocab": vocab,
-                    "dim": args.dim,
-                    "label_smoothing": args.label_smoothing,
-                }
+                sizes = {"passes": args.passes, "tokens": tokens, "vocab": vocab, "dim": args.dim}
+                row = {"contestant": name, **sizes, "label_smoothing": args.label_smoothing}
                 row |= {"dtype": args.dtype, **bench.summary(timings[name])}
                 row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
                 # A rival has kernels of its own.
                 moved, operators = bench.traffic(function) if name not in RIVALS else (None, None)
-                per_logit = moved and round(moved / (args.passes * tokens * vocab), 1)
                 row["operators"] = operators
-                row |= {
-                    "bytes_a_logit": per_logit,
-                    "tb_s": moved and round(moved / row["median_ms"] / 1e9, 3),
-                }
+                row["bytes_a_logit"] = moved and round(moved / (args.passes * tokens * vocab), 1)
+                row["tb_s"] = moved and round(moved / row["median_ms"] / 1e9, 3)
                 row["time_over_ours"] = round(row["median_ms"] / ours, 2)
                 yield row
 
