@@ -125,7 +125,6 @@ def test_benchmark_loss(tmp_path):
 
 
 def test_benchmark_loss_of_one_pass(tmp_path):
-    """With one pass, the fused label-smoothed cross entropy stands beside fairseq's."""
     sizes = "--tokens 20 --vocab 50 --dim 8 --passes 1 --rivals".split()
     names = [row["contestant"] for row in table_of(tmp_path, "benchmark_loss", *sizes)]
     assert names == ["matrix products", "fairseq plain, one pass", "rdrop_loss", "linear_rdrop_loss"]
@@ -152,7 +151,6 @@ def test_benchmark_step(tmp_path):
 
 
 def test_benchmark_step_of_two_settings_in_bf16(tmp_path):
-    """Other precisions than fairseq's default are measured too."""
     settings = ["--settings", "small", "iwslt", "--dtype", "bf16"]
     rows = table_of(tmp_path, "benchmark_step", *settings, *SIZES)
     found = [(row["setting"], row["dtype"], row["criterion"]) for row in rows]

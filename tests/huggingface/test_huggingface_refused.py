@@ -62,7 +62,6 @@ def test_logits_that_are_changed_in_training_only(tmp_path):
 
 
 def test_a_model_with_a_loss_of_another_kind_is_refused(tmp_path):
-    """ProphetNet, which adds the losses of further n-grams, is refused."""
     sizes = {"vocab_size": VOCAB, "hidden_size": 16, "num_encoder_layers": 1, "num_decoder_layers": 1}
     for side in ("encoder", "decoder"):
         sizes |= {f"{side}_ffn_dim": 32, f"num_{side}_attention_heads": 2}

@@ -1,7 +1,6 @@
 """Every kind of model that fairseq and its examples register: fused equals plain, or plain, or one line."""
 
 import argparse
-import dataclasses
 import importlib
 import random
 import sys
@@ -124,17 +123,11 @@ def build(arch, task):
     sizes = {**SIZES, **(CONVOLUTIONS if "fconv" in arch else {})}
     flags = parser._option_string_actions
     known = {name: size for name, size in sizes.items() if f"--{name.replace('_', '-')}" in flags}
-    options = parser.parse_args([])
-    vars(options).update(known)
-    for name, value in {"arch": arch, **SETTINGS}.items():
-        setattr(options, name, getattr(options, name, value))
+    options = argparse.Namespace(**{"arch": arch, **SETTINGS, **vars(parser.parse_args([])), **known})
     ARCH_CONFIG_REGISTRY.get(arch, lambda _: None)(options)
     names = [name for name, registered in MODEL_REGISTRY.items() if registered is model_class]
     if config := MODEL_DATACLASS_REGISTRY.get(names[0]):
-        for field in dataclasses.fields(config):
-            made = field.default_factory is not dataclasses.MISSING
-            default = field.default_factory() if made else field.default
-            setattr(options, field.name, getattr(options, field.name, default))
+        options = argparse.Namespace(**{**vars(config()), **vars(options)})
     torch.manual_seed(0)
     model = model_class.build_model(options, task)
     return model.models["de-en"] if hasattr(model, "models") else model  # its task trains that

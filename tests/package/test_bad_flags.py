@@ -1,14 +1,17 @@
-"""fairseq-train and fairseq-hydra-train with flags that cannot be right, as a user meets them."""
-
-import sys
+"""fairseq-train and fairseq-hydra-train with flags or a task that cannot be right, as a user meets them."""
 
 import pytest
-from conftest import NO_DROPOUT, TRANSFORMER, run
-from training import OPTIONS, PLUGIN, RDROP, hydra_train, train
+import torch
+from conftest import NO_DROPOUT, TRANSFORMER, Setup
+from training import hydra_train, train
 
 pytest.importorskip("fairseq")
 
 from fairseq.criterions import FairseqCriterion
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import TranslationConfig, TranslationTask
+
+from rdrop_fairseq.errors import RDropError
 
 NO_NOISE = "error: --rdrop-dropout needs a model with dropout: set --dropout above 0"
 
@@ -17,36 +20,25 @@ NO_NOISE = "error: --rdrop-dropout needs a model with dropout: set --dropout abo
     ("flags", "message"),
     [
         ("--rdrop-alpha -1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
-        ("--rdrop-dropout 0.1,0.2 --dropout 0", NO_NOISE),
+        ("--rdrop-dropout 0.1,0.2", NO_NOISE),
+        ("--rdrop-dropout 0.1,0.2 --distributed-world-size 2 --distributed-backend gloo", NO_NOISE),
     ],
 )
-def test_bad_values_end_with_one_line(data_bin, tmp_path, flags, message):
-    """The program ends with it; test_criterion.py has more of them.
+def test_bad_values_end_with_one_line(data_bin, tmp_path, monkeypatch, flags, message):
+    """The program ends with it, with a process for each of two GPUs too; test_criterion.py has more of them.
 
     Regression: what only the model contradicts was a traceback, and left a checkpoint crash.pt.
     """
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # as far as fairseq starts processes
     with pytest.raises(SystemExit) as end:
-        train(data_bin, tmp_path, *flags.split())
+        train(data_bin, tmp_path, *NO_DROPOUT, "--ddp-backend", "legacy_ddp", *flags.split())
     assert end.value.code == message
     assert not list(tmp_path.glob("*.pt"))
 
 
-# fairseq starts a process for each GPU; a machine without them can pretend to have two.
-PRETEND = (
-    "import torch; torch.cuda.device_count = lambda: 2; from fairseq_cli.train import cli_main; cli_main()"
-)
-
-
-@pytest.mark.parametrize("starter", ["two processes", "hydra"])
-def test_the_last_line_says_it(data_bin, tmp_path, starter):
-    """Regression: torch's traceback stood around the line. Hydra prints one for any other exception."""
-    if starter == "hydra":
-        result = hydra_train(data_bin, tmp_path, "+model.dropout=0", check=False)
-    else:
-        command = [sys.executable, "-c", PRETEND, data_bin, *PLUGIN, *TRANSFORMER, *OPTIONS, *RDROP]
-        command += ["--distributed-world-size", "2", "--distributed-init-method", f"file://{tmp_path}/port"]
-        command += "--distributed-backend gloo --cpu --ddp-backend legacy_ddp --save-dir".split()
-        result = run(*command, tmp_path, *NO_DROPOUT, "--rdrop-dropout", "0.1,0.2", check=False)
+def test_hydra_ends_with_one_line(data_bin, tmp_path):
+    """It prints a traceback of its own for any other exception."""
+    result = hydra_train(data_bin, tmp_path, "+model.dropout=0", check=False)
     assert result.returncode != 0
     assert result.stdout.splitlines()[-1] == NO_NOISE
     assert "Traceback" not in result.stdout
@@ -62,3 +54,42 @@ def test_an_error_of_the_host_stays_what_it_is(data_bin, tmp_path, monkeypatch):
     monkeypatch.setattr(FairseqCriterion, "build_criterion", classmethod(build_criterion))
     with pytest.raises(ValueError, match=r"^anything at all$"):
         train(data_bin, tmp_path)
+
+
+@register_task("by_compute_loss", dataclass=TranslationConfig)
+class ByComputeLoss(TranslationTask):
+    """As fairseq's translation_moe makes its loss: without the criterion's forward."""
+
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        model.train()
+        loss, _ = criterion.compute_loss(model, model(**sample["net_input"]), sample, reduce=False)
+        loss = loss.sum()
+        optimizer.backward(loss)
+        log = {"loss": loss.data, "ntokens": sample["ntokens"], "sample_size": sample["ntokens"]}
+        return loss, sample["ntokens"], {**log, "nsentences": sample["target"].size(0)}
+
+
+def test_a_task_that_calls_compute_loss_does_not_train_without_r_drop(data_bin, tmp_path):
+    """Regression: it trained plainly, at any alpha and number of passes, and nothing said so."""
+    flags = ["--task", "by_compute_loss", "--max-update", "2"]
+    with pytest.raises(SystemExit) as end:
+        train(data_bin, tmp_path, *flags)
+    assert end.value.code == (
+        "error: the task by_compute_loss calls compute_loss and not the criterion: R-Drop would not be "
+        "applied; train it with --criterion label_smoothed_cross_entropy, or --rdrop-passes 1"
+    )
+    assert not list(tmp_path.rglob("*.pt"))
+    assert '"valid_loss"' in train(data_bin, tmp_path, *flags, "--rdrop-passes", "1")
+
+
+def test_compute_loss_of_user_code(data_bin):
+    """Regression: called with a model in training, it gave the plain loss; in evaluation it still does."""
+    setup = Setup(data_bin, TRANSFORMER)
+    sample, criterion, model = setup.batch(), setup.criterion, setup.model
+    model.train()
+    with pytest.raises(RDropError, match="the task translation calls compute_loss"):
+        criterion.compute_loss(model, model(**sample["net_input"]), sample)
+    model.eval()
+    with torch.no_grad():
+        loss, _ = criterion.compute_loss(model, model(**sample["net_input"]), sample)
+    assert torch.equal(loss, setup.valid_step(sample)[0])

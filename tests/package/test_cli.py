@@ -1,11 +1,7 @@
 """fairseq's own commands with --user-dir, as a user calls them."""
 
 import math
-import os
-import pickle
 import re
-import sys
-import types
 
 import pytest
 import torch
@@ -82,7 +78,6 @@ VARIANTS = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
-    """A run that is stopped and resumed logs what one in a single piece logs."""
     options = (
         "--update-freq 2 --sentence-avg --ignore-prefix-size 1 --save-interval-updates 2 --max-tokens 100"
     )
@@ -172,44 +167,3 @@ def test_a_plain_run_goes_on_with_r_drop(data_bin, tmp_path):
         for name, parameter in before.items():  # the learning rate is next to nothing
             if not name.endswith(UNSET):
                 torch.testing.assert_close(after[name], parameter, rtol=0, atol=1e-6)
-
-
-def test_meters_of_checkpoints_before_2020_load(tmp_path, monkeypatch):
-    """Regression: published models of that time, which may have them, could not be loaded."""
-    from fairseq.logging.meters import StopwatchMeter
-
-    old = types.ModuleType("fairseq.meters")
-    old.StopwatchMeter = StopwatchMeter
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "fairseq.meters", old)
-        patch.setattr(StopwatchMeter, "__module__", "fairseq.meters")
-        meter = StopwatchMeter()
-        meter.sum = 3.0
-        torch.save({"extra_state": {"train_meters": {"train_wall": meter}}}, tmp_path / "old.pt")
-    assert torch.load(tmp_path / "old.pt")["extra_state"]["train_meters"]["train_wall"].sum == 3.0
-
-
-class CallsSystem:
-    def __init__(self, command):
-        self.command = command
-
-    def __reduce__(self):
-        return os.system, (self.command,)
-
-
-@pytest.mark.skipif(torch.__version__ < "2.6", reason="torch.load's default was weights_only=False")
-def test_checkpoint_that_runs_code_is_refused(trained, data_bin, tmp_path):
-    """Neither resume nor generate calls what a checkpoint has pickled."""
-    canary = tmp_path / "canary"
-    checkpoint = tmp_path / "checkpoint_last.pt"
-    state = torch.load(trained[0] / "checkpoint_last.pt")
-    state["extra_state"]["surprise"] = CallsSystem(f"touch {canary}")
-    torch.save(state, checkpoint)
-    refused = r"(?s)Weights only load failed.*posix\.system"
-    with pytest.raises(pickle.UnpicklingError, match=refused):
-        train(data_bin, tmp_path, "--max-epoch", "4")
-    with pytest.raises(pickle.UnpicklingError, match=refused):
-        call("generate", data_bin, "--path", checkpoint)
-    assert not canary.exists()
-    torch.load(checkpoint, weights_only=False)  # the trap is real
-    assert canary.exists()

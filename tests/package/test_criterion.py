@@ -76,7 +76,6 @@ def test_without_dropout_the_gradient_is_passes_times_the_plain_one(
 
 @PATHS
 def test_padded_batch_is_the_sum_of_its_sentences(data_bin, path):
-    """Padding adds nothing to the loss or to the gradient."""
     ours = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT], extra=["--rdrop-loss", path])
     together = ours.train_step(ours.uneven_batch())
     dataset = ours.task.dataset("train")
@@ -87,7 +86,6 @@ def test_padded_batch_is_the_sum_of_its_sentences(data_bin, path):
 
 
 def test_mean_reduction_is_half_of_sum_with_half_the_alpha(data_bin):
-    """The loss halves, the logged one stays."""
     runs = [
         Setup(data_bin, TRANSFORMER, extra=["--rdrop-ce-reduction", name, "--rdrop-alpha", alpha])
         for name, alpha in (("sum", "5"), ("mean", "2.5"))
@@ -112,7 +110,6 @@ def test_loss_may_be_multiplied_in_place(data_bin, path):
 
 
 def test_unreduced_loss_sums_to_the_reduced_one(data_bin):
-    """reduce=False gives a loss for each position."""
     ours = Setup(data_bin, TRANSFORMER)
     sample = ours.batch()
     ours.model.train()

@@ -15,7 +15,7 @@ from devices import gpu, interpreter
 
 from rdrop_fairseq import linear_rdrop_loss
 from rdrop_fairseq.losses import device as devices
-from rdrop_fairseq.losses import elementwise, fused
+from rdrop_fairseq.losses import elementwise
 from rdrop_fairseq.losses.terms import Weights
 
 triton = pytest.importorskip("triton")
@@ -146,9 +146,14 @@ def test_fp16_gradients_are_near_the_top_of_the_range(by_kernel, passes, alpha):
     assert unscale[5] == unscale.min()
 
 
-@pytest.mark.parametrize(("passes", "dtype"), [(9, torch.float32), (2, torch.float64)])
-def test_what_the_kernel_does_not_know_is_torch_s(launches, recwarn, passes, dtype):
-    """More passes than it has room for, and float64, without a word."""
+@pytest.mark.parametrize(
+    ("passes", "dtype", "triton"),
+    [(9, torch.float32, True), (2, torch.float64, True), (2, torch.float32, False)],
+)
+def test_what_the_kernel_does_not_know_is_torch_s(launches, monkeypatch, recwarn, passes, dtype, triton):
+    """More passes than it has room for, float64, and all where there is no Triton, without a word."""
+    if not triton:
+        monkeypatch.setattr(elementwise.importlib.util, "find_spec", lambda name: None)
     inputs, target = make(passes, dtype=dtype)
     assert losses(inputs, target, passes=passes)[0].isfinite()
     assert launches == []
@@ -202,29 +207,8 @@ def test_an_overflow_in_the_first_batch_does_not_turn_it_off(launches, recwarn):
     assert not [warning for warning in recwarn if "kernel" in str(warning.message)]  # but numpy's
 
 
-def test_without_triton_torch_does_it_without_a_word(launches, monkeypatch, recwarn):
-    """Nothing is installed for it."""
-    monkeypatch.setattr(elementwise.importlib.util, "find_spec", lambda name: None)
-    losses(*make())
-    assert launches == []
-    assert not recwarn.list
-
-
-def test_on_meta_the_way_of_a_gpu_is_gone_without_a_launch():
-    """So that its operations and bytes can be counted where there is no GPU."""
-    options = fused.Options(alpha=5.0, passes=2, label_smoothing=0.1, ignore_index=PAD, ce_scale=1.0)
-    hidden, weight = (
-        torch.empty(*s, dtype=torch.float16, device="meta").requires_grad_() for s in ((8, 16), (37, 16))
-    )
-    target = torch.empty(4, dtype=torch.long, device="meta")
-    sums = fused.linear_rdrop_sums(hidden, weight, None, target, options)
-    sums[0].backward()
-    assert hidden.grad.shape == hidden.shape
-
-
 @pytest.mark.parametrize(("there", "text"), [(True, "fused loss, kernel ("), (False, "fused loss (")])
 def test_the_log_says_whether_there_is_a_kernel(data_bin, monkeypatch, caplog, there, text):
-    """In the line of the first step."""
     pytest.importorskip("fairseq")
     monkeypatch.setitem(devices.DEVICES, "cpu", devices.CPU._replace(kernel=there))
     setup = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT])
@@ -236,7 +220,6 @@ def test_the_log_says_whether_there_is_a_kernel(data_bin, monkeypatch, caplog, t
 @pytest.mark.cuda
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_a_gpu_takes_it(monkeypatch, recwarn, dtype):
-    """It compiles there and passes its trial."""
     monkeypatch.setattr(elementwise, "_served", {})
     losses(*make(classes=10152, dtype=dtype, device=gpu()))
     assert list(elementwise._served.values()) == [True]

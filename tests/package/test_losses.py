@@ -33,7 +33,6 @@ def logits_of(hidden, weight):
 
 @DTYPES
 def test_equal_passes_do_not_diverge(device, dtype):
-    """The KL of equal passes is exactly 0."""
     hidden, weight, _, target = make(passes=1, dtype=dtype, device=device)
     logits = 3 * logits_of(hidden, weight)
     assert compute_kl_loss(logits, logits).item() == 0
@@ -41,7 +40,6 @@ def test_equal_passes_do_not_diverge(device, dtype):
 
 
 def test_kl_loss_is_that_of_torch_with_every_reduction(device):
-    """Values and gradients are those of two F.kl_div."""
     hidden, weight, _, target = make(device=device)
     p, q = logits_of(hidden, weight).chunk(2)
     mask = target.eq(PAD)

@@ -29,7 +29,6 @@ def test_every_nth_update_from_the_start_on_has_r_drop():
 
 
 def test_alpha_warms_up_by_updates_whatever_the_interval():
-    """Updates without R-Drop count as well."""
     schedule = Schedule(2, alpha=4.0, start_update=1, warmup_updates=4, interval=2)
     grown = [Update(2, alpha, 2 * alpha) for alpha in (0.0, 2.0, 4.0, 4.0)]
     assert updates(schedule, 9) == [SINGLE, *(u for r_drop in grown for u in (r_drop, SINGLE))]

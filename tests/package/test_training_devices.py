@@ -1,10 +1,9 @@
-"""fairseq-train on every device there is, in this process: precisions, resume, BLEU, models, and DDP."""
+"""fairseq-train on every device there is, in this process: precisions, resume, BLEU and models."""
 
 import math
 
 import pytest
-import torch
-from conftest import MODELS, NO_DROPOUT, OFFICIAL, TRANSFORMER, Setup, check_gradients, gradients
+from conftest import MODELS, NO_DROPOUT, TRANSFORMER
 from devices import gpu
 from training import EVAL_BLEU, hydra_train, records, train
 
@@ -28,7 +27,6 @@ def check(found, updates):
 
 @pytest.mark.parametrize("name", TRAININGS)
 def test_training(data_bin, tmp_path, model_device, name):
-    """Training runs with each of fairseq's features."""
     model = MODELS["lstm"][0].split() if name == "lstm" else TRANSFORMER
     flags = ["--max-update", "3", *TRAININGS[name]]
     log = train(data_bin, tmp_path, *flags, model=model, device=model_device)
@@ -67,42 +65,3 @@ def test_a_resumed_training_goes_on(data_bin, tmp_path):
 def test_bf16_by_hydra(data_bin, tmp_path):
     gpu()
     check(records(hydra_train(data_bin, tmp_path).stdout, "train_inner"), 2)
-
-
-@pytest.mark.parametrize("find_unused", [False, True])
-def test_ddp_with_one_process(data_bin, tmp_path, model_device, find_unused):
-    """The gradients under torch's DDP, as fairseq wraps a model in pytorch_ddp, are those without it.
-
-    fairseq gives it a device, which a CPU refuses.
-    """
-    from fairseq.distributed import ModuleProxyWrapper
-    from fairseq.models.distributed_fairseq_model import DistributedFairseqModel
-
-    if OFFICIAL and not find_unused:
-        pytest.skip("its encoder has parameters that it does not use")
-    setup = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT], device=model_device)
-    sample = setup.batch()
-    expected = setup.train_step(sample)
-    backend = "gloo" if model_device == "cpu" else "nccl"
-    torch.distributed.init_process_group(
-        backend, init_method=f"file://{tmp_path}/store", rank=0, world_size=1
-    )
-    try:
-        if model_device == "cpu":
-            group, cpu = torch.distributed.group.WORLD, torch.device("cpu")
-            with pytest.raises(ValueError, match="device_ids"):
-                DistributedFairseqModel(setup.args, setup.model, group, cpu)
-        devices = None if model_device == "cpu" else [torch.cuda.current_device()]
-        ddp = torch.nn.parallel.DistributedDataParallel(
-            setup.model, device_ids=devices, find_unused_parameters=find_unused
-        )
-        wrapped = ModuleProxyWrapper(ddp)
-        for _ in range(2):
-            wrapped.zero_grad()
-            loss, _, _ = setup.criterion(wrapped, sample)
-            loss.backward()
-        grads = gradients(setup.model)
-    finally:
-        torch.distributed.destroy_process_group()
-    torch.testing.assert_close(loss.detach(), expected[0])
-    check_gradients(grads, expected[3])
