@@ -75,6 +75,9 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench
         lprobs = F.log_softmax(F.linear(hidden[:tokens], weight), dim=-1, dtype=torch.float32)
         backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)[0])
 
+    def of_logits(loss: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+        return lambda: backward(loss(F.linear(hidden, weight)))
+
     def linear(**more: Any) -> None:
         backward(linear_rdrop_loss(hidden, weight, target, **ours, **more).loss)
 
@@ -87,15 +90,11 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench
         contestants["fairseq plain, one pass"] = one_pass
     if 8 * logits_gib <= args.max_gib:
         if passes == 2:
-            contestants["authors' formula"] = lambda: backward(
-                reference.authors_rdrop(F.linear(hidden, weight), target, **options)
-            )
-            contestants["fairseq in-tree"] = lambda: backward(
-                fairseq_rdrop_loss(F.linear(hidden, weight), target, epsilon)
-            )
-        contestants["rdrop_loss"] = lambda: backward(
-            rdrop_loss(F.linear(hidden, weight), target, **ours).loss
-        )
+            authors = functools.partial(reference.authors_rdrop, target=target, **options)
+            in_tree = functools.partial(fairseq_rdrop_loss, target=target, epsilon=epsilon)
+            contestants["authors' formula"] = of_logits(authors)
+            contestants["fairseq in-tree"] = of_logits(in_tree)
+        contestants["rdrop_loss"] = of_logits(lambda logits: rdrop_loss(logits, target, **ours).loss)
     contestants["linear_rdrop_loss"] = linear
     if device == "cuda":
         contestants["linear_rdrop_loss, no kernel"] = functools.partial(without_kernel, linear)

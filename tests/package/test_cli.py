@@ -27,6 +27,7 @@ def trained(data_bin, tmp_path_factory):
 def test_train_logs(trained):
     """Updates log a KL and a falling loss; validation logs BLEU and accuracy, and no KL."""
     _, log = trained
+    assert len(re.findall(r"R-Drop: repaired of fairseq: .*; RDROP_REPAIRS=none leaves it out", log)) == 1
     assert "R-Drop: 2 passes, alpha 5, fused loss (decoder.output_projection)" in log
     losses = [float(r["loss"]) for r in records(log, "train_inner")]
     assert losses[-1] < losses[0]

@@ -14,7 +14,7 @@ FORWARDS = ["concat", "separate"]
 
 
 class Lookups:
-    """Records what the model's embeddings return: [[(tokens, embeddings) a lookup] a forward].
+    """Records which embeddings the model gets as zeros: [[(tokens, is zero) a lookup] a forward].
 
     The embedding of padding is made 1, so that a cut of it would show.
     """
@@ -38,17 +38,14 @@ class Lookups:
         model.register_forward_hook(end)
 
     def record(self, table, inputs, output):
-        self.forwards[-1].append((inputs[0], output.detach().clone()))  # fconv adds positions in place
+        self.forwards[-1].append((inputs[0], output.eq(0).all(-1)))  # at once: fconv adds positions in place
 
-    def by_pass(self, passes, batch_size):
+    def by_pass(self, passes):
         """[(tokens, is zero) a pass] for each lookup of a forward (source, decoder input)."""
         if len(self.forwards) == 1:  # over the repeated batch
-            parts = [[part.split(batch_size) for part in lookup] for lookup in self.forwards[0]]
-            lookups = [[(tokens[k], embedded[k]) for k in range(passes)] for tokens, embedded in parts]
-        else:
-            assert len(self.forwards) == passes
-            lookups = [[lookups[n] for lookups in self.forwards] for n in range(len(self.forwards[0]))]
-        return [[(tokens, embedded.eq(0).all(-1)) for tokens, embedded in lookup] for lookup in lookups]
+            return [[*zip(tokens.chunk(passes), zero.chunk(passes))] for tokens, zero in self.forwards[0]]
+        assert len(self.forwards) == passes
+        return [*zip(*self.forwards)]
 
 
 def check_shares(lookups, rate, padding_idx):
@@ -76,7 +73,7 @@ def test_share_of_zeros_per_pass_and_side(data_bin, model_device, forward, path)
     seen = Lookups(setup.model, padding_idx)
     log = setup.train_step(sample)[2]
     assert log["rdrop_kl_loss"] > 0
-    lookups = seen.by_pass(3, 100)
+    lookups = seen.by_pass(3)
     assert len(lookups) == 2
     for number, name in enumerate(("src_tokens", "prev_output_tokens")):
         assert all(tokens.equal(sample["net_input"][name]) for tokens, _ in lookups[number])
@@ -98,12 +95,12 @@ def test_every_model(model_data, model_device, name):
     assert log["rdrop_kl_loss"] > 0
     assert loss.isfinite()
     assert all(grad.isfinite().all() for grad in grads.values())
-    lookups = seen.by_pass(2, sample["target"].size(0))
+    lookups = seen.by_pass(2)
     assert len(lookups) == (1 if name == "transformer_lm" else 2)
     check_shares(lookups, 0.2, padding_idx)
     seen.forwards.clear()
     setup.valid_step(sample)
-    assert not any(embedded.eq(0).all(-1).any() for _, embedded in seen.forwards[0])
+    assert not any(zero.any() for _, zero in seen.forwards[0])
     for table in (m.embed_tokens for m in setup.model.modules() if hasattr(m, "embed_tokens")):
         assert not table._forward_hooks  # a step leaves nothing behind
 

@@ -69,9 +69,8 @@ print(args.rdrop_alpha)
     assert python("-c", code, USER_DIR).splitlines()[-1] == "5.0"
 
 
-@pytest.mark.parametrize("repairs", ["", "none"])
-def test_repairs_are_made_when_fairseq_loads_the_plugin(repairs):
-    """Neither the losses nor RDROP_REPAIRS=none change anything of fairseq or torch; the log has one line."""
+def test_repairs_may_be_left_out():
+    """Neither then nor by the import of the losses anything of fairseq is changed."""
     pytest.importorskip("fairseq")
     code = """
 import logging
@@ -80,10 +79,8 @@ from fairseq.tasks.translation import TranslationTask
 own = TranslationTask.reduce_metrics
 logging.basicConfig(level="INFO", format="%(message)s")
 rdrop_fairseq.register()
-print(TranslationTask.reduce_metrics is own)
+print(TranslationTask.reduce_metrics is own and not hasattr(own, "__wrapped__"))
 """
-    options = {"env": {**os.environ, "RDROP_REPAIRS": repairs}, "stderr": subprocess.STDOUT}
-    *_, line, unchanged = python("-c", code, **options).splitlines()
-    assert "R-Drop: " in line
-    assert "RDROP_REPAIRS=none" in line
-    assert unchanged == str(repairs == "none")
+    options = {"env": {**os.environ, "RDROP_REPAIRS": "none"}, "stderr": subprocess.STDOUT}
+    log = python("-c", code, **options)
+    assert log.endswith("R-Drop: nothing of fairseq is repaired, as RDROP_REPAIRS=none says\nTrue\n")
