@@ -19,7 +19,7 @@ OPTIONS = [
     *"--log-interval 1 --log-format json".split(),
 ]
 RDROP = ["--criterion", "label_smoothed_cross_entropy_rdrop"]
-EVAL_BLEU = [*"--eval-bleu --eval-bleu-detok space --report-accuracy --eval-bleu-args".split(), '{"beam": 1}']
+EVAL_BLEU = '--eval-bleu --eval-bleu-detok space --report-accuracy --eval-bleu-args {"beam":1}'
 
 
 def call(command, *arguments):

@@ -20,7 +20,7 @@ def curve(log):
 def trained(data_bin, tmp_path_factory):
     """A run of 3 epochs with BLEU and accuracy, in a process of its own: (checkpoint folder, log)."""
     folder = tmp_path_factory.mktemp("trained")
-    command = ["fairseq-train", data_bin, *PLUGIN, *TRANSFORMER, *OPTIONS, *RDROP, *EVAL_BLEU]
+    command = ["fairseq-train", data_bin, *PLUGIN, *TRANSFORMER, *OPTIONS, *RDROP, *EVAL_BLEU.split()]
     return folder, run(*command, "--save-dir", folder, "--max-epoch", "3").stdout
 
 
@@ -68,7 +68,7 @@ def test_two_trainings_log_the_same(data_bin, tmp_path, flags, ours, theirs, lef
 
 
 VARIANTS = {
-    "fused": "",
+    "eval-bleu": EVAL_BLEU,
     # stopped in the middle of its warm-up: 1 plain update, then alpha 0, 5/3, 10/3
     "schedule": "--rdrop-loss plain --rdrop-start-update 1 --rdrop-warmup-updates 3",
     # stopped in the middle of an interval: only the 2nd update of these four has a KL
@@ -82,7 +82,7 @@ def test_resume_continues_the_same_curve(data_bin, tmp_path, variant):
     options = (
         "--update-freq 2 --sentence-avg --ignore-prefix-size 1 --save-interval-updates 2 --max-tokens 100"
     )
-    options = [*VARIANTS[variant].split(), *EVAL_BLEU, *options.split(), "--clip-norm", "1.0", "--max-update"]
+    options = [*VARIANTS[variant].split(), *options.split(), "--clip-norm", "1.0", "--max-update"]
     whole = curve(train(data_bin, tmp_path / "whole", *options, "4"))
     first, second = (curve(train(data_bin, tmp_path / "parts", *options, count)) for count in "24")
     assert list(whole) == ["1", "2", "3", "4"]
@@ -142,7 +142,7 @@ def test_hydra_train_in_bf16_with_everything_and_resume(data_bin, tmp_path):
     assert updates == [("1", "0"), ("2", None), ("3", "2.5"), ("4", None)]
 
 
-GO_ON = ["--max-update", "3", "--lr", "1e-9"]
+STILL = ["--lr", "1e-9", "--disable-validation", "--max-update"]
 UNSET = ("_weight", "_bias", "_float_tensor")  # the official fairseq has them, and neither sets nor uses them
 RESETS = "--reset-optimizer --reset-lr-scheduler --reset-dataloader --reset-meters".split()
 
@@ -152,14 +152,14 @@ def test_a_plain_run_goes_on_with_r_drop(data_bin, tmp_path):
 
     Regression: that ended in an AssertionError, and no page said which flags do it.
     """
-    train(data_bin, tmp_path, "--criterion", PLAIN, "--max-update", "2", "--lr", "1e-9")
+    train(data_bin, tmp_path, "--criterion", PLAIN, *STILL, "2")
     checkpoint = tmp_path / "checkpoint_last.pt"
     before = torch.load(checkpoint)["model"]
     with pytest.raises(AssertionError, match="Criterion does not match; please reset the optimizer"):
-        train(data_bin, tmp_path, *GO_ON)
+        train(data_bin, tmp_path, *STILL, "3")
     for flags in (["--finetune-from-model", checkpoint], ["--restore-file", checkpoint, *RESETS]):
         out = tmp_path / flags[0]
-        log = train(data_bin, out, *flags, *GO_ON)
+        log = train(data_bin, out, *flags, *STILL, "3")
         assert re.search(r"Loaded checkpoint \S+checkpoint_last.pt \(epoch \d @ 0 updates\)", log)
         updates = records(log, "train_inner")
         assert [record["num_updates"] for record in updates] == ["1", "2", "3"]

@@ -10,10 +10,10 @@ from training import EVAL_BLEU, hydra_train, records, train
 pytest.importorskip("fairseq")
 
 TRAININGS = {
-    "eval-bleu, update-freq": [*EVAL_BLEU, *"--update-freq 2 --max-tokens 100".split()],
-    "recomputed, cutoff": "--checkpoint-activations --rdrop-passes 3 --rdrop-cutoff 0.1".split(),
-    "plain loss": ["--rdrop-loss", "plain"],
-    "lstm": "--dropout 0.5 --rdrop-cutoff 0.5 --max-update 20".split(),  # its passes differ late
+    "eval-bleu, update-freq": f"{EVAL_BLEU} --update-freq 2 --max-tokens 100",
+    "recomputed, cutoff": "--checkpoint-activations --rdrop-passes 3 --rdrop-cutoff 0.1",
+    "plain loss": "--rdrop-loss plain",
+    "lstm": "--dropout 0.5 --rdrop-cutoff 0.5 --max-update 20",  # its passes differ late
 }
 
 
@@ -28,7 +28,7 @@ def check(found, updates):
 @pytest.mark.parametrize("name", TRAININGS)
 def test_training(data_bin, tmp_path, model_device, name):
     model = MODELS["lstm"][0].split() if name == "lstm" else TRANSFORMER
-    flags = ["--max-update", "3", *TRAININGS[name]]
+    flags = ["--max-update", "3", *TRAININGS[name].split()]
     log = train(data_bin, tmp_path, *flags, model=model, device=model_device)
     check(records(log, "train_inner"), 20 if name == "lstm" else 3)
 
