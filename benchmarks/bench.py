@@ -6,7 +6,6 @@ import datetime
 import importlib.util
 import os
 import platform
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -108,11 +108,7 @@ def gflop(function: Callable[[], Any]) -> float:
 
 
 class Traffic(TorchDispatchMode):
-    """Counts the bytes that torch's operators read and write, each tensor once an operator; views move none.
-
-    The kernel of the fused loss, no operator of torch's, reads the logits twice and writes them once. What
-    other projects' kernels move is not seen.
-    """
+    """Counts the bytes that operators of torch read and write, each tensor once an operator, views none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,28 +125,25 @@ class Traffic(TorchDispatchMode):
                 self.bytes += value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 0
         return result
 
-    def __enter__(self) -> "Traffic":
-        self.patches = contextlib.ExitStack()
-        if importlib.util.find_spec("triton"):
-            from rdrop_fairseq.losses import kernel
-
-            def record(logits: torch.Tensor, *rest: Any, its: Any = kernel.losses_and_grad_) -> Any:
-                self.operators += 1
-                self.bytes += 3 * logits.numel() * logits.element_size()
-                return its(logits, *rest)
-
-            self.patches.enter_context(mock.patch.object(kernel, "losses_and_grad_", record))
-        super().__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.patches.close()
-        super().__exit__(*error)
-
 
 def traffic(function: Callable[[], Any]) -> tuple[int, int]:
-    """Bytes read and written in a call, and by how many operators, see :class:`Traffic`."""
-    with Traffic() as count:
+    """Bytes read and written in a call, and by how many operators, see :class:`Traffic`.
+
+    The kernel of the fused loss, no operator of torch's, reads the logits twice and writes them once. What
+    other projects' kernels move is not seen.
+    """
+    patch: Any = contextlib.nullcontext()
+    count = Traffic()
+    if importlib.util.find_spec("triton"):
+        from rdrop_fairseq.losses import kernel
+
+        def record(logits: torch.Tensor, *rest: Any, its: Any = kernel.losses_and_grad_) -> Any:
+            count.operators += 1
+            count.bytes += 3 * logits.numel() * logits.element_size()
+            return its(logits, *rest)
+
+        patch = mock.patch.object(kernel, "losses_and_grad_", record)
+    with patch, count:
         function()
     return count.bytes, count.operators
 
@@ -169,12 +162,8 @@ def busy_ms(function: Callable[[], Any], device: str) -> float | None:
 
 def summary(milliseconds: list[float]) -> dict[str, float]:
     """Median, 20th and 80th percentile."""
-    # Twice the value of a single round: the percentiles need two.
-    fifths = statistics.quantiles(
-        milliseconds * (2 if len(milliseconds) == 1 else 1), n=5, method="inclusive"
-    )
-    median = statistics.median(milliseconds)
-    return {"median_ms": round(median, 2), "p20_ms": round(fifths[0], 2), "p80_ms": round(fifths[3], 2)}
+    p20, median, p80 = (round(float(q), 2) for q in np.percentile(milliseconds, (20, 50, 80)))
+    return {"median_ms": median, "p20_ms": p20, "p80_ms": p80}
 
 
 def provenance(device: str) -> dict[str, str]:
@@ -189,7 +178,7 @@ def provenance(device: str) -> dict[str, str]:
         cpuinfo = Path("/proc/cpuinfo")
         lines = read_lines(cpuinfo) if cpuinfo.exists() else []
         models = [line.split(":")[1].strip() for line in lines if "model name" in line]
-        name = f"{models[0] if models else platform.processor()}, {torch.get_num_threads()} threads"
+        name = f"{[*models, platform.processor()][0]}, {torch.get_num_threads()} threads"
     return {
         "device": name,
         "torch": torch.__version__,

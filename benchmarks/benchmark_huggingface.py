@@ -19,6 +19,7 @@ from rdrop_tools import cli
 
 SPECIAL = 4  # <s>, <pad>, </s> and <unk>
 PAD, END = 1, 2
+SIZES = ("vocab", "dim", "layers", "heads", "sentences", "length")
 
 
 def make_model(args: argparse.Namespace) -> Any:
@@ -57,14 +58,12 @@ def measure(args: argparse.Namespace, folder: str) -> Iterator[dict[str, Any]]:
     )
     model, batch = make_model(args), make_batch(args)
     tokens = int(batch["labels"].ne(-100).sum())
-    options: dict[str, dict[str, Any]] = {
-        "plain, fused": {"rdrop_passes": 1},
-        "R-Drop, logits": {"rdrop_fused": False},
-        "R-Drop, fused": {},
-    }
-    trainers = {"plain": transformers.Trainer(model, settings)}
-    trainers |= {
-        name: RDropTrainer(model, settings, rdrop_alpha=2.5, **more) for name, more in options.items()
+    rdrop = partial(RDropTrainer, model, settings, rdrop_alpha=2.5)
+    trainers = {
+        "plain": transformers.Trainer(model, settings),
+        "plain, fused": rdrop(rdrop_passes=1),
+        "R-Drop, logits": rdrop(rdrop_fused=False),
+        "R-Drop, fused": rdrop(),
     }
 
     def step(trainer: Any) -> None:
@@ -74,12 +73,10 @@ def measure(args: argparse.Namespace, folder: str) -> Iterator[dict[str, Any]]:
     contestants: bench.Contestants = {name: partial(step, trainer) for name, trainer in trainers.items()}
     timings = bench.times(contestants, args.repeats, args.device)
     for name, function in contestants.items():
-        sizes = {
-            key: getattr(args, key) for key in ("vocab", "dim", "layers", "heads", "sentences", "length")
-        }
-        row: dict[str, Any] = {"contestant": name, **sizes, "tokens": tokens}
-        row |= bench.summary(timings[name])
-        yield row | {"peak_mib": round(bench.peak_mib(function, args.device), 1)}
+        sizes = {size: getattr(args, size) for size in SIZES}
+        peak = round(bench.peak_mib(function, args.device), 1)
+        row = {"contestant": name, **sizes, "tokens": tokens}
+        yield row | bench.summary(timings[name]) | {"peak_mib": peak}
 
 
 def main() -> None:

@@ -75,6 +75,9 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench
         lprobs = F.log_softmax(F.linear(hidden[:tokens], weight), dim=-1, dtype=torch.float32)
         backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)[0])
 
+    def of_logits(loss: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+        return lambda: backward(loss(F.linear(hidden, weight)))
+
     def linear(**more: Any) -> None:
         backward(linear_rdrop_loss(hidden, weight, target, **ours, **more).loss)
 
@@ -87,15 +90,11 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench
         contestants["fairseq plain, one pass"] = one_pass
     if 8 * logits_gib <= args.max_gib:
         if passes == 2:
-            contestants["authors' formula"] = lambda: backward(
-                reference.authors_rdrop(F.linear(hidden, weight), target, **options)
-            )
-            contestants["fairseq in-tree"] = lambda: backward(
-                fairseq_rdrop_loss(F.linear(hidden, weight), target, epsilon)
-            )
-        contestants["rdrop_loss"] = lambda: backward(
-            rdrop_loss(F.linear(hidden, weight), target, **ours).loss
-        )
+            authors = functools.partial(reference.authors_rdrop, target=target, **options)
+            in_tree = functools.partial(fairseq_rdrop_loss, target=target, epsilon=epsilon)
+            contestants["authors' formula"] = of_logits(authors)
+            contestants["fairseq in-tree"] = of_logits(in_tree)
+        contestants["rdrop_loss"] = of_logits(lambda logits: rdrop_loss(logits, target, **ours).loss)
     contestants["linear_rdrop_loss"] = linear
     if device == "cuda":
         contestants["linear_rdrop_loss, no kernel"] = functools.partial(without_kernel, linear)
@@ -115,24 +114,15 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             timings = bench.times(contestants, args.repeats, args.device)
             ours = bench.summary(timings["linear_rdrop_loss"])["median_ms"]
             for name, function in contestants.items():
-                row = {
-                    "contestant": name,
-                    "passes": args.passes,
-                    "tokens": tokens,
-                    "vocab": vocab,
-                    "dim": args.dim,
-                    "label_smoothing": args.label_smoothing,
-                }
+                sizes = {"passes": args.passes, "tokens": tokens, "vocab": vocab, "dim": args.dim}
+                row = {"contestant": name, **sizes, "label_smoothing": args.label_smoothing}
                 row |= {"dtype": args.dtype, **bench.summary(timings[name])}
                 row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
                 # A rival has kernels of its own.
                 moved, operators = bench.traffic(function) if name not in RIVALS else (None, None)
-                per_logit = moved and round(moved / (args.passes * tokens * vocab), 1)
                 row["operators"] = operators
-                row |= {
-                    "bytes_a_logit": per_logit,
-                    "tb_s": moved and round(moved / row["median_ms"] / 1e9, 3),
-                }
+                row["bytes_a_logit"] = moved and round(moved / (args.passes * tokens * vocab), 1)
+                row["tb_s"] = moved and round(moved / row["median_ms"] / 1e9, 3)
                 row["time_over_ours"] = round(row["median_ms"] / ours, 2)
                 yield row
 

@@ -85,15 +85,10 @@ def make_dictionary(size: int) -> Dictionary:
 def make_trainer(
     criterion: list[str], setting: Setting, dictionary: Dictionary, device: str, dtype: str
 ) -> Any:
-    sizes = {
-        "layers": setting.layers,
-        "embed-dim": setting.dim,
-        "ffn-embed-dim": setting.ffn,
-        "attention-heads": setting.heads,
-    }
     flags = ["data", "--task=translation", "--arch=transformer", "--share-all-embeddings"]
     for side in ("encoder", "decoder"):
-        flags += [f"--{side}-{name}={size}" for name, size in sizes.items()]
+        flags += [f"--{side}-layers={setting.layers}", f"--{side}-attention-heads={setting.heads}"]
+        flags += [f"--{side}-embed-dim={setting.dim}", f"--{side}-ffn-embed-dim={setting.ffn}"]
         flags += [f"--{side}-normalize-before"] * setting.pre_norm
     flags += [f"--dropout={setting.dropout}", f"--max-tokens={setting.max_tokens}"]
     flags += ["--optimizer=adam", "--lr=1e-4", "--clip-norm=1.0", "--label-smoothing=0.1"]
@@ -159,19 +154,15 @@ def measure(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -
     for criterion, function in contestants.items():
         updates = UPDATES_A_ROUND.get(criterion, 1)
         times = bench.summary([time / updates for time in timings[criterion]])
-        costs = {
-            "time": times["median_ms"],
-            "peak": bench.peak_mib(function, args.device),
-            "gflop": bench.gflop(function) / updates,
-        }
+        peak, gflop = bench.peak_mib(function, args.device), bench.gflop(function) / updates
+        costs = {"time": times["median_ms"], "peak": peak, "gflop": gflop}
         plain = plain or costs
         row: dict[str, Any] = {"criterion": criterion, "setting": name, **asdict(setting)}
-        row |= {"sentences": batch["nsentences"], "tokens": batch["ntokens"], "dtype": dtype}
-        row |= times
+        row |= {"sentences": batch["nsentences"], "tokens": batch["ntokens"], "dtype": dtype, **times}
         busy = bench.busy_ms(function, args.device)
         row["busy_ms"] = busy and round(busy / updates, 2)
         row["host_share"] = busy and round(max(0.0, 1 - row["busy_ms"] / row["median_ms"]), 2)
-        row |= {"peak_mib": round(costs["peak"], 1), "gflop": round(costs["gflop"], 2)}
+        row |= {"peak_mib": round(peak, 1), "gflop": round(gflop, 2)}
         yield row | {f"{cost}_over_plain": round(costs[cost] / plain[cost], 3) for cost in costs}
 
 

@@ -66,13 +66,14 @@ def make_batch(name, sizes=((7, 5), (9, 6), (4, 8))):
     return {"input_ids": sources, "attention_mask": masks, "labels": labels}
 
 
-def make_trainer(model, folder, data=(), kind=RDropTrainer, rdrop=True, **settings):
-    """A Trainer; rdrop: the arguments of R-Drop, True for the usual ones, None for a plain Trainer."""
+def make_trainer(model, folder, data=(), kind=RDropTrainer, **settings):
+    """A Trainer of that kind; what is not its own goes to TrainingArguments."""
+    own = {"rdrop_alpha": 2.5} if kind is RDropTrainer else {}
+    own |= {name: settings.pop(name) for name in [*settings] if name.startswith(("rdrop_", "compute_"))}
     defaults = {"report_to": "none", "use_cpu": True, "disable_tqdm": True, "save_strategy": "no"}
     defaults |= {"optim": "sgd", "learning_rate": 0.1, "lr_scheduler_type": "constant", "max_grad_norm": 0.0}
     arguments = transformers.TrainingArguments(folder, remove_unused_columns=False, **defaults | settings)
-    options = {"rdrop_alpha": 2.5} if rdrop is True else rdrop or {}
-    return kind(model, arguments, transformers.default_data_collator, list(data), list(data), **options)
+    return kind(model, arguments, transformers.default_data_collator, list(data), list(data), **own)
 
 
 def rows_of(batch):

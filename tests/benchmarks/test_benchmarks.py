@@ -108,48 +108,53 @@ def test_peak_memory_where_the_call_resets_it():
     assert bench.peak_mib(step, "cuda") == 4
 
 
-def rows(path):
+def table_of(folder, script, *arguments):
+    """The rows of the CSV that the benchmark leaves of one round."""
+    path = folder / "table.csv"
+    assert call_here(script, "--device", "cpu", "--repeats", "1", *arguments, "--out", path).code == 0
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_benchmark_loss(tmp_path):
-    table = tmp_path / "loss.csv"
-    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
-    assert call_here("benchmark_loss", *sizes, "--out", table).code == 0
-    names = {row["contestant"] for row in rows(table)}
+    sizes = "--tokens 20 --vocab 50 80 --dim 8 --chunk-size 7".split()
+    rows = table_of(tmp_path, "benchmark_loss", *sizes)
+    names = {row["contestant"] for row in rows}
     assert {"matrix products", "authors' formula", "fairseq in-tree", "linear_rdrop_loss, chunk 7"} <= names
-    assert all(float(row["median_ms"]) > 0 and row["commit"] and row["torch"] for row in rows(table))
+    assert all(float(row["median_ms"]) > 0 and row["commit"] and row["torch"] for row in rows)
 
 
 def test_benchmark_loss_of_one_pass(tmp_path):
-    """With one pass, the fused label-smoothed cross entropy stands beside fairseq's."""
-    table = tmp_path / "loss.csv"
-    sizes = "--device cpu --repeats 1 --tokens 20 --vocab 50 --dim 8 --passes 1 --rivals".split()
-    assert call_here("benchmark_loss", *sizes, "--out", table).code == 0
-    names = [row["contestant"] for row in rows(table)]
+    sizes = "--tokens 20 --vocab 50 --dim 8 --passes 1 --rivals".split()
+    names = [row["contestant"] for row in table_of(tmp_path, "benchmark_loss", *sizes)]
     assert names == ["matrix products", "fairseq plain, one pass", "rdrop_loss", "linear_rdrop_loss"]
+
+
+SIZES = "--layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9".split()
 
 
 def test_benchmark_step(tmp_path):
     """K passes cost K times the operations of plain training, and nothing for pads; one round is enough."""
-    table = tmp_path / "step.csv"
-    sizes = "--settings small multi30k --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
-    flags = f"--device cpu --repeats 1 {sizes} --all --passes 3".split()
-    assert call_here("benchmark_step", *flags, "--out", table).code == 0
-    assert len(rows(table)) == 2 * 9
-    for setting in ("small", "multi30k"):
-        found = {row["criterion"]: row for row in rows(table) if row["setting"] == setting}
-        assert list(found)[:5] == list(benchmark_step.CRITERIONS)
-        assert all(float(row["median_ms"]) > 0 and float(row["peak_mib"]) > 0 for row in found.values())
-        ratios = {name: float(row["gflop_over_plain"]) for name, row in found.items()}
-        assert ratios["ours, before --rdrop-start-update"] == ratios["ours, fused loss, 1 pass"] < 1
-        assert ratios["ours, plain loss"] == pytest.approx(2, abs=0.01)
-        assert ratios["fairseq in-tree R-Drop"] == pytest.approx(2, abs=0.01)
-        assert 1.5 < ratios["ours, fused loss"] == ratios["ours, fused loss, separate forwards"] < 2
-        assert ratios["ours, fused loss"] < ratios["ours, fused loss, 3 passes"] < 3
-        of_both_kinds = (ratios["ours, fused loss, 1 pass"] + ratios["ours, fused loss"]) / 2
-        assert ratios["ours, fused loss, every 2nd update"] == pytest.approx(of_both_kinds, abs=0.002)
+    rows = table_of(tmp_path, "benchmark_step", "--settings", "multi30k", *SIZES, "--all", "--passes", "3")
+    found = {row["criterion"]: row for row in rows}
+    assert len(found) == 9
+    assert list(found)[:5] == list(benchmark_step.CRITERIONS)
+    assert all(float(row["median_ms"]) > 0 and float(row["peak_mib"]) > 0 for row in rows)
+    ratios = {name: float(row["gflop_over_plain"]) for name, row in found.items()}
+    assert ratios["ours, before --rdrop-start-update"] == ratios["ours, fused loss, 1 pass"] < 1
+    assert ratios["ours, plain loss"] == pytest.approx(2, abs=0.01)
+    assert ratios["fairseq in-tree R-Drop"] == pytest.approx(2, abs=0.01)
+    assert 1.5 < ratios["ours, fused loss"] == ratios["ours, fused loss, separate forwards"] < 2
+    assert ratios["ours, fused loss"] < ratios["ours, fused loss, 3 passes"] < 3
+    of_both_kinds = (ratios["ours, fused loss, 1 pass"] + ratios["ours, fused loss"]) / 2
+    assert ratios["ours, fused loss, every 2nd update"] == pytest.approx(of_both_kinds, abs=0.002)
+
+
+def test_benchmark_step_of_two_settings_in_bf16(tmp_path):
+    settings = ["--settings", "small", "iwslt", "--dtype", "bf16"]
+    rows = table_of(tmp_path, "benchmark_step", *settings, *SIZES)
+    found = [(row["setting"], row["dtype"], row["criterion"]) for row in rows]
+    assert found == [(name, "bf16", c) for name in ("small", "iwslt") for c in benchmark_step.CRITERIONS]
 
 
 def test_the_multi30k_setting_is_that_of_the_recipe():
@@ -166,35 +171,22 @@ def test_the_multi30k_setting_is_that_of_the_recipe():
     assert trainer.cfg.criterion.label_smoothing == recipe.criterion.label_smoothing
 
 
-ARCHITECTURES = {
-    "iwslt": "transformer_iwslt_de_en",
-    "wmt-base": "transformer_wmt_en_de",
-    "wmt-big": "transformer_vaswani_wmt_en_de_big",
-}
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_settings_of_a_gpu_are_those_of_fairseqs_architectures(name):
+@pytest.mark.parametrize(
+    ("name", "arch"),
+    [
+        ("iwslt", "transformer_iwslt_de_en"),
+        ("wmt-base", "transformer_wmt_en_de"),
+        ("wmt-big", "transformer_vaswani_wmt_en_de_big"),
+    ],
+)
+def test_the_settings_of_a_gpu_are_those_of_fairseqs_architectures(name, arch):
     """Layers, widths and heads; the dropout of wmt-big is that of the recipe, and of the paper."""
-    parser = options.get_training_parser()
-    args = options.parse_args_and_arch(parser, ["data", "--arch", ARCHITECTURES[name]])
+    args = options.parse_args_and_arch(options.get_training_parser(), ["data", "--arch", arch])
     setting = benchmark_step.SETTINGS[name]
+    expected = (setting.layers, setting.dim, setting.ffn, setting.heads, bool(setting.pre_norm))
     for side in ("encoder", "decoder"):
-        assert getattr(args, f"{side}_layers") == setting.layers
-        assert getattr(args, f"{side}_embed_dim") == setting.dim
-        assert getattr(args, f"{side}_ffn_embed_dim") == setting.ffn
-        assert getattr(args, f"{side}_attention_heads") == setting.heads
-        assert getattr(args, f"{side}_normalize_before") == bool(setting.pre_norm)
-
-
-def test_benchmark_step_in_bf16(tmp_path):
-    """Other precisions than fairseq's default are measured too."""
-    table = tmp_path / "step.csv"
-    sizes = "--settings iwslt --layers 1 --dim 16 --ffn 32 --vocab 60 --max-tokens 100 --length 9"
-    flags = f"--device cpu --repeats 1 {sizes} --dtype fp32 bf16".split()
-    assert call_here("benchmark_step", *flags, "--out", table).code == 0
-    found = [(row["dtype"], row["criterion"]) for row in rows(table)]
-    assert found == [(dtype, name) for dtype in ("fp32", "bf16") for name in benchmark_step.CRITERIONS]
+        names = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads", "normalize_before")
+        assert tuple(getattr(args, f"{side}_{name}") for name in names) == expected
 
 
 def test_rivals_take_part_where_they_are_installed():
@@ -234,14 +226,14 @@ def test_a_machine_without_git_or_with_one_round(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments", "message"),
+    ("arguments", "message"),
     [
-        ("benchmark_step", "--dim 130 --settings small", "--dim 130 is no multiple of --heads 4"),
-        ("benchmark_step", "--dtype fp16", "--dtype fp16 needs a GPU"),
+        ("--dim 130 --settings small", "--dim 130 is no multiple of --heads 4"),
+        ("--dtype fp16", "--dtype fp16 needs a GPU"),
     ],
 )
-def test_what_does_not_go_together(tmp_path, script, arguments, message):
-    assert_refused(script, [*arguments.split(), "--device", "cpu"], message, tmp_path)
+def test_what_does_not_go_together(tmp_path, arguments, message):
+    assert_refused("benchmark_step", [*arguments.split(), "--device", "cpu"], message, tmp_path)
 
 
 def test_sizes_that_no_memory_holds():

@@ -1,6 +1,7 @@
 """What the Trainer with R-Drop tells, and refuses, in one line. Nothing is downloaded."""
 
 import re
+import sys
 
 import pytest
 import torch
@@ -9,16 +10,8 @@ import torch.nn.functional as F
 pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
 
 import transformers
-from huggingface_models import (
-    BART,
-    LLAMA,
-    VOCAB,
-    log_of_steps,
-    make_batch,
-    make_model,
-    make_trainer,
-    rows_of,
-)
+from conftest import ROOT, run
+from huggingface_models import BART, LLAMA, VOCAB, log_of_steps, make_batch, make_model, make_trainer, rows_of
 
 from rdrop_fairseq.huggingface import trainer as rdrop_trainer
 from rdrop_fairseq.huggingface.losses import few_positions, find_output_projection
@@ -26,7 +19,7 @@ from rdrop_fairseq.huggingface.losses import few_positions, find_output_projecti
 
 def log_of_the_fused_loss(caplog, model, folder, batch):
     """What was logged of a step by the fused way, which has to have the loss of the logits."""
-    trainers = [make_trainer(model, folder, rdrop={"rdrop_alpha": 2.5, "rdrop_fused": f}) for f in (0, 1)]
+    trainers = [make_trainer(model, folder, rdrop_fused=fused) for fused in (False, True)]
     (_, expected), (messages, found) = (log_of_steps(caplog, trainer, model, batch) for trainer in trainers)
     assert found == expected
     return messages
@@ -61,16 +54,14 @@ class DropsLogits(transformers.GPT2LMHeadModel):
 def test_logits_that_are_changed_in_training_only(tmp_path):
     """Regression: what stands behind the projection in training only was left out of the loss, in silence."""
     model, batch = DropsLogits(make_model("gpt2").config).train(), make_batch("gpt2")
-    trainer = make_trainer(model, tmp_path, rdrop={"rdrop_alpha": 2.5, "rdrop_passes": 1})
+    trainer = make_trainer(model, tmp_path, rdrop_passes=1)
     trainer.compute_loss(model, batch | {"labels": torch.full_like(batch["labels"], -100)})  # shows nothing
     with pytest.raises(ValueError, match="DropsLogits makes its logits in another way in training than in"):
         trainer.compute_loss(model, batch)
-    rdrop = {"rdrop_alpha": 2.5, "rdrop_fused": False}
-    assert make_trainer(model, tmp_path, rdrop=rdrop).compute_loss(model, batch) > 0
+    assert make_trainer(model, tmp_path, rdrop_fused=False).compute_loss(model, batch) > 0
 
 
 def test_a_model_with_a_loss_of_another_kind_is_refused(tmp_path):
-    """ProphetNet, which adds the losses of further n-grams, is refused."""
     sizes = {"vocab_size": VOCAB, "hidden_size": 16, "num_encoder_layers": 1, "num_decoder_layers": 1}
     for side in ("encoder", "decoder"):
         sizes |= {f"{side}_ffn_dim": 32, f"num_{side}_attention_heads": 2}
@@ -162,9 +153,7 @@ def test_packed_sentences(tmp_path, caplog):
     torch.testing.assert_close(*losses)
     assert few_positions(model, row)["position_ids"].flatten().tolist() == [*range(34, 50), *range(16)]
     model.config._attn_implementation = "flash_attention_2"
-    with pytest.raises(
-        ValueError, match=r"^flash_attention_2 takes packed sentences in one row, not in the 2"
-    ):
+    with pytest.raises(ValueError, match=r"^flash_attention_2 takes packed sentences in one row, not in"):
         trainer.compute_loss(model, row)
 
 
@@ -176,9 +165,8 @@ def test_the_features_of_whisper_are_no_positions(tmp_path, caplog):
     features = torch.randn(2, 40, 16, generator=torch.Generator().manual_seed(0))
     labels = make_batch("bart", sizes=((1, 40), (1, 5)))["labels"]
     trainer = make_trainer(model, tmp_path)
-    assert (
-        log_of_steps(caplog, trainer, model.train(), {"input_features": features, "labels": labels})[0] == []
-    )
+    messages, _ = log_of_steps(caplog, trainer, model.train(), {"input_features": features, "labels": labels})
+    assert messages == []
 
 
 @pytest.mark.parametrize("kind", ["BertForSequenceClassification", "BertForMaskedLM", "Wav2Vec2ForCTC"])
@@ -198,12 +186,12 @@ def test_models_of_another_kind_are_refused(tmp_path, kind):
 
 @pytest.mark.parametrize("labels", [None, torch.tensor([1, 2, 3])])
 def test_batches_without_a_label_for_each_position_are_refused(tmp_path, labels):
-    batch = {key: value for key, value in make_batch("llama").items() if key != "labels"}
-    model = make_model("llama")
+    model, batch = make_model("llama"), make_batch("llama")
+    batch["labels"] = labels
+    if labels is None:
+        del batch["labels"]
     with pytest.raises(ValueError, match=r"^R-Drop needs the labels of a batch, one for each position"):
-        make_trainer(model, tmp_path).compute_loss(
-            model, batch | ({} if labels is None else {"labels": labels})
-        )
+        make_trainer(model, tmp_path).compute_loss(model, batch)
 
 
 def test_the_loss_of_routers_is_not_left_out(tmp_path):
@@ -224,4 +212,27 @@ def test_the_loss_of_routers_is_not_left_out(tmp_path):
 )
 def test_arguments_are_checked_at_once(tmp_path, rdrop, message):
     with pytest.raises(ValueError, match=message):
-        make_trainer(make_model("bart"), tmp_path, rdrop={"rdrop_alpha": 1.0} | rdrop)
+        make_trainer(make_model("bart"), tmp_path, **rdrop)
+
+
+IMPORT = """
+import sys
+import transformers
+try:
+    import rdrop_fairseq.huggingface
+except ImportError as error:
+    print(error)
+assert "torchaudio" not in sys.modules
+"""
+
+
+def test_a_torchaudio_that_does_not_load_is_named(tmp_path):
+    """Regression: the import set sys.modules["torchaudio"] to None, for whoever else wanted it."""
+    (tmp_path / "torchaudio").mkdir()
+    (tmp_path / "torchaudio" / "__init__.py").write_text("raise OSError('libc10_cuda.so: no such file')\n")
+    result = run(sys.executable, "-c", IMPORT, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert result.stdout == (
+        "the Trainer of transformers imports torchaudio, which does not load here "
+        "(libc10_cuda.so: no such file): pip uninstall torchaudio, or install the build of it that fits "
+        "this torch\n"
+    )

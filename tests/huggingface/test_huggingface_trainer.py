@@ -10,20 +10,11 @@ pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
 
 import transformers
 from conftest import ROOT, run
-from huggingface_models import (
-    make_batch,
-    make_model,
-    make_trainer,
-    rows_of,
-    weights_after_an_update,
-)
+from huggingface_models import make_batch, make_model, make_trainer, rows_of, weights_after_an_update
 
 from benchmarks import bench
 from rdrop_fairseq.huggingface import RDropTrainer
-from rdrop_fairseq.huggingface.losses import (
-    logits_loss,
-    with_decoder_inputs,
-)
+from rdrop_fairseq.huggingface.losses import logits_loss, with_decoder_inputs
 
 
 @pytest.mark.parametrize(
@@ -31,7 +22,7 @@ from rdrop_fairseq.huggingface.losses import (
     [
         ("bart", {}),
         ("bart", {"takes_count": False}),
-        ("gpt2", {"rdrop": {"rdrop_alpha": 2.5, "rdrop_fused": False}, "takes_count": False}),
+        ("gpt2", {"rdrop_fused": False, "takes_count": False}),
     ],
 )
 def test_accumulation_is_one_large_batch(tmp_path, name, settings):
@@ -47,8 +38,7 @@ def test_accumulation_is_one_large_batch(tmp_path, name, settings):
 @pytest.mark.parametrize("fused", [True, False])
 def test_an_update_without_labels_changes_nothing(tmp_path, fused):
     """Regression: where all labels were -100, 0 / 0 made all parameters NaN."""
-    rdrop = {"rdrop_alpha": 2.5, "rdrop_fused": fused}
-    weights_after_an_update("llama", tmp_path, size=2, rdrop=rdrop, labels=(0, 0, 0, 0))
+    weights_after_an_update("llama", tmp_path, size=2, rdrop_fused=fused, labels=(0, 0, 0, 0))
     loss = make_trainer(make_model("bart"), tmp_path).compute_loss
     model, batch = make_model("bart"), make_batch("bart", sizes=((7, 0), (4, 0)))
     batch["labels"] = torch.full((2, 3), -100)
@@ -72,10 +62,9 @@ def test_the_gradient_is_that_of_plain_training_where_passes_agree(tmp_path, nam
     """The passes' cross entropies are averaged, so that learning rate and clipping are a plain run's."""
     rates = {"dropout": 0.0, "attention_dropout": 0.0}
     rows, weights = rows_of(make_batch(name)), []
-    for kind, rdrop in ((RDropTrainer, True), (transformers.Trainer, None)):
+    for kind in (RDropTrainer, transformers.Trainer):
         model = make_model(name, **rates)
-        trainer = make_trainer(model, tmp_path, rows, kind, rdrop, max_steps=1, per_device_train_batch_size=3)
-        trainer.train()
+        make_trainer(model, tmp_path, rows, kind, max_steps=1, per_device_train_batch_size=3).train()
         weights.append(model.state_dict())
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-6)
 
@@ -85,15 +74,15 @@ def test_label_smoothing_is_transformers(tmp_path, name):
     """Label smoothing gives every class eps / V: the Trainer's loss, where alpha is 0 and passes agree."""
     model, batch = make_model(name, dropout=0.0, attention_dropout=0.0, dropout_rate=0.0), make_batch(name)
     smoothing = {"label_smoothing_factor": 0.3}
-    plain = make_trainer(model, tmp_path, kind=transformers.Trainer, rdrop=None, **smoothing)
+    plain = make_trainer(model, tmp_path, kind=transformers.Trainer, **smoothing)
     items = batch["labels"].ne(-100).sum()
     expected = plain.compute_loss(model, with_decoder_inputs(model, dict(batch)), num_items_in_batch=items)
     for fused in (True, False):
-        trainer = make_trainer(model, tmp_path, rdrop={"rdrop_alpha": 0.0, "rdrop_fused": fused}, **smoothing)
+        trainer = make_trainer(model, tmp_path, rdrop_alpha=0.0, rdrop_fused=fused, **smoothing)
         for count in (items, None):
             loss = trainer.compute_loss(model, batch, num_items_in_batch=count)
             torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-6)
-    assert expected != make_trainer(model, tmp_path, rdrop={"rdrop_alpha": 0.0}).compute_loss(model, batch)
+    assert expected != make_trainer(model, tmp_path, rdrop_alpha=0.0).compute_loss(model, batch)
 
 
 @pytest.mark.parametrize("takes_count", [True, False])
@@ -112,7 +101,7 @@ def test_evaluation_is_the_trainers_own_single_pass(tmp_path, name, smoothing, t
     assert sizes == [3]
     # A plain Trainer takes the labels away for smoothing, and leaves it to the data to have decoder inputs.
     rows = rows_of(with_decoder_inputs(model, batch))
-    plain = make_trainer(model, tmp_path, rows, transformers.Trainer, None, **settings)
+    plain = make_trainer(model, tmp_path, rows, transformers.Trainer, **settings)
     assert found == plain.evaluate()["eval_loss"]
 
 
@@ -124,10 +113,8 @@ def test_low_precision_has_the_fused_loss(tmp_path, name, autocast):
     for fused in (True, False):
         model, rows = make_model(name), rows_of(make_batch(name))
         settings = {"bf16": autocast, "max_steps": 1, "per_device_train_batch_size": 3}
-        rdrop = {"rdrop_alpha": 2.5, "rdrop_fused": fused}
-        trainer = make_trainer(
-            model if autocast else model.bfloat16(), tmp_path, rows, rdrop=rdrop, seed=7, **settings
-        )
+        model = model if autocast else model.bfloat16()
+        trainer = make_trainer(model, tmp_path, rows, rdrop_fused=fused, seed=7, **settings)
         found.append(trainer.train().training_loss)
         assert (trainer.rdrop_loss is logits_loss) == (not fused)
     assert found[0] == pytest.approx(found[1], rel=2e-3)
@@ -141,7 +128,7 @@ def test_the_fused_loss_holds_no_logits(tmp_path):
     items = batch["labels"].ne(-100).sum()
     peaks = []
     for fused in (True, False):
-        trainer = make_trainer(model, tmp_path, rdrop={"rdrop_alpha": 2.5, "rdrop_fused": fused})
+        trainer = make_trainer(model, tmp_path, rdrop_fused=fused)
         step = partial(trainer.training_step, model, batch, items)
         step()  # the first one chooses
         peaks.append(bench.peak_mib(step, "cpu"))

@@ -1,101 +1,95 @@
-"""fairseq-train with flags that cannot be right, as a user meets them."""
-
-import sys
+"""fairseq-train and fairseq-hydra-train with flags or a task that cannot be right, as a user meets them."""
 
 import pytest
-from conftest import NO_DROPOUT, USER_DIR, run
-from test_cli import HYDRA_CONFIG
-from training import PLUGIN, RDROP, RECIPE
+import torch
+from conftest import NO_DROPOUT, TRANSFORMER, Setup
+from training import hydra_train, train
 
 pytest.importorskip("fairseq")
+
+from fairseq.criterions import FairseqCriterion
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import TranslationConfig, TranslationTask
+
+from rdrop_fairseq.errors import RDropError
+
+NO_NOISE = "error: --rdrop-dropout needs a model with dropout: set --dropout above 0"
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         ("--rdrop-alpha -1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
-        (
-            "--rdrop-dropout 0.1,0.2 --dropout 0",
-            "error: --rdrop-dropout needs a model with dropout: set --dropout above 0",
-        ),
+        ("--rdrop-dropout 0.1,0.2", NO_NOISE),
+        ("--rdrop-dropout 0.1,0.2 --distributed-world-size 2 --distributed-backend gloo", NO_NOISE),
     ],
 )
-def test_bad_values_end_with_one_line(data_bin, tmp_path, flags, message):
-    """The last line says what is wrong; test_criterion.py has more of them.
+def test_bad_values_end_with_one_line(data_bin, tmp_path, monkeypatch, flags, message):
+    """The program ends with it, with a process for each of two GPUs too; test_criterion.py has more of them.
 
     Regression: what only the model contradicts was a traceback, and left a checkpoint crash.pt.
     """
-    command = ["fairseq-train", data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path, *flags.split()]
-    result = run(*command, check=False)
-    assert result.returncode != 0
-    lines = result.stdout.strip().splitlines()
-    assert message == lines[-1]
-    assert "Traceback" not in result.stdout
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # as far as fairseq starts processes
+    with pytest.raises(SystemExit) as end:
+        train(data_bin, tmp_path, *NO_DROPOUT, "--ddp-backend", "legacy_ddp", *flags.split())
+    assert end.value.code == message
     assert not list(tmp_path.glob("*.pt"))
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("criterion.rdrop_alpha=-1", "error: --rdrop-alpha must be a finite number >= 0, got -1.0"),
-        ("+model.dropout=0", "error: --rdrop-dropout needs a model with dropout: set --dropout above 0"),
-    ],
-)
-def test_hydra_ends_with_one_line(data_bin, tmp_path, setting, message):
+def test_hydra_ends_with_one_line(data_bin, tmp_path):
     """It prints a traceback of its own for any other exception."""
-    config = HYDRA_CONFIG.format(user_dir=USER_DIR, data=data_bin, save_dir=tmp_path / "checkpoints")
-    (tmp_path / "tiny.yaml").write_text(config)
-    command = ["fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "tiny", setting]
-    # No buffer: its thread, at work when the training ends at once, can abort the interpreter.
-    result = run(*command, "dataset.data_buffer_size=0", f"hydra.run.dir={tmp_path}", check=False)
+    result = hydra_train(data_bin, tmp_path, "+model.dropout=0", check=False)
     assert result.returncode != 0
-    assert result.stdout.splitlines()[-1] == message
+    assert result.stdout.splitlines()[-1] == NO_NOISE
     assert "Traceback" not in result.stdout
     assert not list(tmp_path.rglob("*.pt"))
 
 
-# fairseq starts a process for each GPU; a machine without them can pretend to have two.
-PRETEND = (
-    "import torch; torch.cuda.device_count = lambda: 2; from fairseq_cli.train import cli_main; cli_main()"
-)
-
-
-def test_processes_that_fairseq_starts_end_with_one_line(data_bin, tmp_path):
-    """Regression: torch's traceback stood around the line."""
-    port = tmp_path / "port"
-    flags = ["--distributed-world-size", "2", "--distributed-init-method", f"file://{port}"]
-    flags += [
-        "--distributed-backend",
-        "gloo",
-        "--cpu",
-        "--ddp-backend",
-        "legacy_ddp",
-        "--save-dir",
-        tmp_path,
-        *NO_DROPOUT,
-    ]
-    flags += ["--rdrop-dropout", "0.1,0.2"]
-    code = [sys.executable, "-c", PRETEND]
-    result = run(*code, data_bin, *PLUGIN, *RECIPE, *RDROP, *flags, check=False)
-    assert result.returncode != 0
-    assert result.stdout.splitlines()[-1] == (
-        "error: --rdrop-dropout needs a model with dropout: set --dropout above 0"
-    )
-    assert "Traceback" not in result.stdout
-    assert not list(tmp_path.glob("*.pt"))
-
-
-def test_an_error_of_the_host_keeps_its_traceback(data_bin, tmp_path):
+def test_an_error_of_the_host_stays_what_it_is(data_bin, tmp_path, monkeypatch):
     """Regression: the first word of any ValueError while the criterion was built became a flag."""
-    code = """
-from fairseq.criterions import FairseqCriterion
-def build_criterion(cls, cfg, task):
-    raise ValueError("anything at all")
-FairseqCriterion.build_criterion = classmethod(build_criterion)
-from fairseq_cli.train import cli_main
-cli_main()
-"""
-    command = [sys.executable, "-c", code, data_bin, *PLUGIN, *RECIPE, *RDROP, "--save-dir", tmp_path]
-    lines = run(*command, check=False).stdout.splitlines()
-    assert lines[-1] == "ValueError: anything at all"
-    assert "Traceback (most recent call last):" in lines
+
+    def build_criterion(cls, cfg, task):
+        raise ValueError("anything at all")
+
+    monkeypatch.setattr(FairseqCriterion, "build_criterion", classmethod(build_criterion))
+    with pytest.raises(ValueError, match=r"^anything at all$"):
+        train(data_bin, tmp_path)
+
+
+@register_task("by_compute_loss", dataclass=TranslationConfig)
+class ByComputeLoss(TranslationTask):
+    """As fairseq's translation_moe makes its loss: without the criterion's forward."""
+
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        model.train()
+        loss, _ = criterion.compute_loss(model, model(**sample["net_input"]), sample, reduce=False)
+        loss = loss.sum()
+        optimizer.backward(loss)
+        log = {"loss": loss.data, "ntokens": sample["ntokens"], "sample_size": sample["ntokens"]}
+        return loss, sample["ntokens"], {**log, "nsentences": sample["target"].size(0)}
+
+
+def test_a_task_that_calls_compute_loss_does_not_train_without_r_drop(data_bin, tmp_path):
+    """Regression: it trained plainly, at any alpha and number of passes, and nothing said so."""
+    flags = ["--task", "by_compute_loss", "--max-update", "2"]
+    with pytest.raises(SystemExit) as end:
+        train(data_bin, tmp_path, *flags)
+    assert end.value.code == (
+        "error: the task by_compute_loss calls compute_loss and not the criterion: R-Drop would not be "
+        "applied; train it with --criterion label_smoothed_cross_entropy, or --rdrop-passes 1"
+    )
+    assert not list(tmp_path.rglob("*.pt"))
+    assert '"valid_loss"' in train(data_bin, tmp_path, *flags, "--rdrop-passes", "1")
+
+
+def test_compute_loss_of_user_code(data_bin):
+    """Regression: called with a model in training, it gave the plain loss; in evaluation it still does."""
+    setup = Setup(data_bin, TRANSFORMER)
+    sample, criterion, model = setup.batch(), setup.criterion, setup.model
+    model.train()
+    with pytest.raises(RDropError, match="the task translation calls compute_loss"):
+        criterion.compute_loss(model, model(**sample["net_input"]), sample)
+    model.eval()
+    with torch.no_grad():
+        loss, _ = criterion.compute_loss(model, model(**sample["net_input"]), sample)
+    assert torch.equal(loss, setup.valid_step(sample)[0])

@@ -14,7 +14,7 @@ FORWARDS = ["concat", "separate"]
 
 
 class Lookups:
-    """Records what the model's embeddings return: [[(tokens, embeddings) a lookup] a forward].
+    """Records which embeddings the model gets as zeros: [[(tokens, is zero) a lookup] a forward].
 
     The embedding of padding is made 1, so that a cut of it would show.
     """
@@ -38,17 +38,14 @@ class Lookups:
         model.register_forward_hook(end)
 
     def record(self, table, inputs, output):
-        self.forwards[-1].append((inputs[0], output.detach().clone()))  # fconv adds positions in place
+        self.forwards[-1].append((inputs[0], output.eq(0).all(-1)))  # at once: fconv adds positions in place
 
-    def by_pass(self, passes, batch_size):
+    def by_pass(self, passes):
         """[(tokens, is zero) a pass] for each lookup of a forward (source, decoder input)."""
         if len(self.forwards) == 1:  # over the repeated batch
-            parts = [[part.split(batch_size) for part in lookup] for lookup in self.forwards[0]]
-            lookups = [[(tokens[k], embedded[k]) for k in range(passes)] for tokens, embedded in parts]
-        else:
-            assert len(self.forwards) == passes
-            lookups = [[lookups[n] for lookups in self.forwards] for n in range(len(self.forwards[0]))]
-        return [[(tokens, embedded.eq(0).all(-1)) for tokens, embedded in lookup] for lookup in lookups]
+            return [[*zip(tokens.chunk(passes), zero.chunk(passes))] for tokens, zero in self.forwards[0]]
+        assert len(self.forwards) == passes
+        return [*zip(*self.forwards)]
 
 
 def check_shares(lookups, rate, padding_idx):
@@ -64,33 +61,24 @@ def check_shares(lookups, rate, padding_idx):
             assert not lookup[number][1].equal(lookup[number - 1][1])  # drawn anew in every pass
 
 
-@pytest.mark.parametrize("forward", FORWARDS)
-@pytest.mark.parametrize("path", ["fused", "plain"])
-def test_share_of_zeros_per_pass_and_side(data_bin, model_device, forward, path):
-    """Each side is cut at the rate where one table, with tied embeddings, serves both and the projection."""
-    extra = ["--rdrop-cutoff", "0.3", "--rdrop-passes", "3", "--rdrop-forward", forward, "--rdrop-loss", path]
-    setup = Setup(data_bin, TIED, extra=extra, device=model_device)
-    padding_idx = setup.criterion.padding_idx
-    sample = setup.uneven_batch(100)
-    setup.choose(sample)
-    seen = Lookups(setup.model, padding_idx)
-    log = setup.train_step(sample)[2]
-    assert log["rdrop_kl_loss"] > 0
-    lookups = seen.by_pass(3, 100)
-    assert len(lookups) == 2
-    for number, name in enumerate(("src_tokens", "prev_output_tokens")):
-        assert all(tokens.equal(sample["net_input"][name]) for tokens, _ in lookups[number])
-        assert (sample["net_input"][name] == padding_idx).any()
-    check_shares(lookups, 0.3, padding_idx)
+CASES = [(name, "") for name in MODELS]
+CASES += [
+    ("transformer_wmt_en_de", f"--rdrop-passes 3 --rdrop-loss {path} --rdrop-forward {forward}")
+    for path in ("fused", "plain")
+    for forward in FORWARDS
+]
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_model(model_data, model_device, name):
-    """Cutoff alone makes the passes differ where there is no dropout; evaluation knows nothing of it."""
-    extra = ["--rdrop-cutoff", "0.2"]
+@pytest.mark.parametrize(("name", "flags"), CASES)
+def test_share_of_zeros_per_pass_and_side(model_data, model_device, name, flags):
+    """Each side is cut at the rate, also where one tied table serves both and the projection.
+
+    Cutoff alone makes the passes differ where there is no dropout; evaluation knows nothing of it.
+    """
+    extra = ["--rdrop-cutoff", "0.3", *flags.split()]
     setup = Setup(model_data, MODELS[name][0].split(), extra=extra, device=model_device)
     padding_idx = setup.criterion.padding_idx
-    sample = setup.batch(max_sentences=64)
+    sample = setup.uneven_batch(100) if flags else setup.batch(max_sentences=64)
     setup.choose(sample)
     seen = Lookups(setup.model, padding_idx)
     with dropout_scaled_to(setup.model, 0.0):
@@ -98,12 +86,16 @@ def test_every_model(model_data, model_device, name):
     assert log["rdrop_kl_loss"] > 0
     assert loss.isfinite()
     assert all(grad.isfinite().all() for grad in grads.values())
-    lookups = seen.by_pass(2, sample["target"].size(0))
+    lookups = seen.by_pass(3 if flags else 2)
     assert len(lookups) == (1 if name == "transformer_lm" else 2)
-    check_shares(lookups, 0.2, padding_idx)
+    check_shares(lookups, 0.3, padding_idx)
+    if flags:
+        for lookup, side in zip(lookups, ("src_tokens", "prev_output_tokens")):
+            assert all(tokens.equal(sample["net_input"][side]) for tokens, _ in lookup)
+            assert (sample["net_input"][side] == padding_idx).any()
     seen.forwards.clear()
     setup.valid_step(sample)
-    assert not any(embedded.eq(0).all(-1).any() for _, embedded in seen.forwards[0])
+    assert not any(zero.any() for _, zero in seen.forwards[0])
     for table in (m.embed_tokens for m in setup.model.modules() if hasattr(m, "embed_tokens")):
         assert not table._forward_hooks  # a step leaves nothing behind
 
@@ -126,7 +118,6 @@ def test_the_first_pass_and_a_tied_projection_stay_whole(data_bin, model_device,
 
 
 def test_nothing_changes_at_rate_0(data_bin):
-    """The random numbers that dropout draws are the same, too."""
     setups = [Setup(data_bin, TRANSFORMER, extra=extra) for extra in ([], ["--rdrop-cutoff", "0"])]
     sample = setups[0].batch()
     expected, got = (setup.train_step(sample, setups[0].model) for setup in setups)
@@ -134,6 +125,5 @@ def test_nothing_changes_at_rate_0(data_bin):
 
 
 def test_model_without_token_embeddings_is_refused():
-    """The error names the flag and what is missing."""
     with pytest.raises(ValueError, match=r"--rdrop-cutoff needs .*embed_tokens"):
         Passes(2, "auto", cutoff=0.1).choose(torch.nn.Linear(2, 2), {})

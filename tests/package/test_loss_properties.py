@@ -99,6 +99,7 @@ def test_rdrop_loss_is_the_formula(device, problem, dtype):
     torch.testing.assert_close(on_cpu(*got), losses, rtol=rtol, atol=atol)
     rtol = max(10 * rtol, torch.finfo(dtype).eps)
     assert grad.dtype == dtype
+    assert got.loss.dtype == torch.promote_types(dtype, torch.float32)
     torch.testing.assert_close(grad.cpu().double(), expected, rtol=rtol, atol=atol)
     assert grad[..., problem.masked].eq(0).all()
     assert not got.nll_loss.requires_grad
@@ -149,7 +150,7 @@ def test_linear_rdrop_loss_is_the_formula(
 
     monkeypatch.setitem(DEVICES, device, DEVICES[device]._replace(block_bytes=block_bytes))
     if DEVICES[device].kernel:
-        assume(device == "cuda" or problem.target.numel() <= 20)  # 10 ms each by the interpreter
+        assume(device == "cuda" or problem.target.numel() <= 12)  # 10 ms each by the interpreter
         for name in ("ELEMENTS", "LEAST_BLOCK"):
             monkeypatch.setattr(f"rdrop_fairseq.losses.kernel.{name}", kernel_block)
     got = loss()

@@ -1,8 +1,8 @@
-"""What an update does: the interval, the start and the warm-up of alpha, and the scale of the gradient."""
+"""What an update does: one pass, the interval, the start and the warm-up of alpha, the gradient's scale."""
 
 import pytest
 import torch
-from conftest import NO_DROPOUT, TRANSFORMER, Setup, check_gradients
+from conftest import NO_DROPOUT, PLAIN, TRANSFORMER, Setup, check_gradients, check_log
 
 from rdrop_fairseq.errors import RDropError
 from rdrop_fairseq.schedule import Schedule, Update
@@ -29,7 +29,6 @@ def test_every_nth_update_from_the_start_on_has_r_drop():
 
 
 def test_alpha_warms_up_by_updates_whatever_the_interval():
-    """Updates without R-Drop count as well."""
     schedule = Schedule(2, alpha=4.0, start_update=1, warmup_updates=4, interval=2)
     grown = [Update(2, alpha, 2 * alpha) for alpha in (0.0, 2.0, 4.0, 4.0)]
     assert updates(schedule, 9) == [SINGLE, *(u for r_drop in grown for u in (r_drop, SINGLE))]
@@ -95,35 +94,12 @@ def test_an_update_with_r_drop_has_alpha_times_the_interval(data_bin, path, ce_r
     check_gradients(grads, expected[3], rtol=0, atol=0)
 
 
-def test_mean_gradient_with_dropout_is_that_of_r_drop_to_sampling_error(data_bin):
-    """The masks of many updates tell alpha that is not scaled from alpha that is."""
-
-    def mean_gradient(seeds, *extra):
-        setup, total = Setup(data_bin, [*TRANSFORMER, "--dropout", "0.3"], extra=extra), 0.0
-        sample = setup.uneven_batch()
-        for number, seed in enumerate(seeds):
-            setup.criterion.schedule.num_updates = number
-            torch.manual_seed(seed)
-            setup.model.zero_grad()
-            setup.criterion(setup.model.train(), sample)[0].backward()
-            grads = [p.grad.flatten() for p in setup.model.parameters() if p.grad is not None]
-            total = total + torch.cat(grads) / len(seeds)
-        return total
-
-    every = ["--rdrop-alpha", "3"]
-    expected = mean_gradient(range(200), *every)
-    noise = (mean_gradient(range(200, 400), *every) - expected).norm()
-    lazy = mean_gradient(range(400, 600), *every, "--rdrop-interval", "2")
-    assert (lazy - expected).norm() < 2 * noise
-    assert (mean_gradient(range(200), "--rdrop-alpha", "1.5") - expected).norm() > 2 * noise
-
-
 @pytest.mark.parametrize("flags", ["interval 4", "start-update 9", "warmup-updates 9"])
 def test_a_schedule_that_nobody_tells_the_update_ends_in_one_line(data_bin, caplog, flags):
     """Regression: interval 4 had R-Drop in every update, at four times alpha, and a start never came."""
     caplog.set_level("INFO")
     setup = Setup(data_bin, TRANSFORMER, extra=f"--rdrop-{flags}".split())
-    sample, options = setup.batch(), setup.cfg.criterion
+    sample, options = setup.batch(), vars(setup.args)
     names = ("label_smoothing", *(name for name in options if name.startswith("rdrop_")))
     criterion = type(setup.criterion)(setup.task, False, **{name: options[name] for name in names})
     with pytest.raises(RDropError, match="need the number of the update") as error:
@@ -134,3 +110,60 @@ def test_a_schedule_that_nobody_tells_the_update_ends_in_one_line(data_bin, capl
     assert criterion(setup.model, sample)[0].isfinite()
     one_pass = type(setup.criterion)(setup.task, False, 0.1, rdrop_passes=1, rdrop_interval=4)
     assert one_pass(setup.model, sample)[0].isfinite()
+
+
+ONE = ["--rdrop-passes", "1"]
+
+
+def sentences_encoded(setup):
+    """Records the size of every batch that the encoder gets."""
+    sizes = []
+    setup.model.encoder.register_forward_pre_hook(
+        lambda module, args, kwargs: sizes.append(len((args + tuple(kwargs.values()))[0])), with_kwargs=True
+    )
+    return sizes
+
+
+@PATHS
+@pytest.mark.parametrize("ties", [[], ["--share-all-embeddings"]], ids=["untied", "tied"])
+def test_one_pass_is_the_plain_criterion(data_bin, model_device, path, ties):
+    """Loss, NLL and accuracy are its own to 1e-6, with dropout, whatever alpha; the batch is not repeated."""
+    flags = [*TRANSFORMER, *ties, "--dropout", "0.3"]
+    extra = ["--report-accuracy", "--ignore-prefix-size", "1", "--sentence-avg"]
+    ours_only = [*ONE, "--rdrop-loss", path, "--rdrop-alpha", "1e30"]
+    ours = Setup(data_bin, flags, extra=[*extra, *ours_only], device=model_device)
+    sample = ours.uneven_batch()
+    ours.choose(sample)
+    sizes = sentences_encoded(ours)
+    loss, sample_size, log, grads = ours.train_step(sample)
+    assert sizes == [sample["target"].size(0)]
+    expected = Setup(data_bin, flags, PLAIN, extra).train_step(sample, ours.model)
+    torch.testing.assert_close(loss, expected[0], rtol=1e-6, atol=0)
+    assert sample_size == expected[1]
+    assert log.keys() == expected[2].keys()  # no rdrop_kl_loss, no rdrop_alpha
+    check_log(log, expected[2])
+    check_gradients(grads, expected[3], atol=1e-5)
+
+
+@PATHS
+def test_before_the_start_nothing_of_r_drop_is_at_work(data_bin, model_device, path):
+    """The step is that of --rdrop-passes 1 counted for two passes, to the last digit, and logged as one.
+
+    So no curve has a step where R-Drop starts. Rates, cutoff and alpha wait.
+    """
+    extra = ["--rdrop-loss", path, "--report-accuracy"]
+    rdrop = "--rdrop-dropout 0.5,0.6 --rdrop-cutoff 0.4 --rdrop-alpha 9 --rdrop-warmup-updates 4"
+    start = [*rdrop.split(), "--rdrop-start-update", "5"]
+    early = Setup(data_bin, TRANSFORMER, extra=[*extra, *start], device=model_device)
+    sample = early.batch()
+    early.choose(sample)
+    sizes = sentences_encoded(early)
+    got = early.train_step(sample)
+    assert sizes == [sample["target"].size(0)]
+    expected = Setup(data_bin, TRANSFORMER, extra=[*extra, *ONE]).train_step(sample, early.model)
+    assert got[0] == 2 * expected[0]
+    assert got[1:3] == expected[1:3]
+    doubled = {name: 2 * grad for name, grad in expected[3].items()}
+    torch.testing.assert_close(got[3], doubled, rtol=0, atol=0)
+    early.criterion.schedule.num_updates = 5
+    assert early.train_step(sample)[2]["rdrop_kl_loss"] > 0

@@ -66,15 +66,11 @@ def batch(task, lengths):
     end = torch.tensor([task.target_dictionary.eos()])
     texts = [torch.arange(4, 4 + length) for length in lengths]
     source = torch.randn(len(texts), 400, generator=torch.Generator().manual_seed(1))
+    previous = [torch.cat([end, text]) for text in texts]
+    target = [torch.cat([text, end]) for text in texts]
     return {
-        "net_input": {
-            "source": source,
-            "padding_mask": None,
-            "prev_output_tokens": [torch.cat([end, text]) for text in texts],
-        },
-        "target": data_utils.collate_tokens(
-            [torch.cat([text, end]) for text in texts], task.target_dictionary.pad()
-        ),
+        "net_input": {"source": source, "padding_mask": None, "prev_output_tokens": previous},
+        "target": data_utils.collate_tokens(target, task.target_dictionary.pad()),
         "ntokens": sum(lengths) + len(lengths),
     }
 

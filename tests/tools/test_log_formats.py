@@ -1,16 +1,16 @@
 """What fairseq-train leaves: its log in each format, as plot_training.py reads it, and its checkpoints."""
 
-import logging
 import os
 import pty
 import re
 import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
-from conftest import TRANSFORMER, USER_DIR
+import training
+from conftest import TRANSFORMER
 
+from rdrop_tools.cli import InputError
 from rdrop_tools.training import average_checkpoints
 from rdrop_tools.training.plot_training import plot, read_curves
 from rdrop_tools.training.training_log import read_log
@@ -18,24 +18,19 @@ from rdrop_tools.training.training_log import read_log
 pytest.importorskip("fairseq")
 
 
-def train(data_bin, log_format, log, caplog):
+def train(data_bin, log_format, log):
     """Writes the log of two epochs of seven updates; tqdm's as one sees it in a terminal, with its bar."""
     flags = "--criterion label_smoothed_cross_entropy_rdrop --optimizer adam --lr 0.01 --max-tokens 200 --cpu"
     flags += " --valid-subset test,valid --num-workers 0 --data-buffer-size 0 --max-epoch 2 --log-interval 2"
     flags += f" --seed 1 --no-epoch-checkpoints --keep-best-checkpoints 2 --log-format {log_format}"
-    command = [str(Path(sys.executable).with_name("fairseq-train")), str(data_bin), "--user-dir", USER_DIR]
-    command += [*TRANSFORMER, *flags.split(), "--save-dir", str(log.with_suffix(""))]
-    if log_format == "tqdm":
-        with log.open("wb") as file:
-            code = pty.spawn(command, lambda terminal: copied(os.read(terminal, 65536), file))
-        assert code == 0
+    arguments = [str(data_bin), *TRANSFORMER, *flags.split(), "--save-dir", str(log.with_suffix(""))]
+    if log_format != "tqdm":
+        log.write_text(training.call("train", *arguments))
         return
-    from fairseq_cli.train import cli_main
-
-    with mock.patch.object(sys, "argv", command), mock.patch.object(logging.getLogger(), "handlers", []):
-        logging.basicConfig(format="%(asctime)s | %(levelname)s | %(name)s | %(message)s", filename=log)
-        with caplog.at_level(logging.INFO):
-            cli_main()
+    command = [str(Path(sys.executable).with_name("fairseq-train")), *arguments, *training.PLUGIN]
+    with log.open("wb") as file:
+        code = pty.spawn(command, lambda terminal: copied(os.read(terminal, 65536), file))
+    assert code == 0
 
 
 def copied(content, file):
@@ -44,11 +39,11 @@ def copied(content, file):
 
 
 @pytest.mark.slow
-def test_the_log_formats_of_fairseq_train(data_bin, tmp_path, caplog):
+def test_the_log_formats_of_fairseq_train(data_bin, tmp_path):
     """All are read: "tqdm" in a terminal logs epochs only."""
     logs = {name: tmp_path / f"{name}.log" for name in ("json", "simple", "tqdm")}
     for name, log in logs.items():
-        train(data_bin, name, log, caplog)
+        train(data_bin, name, log)
     records = {name: read_log(log) for name, log in logs.items()}
     for name in ("json", "simple"):
         assert list(records[name]["train_inner"]["loss"]) == [2, 4, 6, 8, 10, 12, 14]
@@ -84,3 +79,11 @@ def check_best_checkpoints(folder):
     figures = [float(path.name.removeprefix("checkpoint.best_loss_").removesuffix(".pt")) for path in paths]
     assert figures == sorted(figures)
     assert average_checkpoints.higher_is_better(paths[0], "loss") is False
+
+
+def test_a_log_without_progress_is_told(data_bin, tmp_path):
+    log = tmp_path / "none.log"
+    log.write_text(training.train(data_bin, tmp_path, *"--log-format none --max-update 2 --no-save".split()))
+    assert read_log(log) == {"train_inner": {}, "train": {}, "valid": {}}
+    with pytest.raises(InputError, match=r"none.log has no train_inner, train or valid lines: .* than none"):
+        read_curves(log)
