@@ -3,6 +3,8 @@
 set -euo pipefail
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
+# shellcheck source=scripts/common/training.sh
+source "$ROOT/scripts/common/training.sh"
 
 usage() {
   cat <<'HELP'
@@ -42,7 +44,6 @@ MODEL=${MODEL:-bart.large}
 CRITERION=${CRITERION:-rdrop}
 SEED=${SEED:-1}
 FROM=${FROM:-}
-ADVICE=()
 MODELS_URL=https://dl.fbaipublicfiles.com/fairseq/models
 check_system
 check_folders FROM
@@ -127,8 +128,7 @@ say_cut() { # of the documents of train and val
 train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-model counts where there is none
   check_last_checkpoint "$OUT/checkpoints"
   say_cut | tee -a "$OUT/train.log"
-  fairseq-train "${FLAGS[@]}" 2>&1 | tee -a "$OUT/train.log" | show_progress \
-    || die "fairseq-train failed, see $OUT/train.log; its last line: $(tail -n 1 "$OUT/train.log")"
+  train_logged "$OUT/train.log" fairseq-train "${FLAGS[@]}"
   touch "$1"
 }
 
@@ -142,10 +142,7 @@ check_from() { # that FROM is a training of this corpus and model; same_model.py
   [[ -e $FROM/checkpoints/checkpoint_best.pt ]] || die "FROM: $FROM has no checkpoints/checkpoint_best.pt: train it first"
 }
 
-case $CRITERION in
-  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
-  plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
-esac
+choose_loss
 [[ -z $FROM ]] || check_from
 WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
 check_folders WEIGHTS
@@ -162,9 +159,7 @@ case $MODEL in # an interval's checkpoint, the best and the last, with Adam's st
   bart.base) NEEDED_MB=8000 ;;
   *) NEEDED_MB=500 ;;
 esac
-! { given --arch "$@" || given -a "$@"; } || ARCHITECTURE=()
-! given --optimizer "$@" || OPTIMIZER=()
-! given --lr-scheduler "$@" || SCHEDULER=()
+make_way "$@"
 START=()
 if [[ -n $FROM ]]; then
   START=(--finetune-from-model "$FROM/checkpoints/checkpoint_best.pt")
@@ -186,9 +181,6 @@ own_folder OUT summarization-training 'checkpoints/checkpoint*.pt' "CORPUS=$CORP
   "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*" ${FROM:+"FROM=$(realpath "$FROM")"}
 [[ -n $FROM || $MODEL == transformer ]] || published_weights
 run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train
-[[ $CRITERION == rdrop ]] || ADVICE=(--advice summarization)
-python -m rdrop_tools.training.reached "$OUT/train.log" "${ADVICE[@]}"
-[[ $CRITERION == rdrop || -n $FROM ]] \
-  || echo "To go on from here with R-Drop: CORPUS=$CORPUS MODEL=$MODEL BPE=$BPE VOCAB=$VOCAB DATA=${DATA@Q}" \
-    "FROM=${OUT@Q} ${0@Q}${*:+ ${*@Q}}"
+say_reached "$OUT/train.log" summarization \
+  "CORPUS=$CORPUS MODEL=$MODEL BPE=$BPE VOCAB=$VOCAB DATA=${DATA@Q} FROM=${OUT@Q} ${0@Q}${*:+ ${*@Q}}"
 say "done: $OUT/checkpoints"
