@@ -108,6 +108,7 @@ def test_bart_summarises_the_last_partial_batch_and_goes_on_after_a_kill(bart):
     assert result.returncode == 1
     assert "error: MIN_LEN 1024 is more than the 1023 tokens that this model can make" in result.stdout
     assert not (folder / "test.lines").exists()
+    kill_when(folder / "test.lines", EXAMPLES / "evaluate.sh", **env)
     (folder / "test.lines").write_text("One.\nTwo.\nThree.\ncut sho", encoding="utf-8")
     assert "ROUGE-Lsum" in run(EXAMPLES / "evaluate.sh", **env).stdout
     lines = (folder / "test.hyp").read_text(encoding="utf-8").splitlines()
