@@ -11,6 +11,7 @@ import small_corpora
 from bad_input import assert_one_line, assert_refused, call_here, contents
 from conftest import files, run, scripts_environment
 from own_corpora import write_jsonl
+from shell_scripts import assert_fails
 from small_corpora import (
     EXAMPLES,
     SIZES,
@@ -35,10 +36,8 @@ def environment():
     return {**scripts_environment(), **settings}
 
 
-def prepare(corpus, env, out, *arguments, check=True, **change):
-    return run(
-        EXAMPLES / f"prepare-{corpus}.sh", *arguments, check=check, **{**env, "OUT": str(out), **change}
-    )
+def prepare(corpus, env, out, check=True, **change):
+    return run(EXAMPLES / f"prepare-{corpus}.sh", check=check, **{**env, "OUT": str(out), **change})
 
 
 def lines(folder):
@@ -165,10 +164,8 @@ def test_refused_before_anything_is_written(environment, tmp_path, arguments, me
     write_jsonl(tmp_path / "in" / "train.jsonl", ("dialogue", "summary"), small_corpora.pairs(9, seed=0))
     (tmp_path / "in" / "rows.csv").write_text("source,target\nOne, two,three\n")
     name, *folder = arguments.split()
-    command = [name, *(tmp_path / part for part in folder)]
-    result = prepare("text", environment, tmp_path / "out", *command, check=False)
-    assert result.returncode == 1
-    assert message in result.stdout.strip().splitlines()[-1]
+    command = [EXAMPLES / "prepare-text.sh", name, *(tmp_path / part for part in folder)]
+    assert_fails(message, *command, **environment, OUT=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 

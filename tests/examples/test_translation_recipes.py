@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 from conftest import files, run
-from shell_scripts import command
+from shell_scripts import assert_fails, command
 from translation_data import TRANSLATION, environment
 
 pytest.importorskip("fairseq")
@@ -73,9 +73,7 @@ def test_the_recipe_follows_the_size(pairs, flags):
     ],
 )
 def test_bad_settings(env, tmp_path, name, change, message):
-    result = run(TRANSLATION / "train.sh", name, check=False, **{**env, **change})
-    assert result.returncode == 1
-    assert message in result.stdout.strip().splitlines()[-1]
+    assert_fails(message, TRANSLATION / "train.sh", name, **{**env, **change})
     assert not (tmp_path / "out").exists()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import files, lengthen_last_line, run
+from shell_scripts import assert_fails
 from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, translate, write_multi30k
 
 pytest.importorskip("fairseq")
@@ -26,12 +27,8 @@ def env(tmp_path_factory):
     return {**environment(), "DATA": str(folder / "data")}
 
 
-def train(*flags, check=True, **env):
-    return run(TRANSLATION / "train.sh", NAME, *TINY, *flags, check=check, **env)
-
-
-def evaluate(*folders, check=True, **env):
-    return run(TRANSLATION / "evaluate.sh", *folders, check=check, **env)
+def train(*flags, **env):
+    return run(TRANSLATION / "train.sh", NAME, *TINY, *flags, **env)
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +99,8 @@ def test_a_rerun_does_nothing_and_takes_no_other_settings(finish):
     train(*FINISH, **settings)
     assert files(folder) == before
     for change, earlier in (({"ALPHA": "2"}, "ALPHA=1"), ({"AVERAGE": "best:1"}, "AVERAGE=last:2")):
-        result = train(*FINISH, **{**settings, **change}, check=False)
-        assert result.returncode == 1
-        assert f"{folder} was made with other settings ({earlier})" in result.stdout
+        message = f"{folder} was made with other settings ({earlier})"
+        assert_fails(message, TRANSLATION / "train.sh", NAME, *TINY, *FINISH, **{**settings, **change})
 
 
 @pytest.mark.slow
@@ -114,9 +110,7 @@ def test_what_a_finish_cannot_begin_with(env, plain, tmp_path):
 
     def fails(message, *flags, **change):
         settings = {**env, "FROM": str(folder), "AVERAGE": "last:2", "OUT": str(tmp_path / "out"), **change}
-        result = train(*flags, check=False, **settings)
-        assert result.returncode == 1
-        assert message in result.stdout.strip().splitlines()[-1]
+        assert_fails(message, TRANSLATION / "train.sh", NAME, *TINY, *flags, **settings)
         assert not (tmp_path / "out").exists()
 
     def altered(name, *settings):
@@ -138,7 +132,7 @@ def test_what_a_finish_cannot_begin_with(env, plain, tmp_path):
     fails("is of another model (dictionary ", DATA=str(tmp_path / "data"))
     fails("is of another model (--encoder-ffn-embed-dim 32, not 64", "--encoder-ffn-embed-dim", "64")
     fails("--arch transformer, not transformer_tiny): give what it", "--arch", "transformer_tiny")
-    assert "is OUT too" in train(check=False, **env, FROM=str(folder), OUT=str(folder)).stdout
+    assert_fails("is OUT too", TRANSLATION / "train.sh", NAME, **env, FROM=str(folder), OUT=str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +143,7 @@ def evaluated(env, plain, finish):
     (out / "baseline").mkdir()
     (out / "settings").write_text("KIND=translation-evaluation\n")
     (out / "mine").write_text("mine")
-    return out, evaluate(finish[0], plain[0], **env, **DECODED).stdout
+    return out, run(TRANSLATION / "evaluate.sh", finish[0], plain[0], **env, **DECODED).stdout
 
 
 @pytest.mark.slow
@@ -189,9 +183,7 @@ def test_text_is_translated_as_the_test_set_is(env, finish, evaluated, tmp_path)
 @pytest.mark.slow
 def test_bad_evaluations(env, plain, tmp_path):
     def fails(message, *folders, **change):
-        result = evaluate(*folders, **{**env, **change}, check=False)
-        assert result.returncode == 1
-        assert message in result.stdout.strip().splitlines()[-1]
+        assert_fails(message, TRANSLATION / "evaluate.sh", *folders, **{**env, **change})
 
     fails("is not the output of train.sh", tmp_path)
     fails("fr is missing or empty", plain[0], SUBSET="test9")
