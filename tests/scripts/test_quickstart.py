@@ -50,7 +50,7 @@ def test_libreoffice_interrupted_resumed_and_done(env, tmp_path):
     first = run(SCRIPT, check=False, **{**env, "HELDOUT": "1000"})
     assert "pairs, more than 2000 are needed" in first.stdout
     kill_when(trained / "checkpoint_last.pt", SCRIPT, **env)
-    assert not (trained / "trained-60").exists()
+    assert not (trained / "trained-20").exists()
 
     finished = files(out / "data")
     result = run(SCRIPT, **env)
