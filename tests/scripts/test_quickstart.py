@@ -40,12 +40,8 @@ def test_libreoffice_interrupted_resumed_and_done(env, tmp_path):
     nothing came, made the right one 'other settings'.
     """
     out = tmp_path / "out"
-    env = {
-        **env,
-        "LIBREOFFICE_HELP_DIR": str(write_help(tmp_path / "help")),
-        "OUT": str(out),
-        "MAX_UPDATE": "60",
-    }
+    env = {**env, "LIBREOFFICE_HELP_DIR": str(write_help(tmp_path / "help")), "OUT": str(out)}
+    env["MAX_UPDATE"] = "20"
     trained = out / "rdrop"
     first = run(SCRIPT, check=False, **{**env, "HELDOUT": "1000"})
     assert "pairs, more than 2000 are needed" in first.stdout
