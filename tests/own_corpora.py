@@ -7,24 +7,12 @@ import random
 
 from conftest import SLOTS, sentences
 
-JAPANESE = {
-    "the dog": "犬が",
-    "the cat": "猫が",
-    "a man": "男の人が",
-    "a woman": "女の人が",
-    "sees": "見ます",
-    "paints": "描きます",
-    "finds": "見つけます",
-    "carries": "運びます",
-    "the house": "家を",
-    "the ball": "ボールを",
-    "a book": "本を",
-    "the hat": "帽子を",
-    "": "",
-    "in the garden": "庭で",
-    "at the lake": "湖で",
-    "on the hill": "丘の上で",
-}
+JAPANESE = [  # of SLOTS
+    ["犬が", "猫が", "男の人が", "女の人が"],
+    ["見ます", "描きます", "見つけます", "運びます"],
+    ["家を", "ボールを", "本を", "帽子を"],
+    ["", "庭で", "湖で", "丘の上で"],
+]
 LANGS = ("en", "ja")
 
 
@@ -32,9 +20,10 @@ def english_japanese(count, seed):
     """Sentences like those of conftest.py, as pairs; Japanese has no spaces."""
     rng = random.Random(seed)
     for _ in range(count):
-        who, does, what, where = (rng.choice(slot)[1] for slot in SLOTS)
-        english = " ".join(filter(None, (who, does, what, where, ".")))
-        yield english, "".join(JAPANESE[part] for part in (who, where, what, does)) + "。"
+        chosen = [rng.randrange(len(slot)) for slot in SLOTS]
+        english = [slot[number][1] for slot, number in zip(SLOTS, chosen, strict=True)]
+        who, does, what, where = (words[number] for words, number in zip(JAPANESE, chosen, strict=True))
+        yield " ".join(filter(None, [*english, "."])), f"{who}{where}{what}{does}。"
 
 
 german_english = sentences

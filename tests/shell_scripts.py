@@ -10,7 +10,7 @@ SYSTEM = "CORPUS=foo MODEL=foo CRITERION=foo BPE=foo VOCAB=0"
 # {script: settings, each with a value that it has to refuse}; test_settings.py has all values of each kind
 BAD = {
     "quickstart": "CORPUS=foo CRITERION=foo MAX_UPDATE=0 MERGES=0 HELDOUT=0 ALPHA=-1 SEED=-1 MIN_FREE_MB=-1",
-    "prepare-libreoffice": f"{PREPARE} BPE=subword-nmt HELDOUT=0",
+    "prepare-libreoffice": f"{PREPARE} BPE=subword-nmt HELDOUT=0 LIBREOFFICE_HELP_DIR=/not/there",
     "prepare-iwslt14": f"{PREPARE} BPE=moses EXPECTED=1 EXPECTED=x,2,3 EXPECTED=9-3,1,1",
     "prepare-wmt14": f"{PREPARE} EXPECTED=1 NEWS_COMMENTARY=v8",
     "prepare-multi30k": f"{PREPARE} BPE=moses EXPECTED=1 PAIRS=0",
@@ -57,6 +57,15 @@ def command(script: str, folder: Path) -> tuple[list, dict[str, str]]:
         env["DATA"] = str(texts if script.startswith("summarization") else data)
     (path,) = (path for home in ("examples", "scripts") for path in (ROOT / home).rglob(f"{script}.sh"))
     return [path, *arguments.get(script, [])], env
+
+
+def assert_fails(message: str, *line, **env: str) -> None:
+    """The command ends with this message in its last line, before the one that tells its stage."""
+    result = run(*line, check=False, **env)
+    assert result.returncode in (1, 2), result.stdout
+    last = [line for line in result.stdout.splitlines() if not line.startswith("stopped in the stage")][-1]
+    assert message in last, result.stdout
+    assert "Traceback" not in result.stdout
 
 
 def refused(script: str, folder: Path, **change: str) -> str:

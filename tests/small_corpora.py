@@ -45,7 +45,7 @@ def write_samsum(folder):
 
 def write_script(path, text):
     """A program that runs these lines of the shell; returns its path as a string."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/bash\n{text}\n")
     path.chmod(0o755)
     return str(path)

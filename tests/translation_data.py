@@ -7,20 +7,10 @@ from conftest import ROOT, run, scripts_environment, sentences
 from own_corpora import write_lines
 
 TRANSLATION = ROOT / "examples" / "translation"
-MULTI30K = {
-    "train": 120,
-    "val": 12,
-    "test_2016_flickr": 12,
-    "test_2017_flickr": 5,
-    "test_2017_mscoco": 4,
-    "test_2018_flickr": 6,
-}
-MULTI30K_SETTINGS = {
-    "EXPECTED": " ".join(map(str, MULTI30K.values())),
-    "MERGES": "40",
-    "WORKERS": "1",
-    "MIN_FREE_MB": "1",
-}
+MULTI30K = {"train": 120, "val": 12, "test_2016_flickr": 12, "test_2017_flickr": 5}
+MULTI30K |= {"test_2017_mscoco": 4, "test_2018_flickr": 6}
+COMMON = {"MERGES": "40", "WORKERS": "1", "MIN_FREE_MB": "1"}
+MULTI30K_SETTINGS = {**COMMON, "EXPECTED": " ".join(map(str, MULTI30K.values()))}
 
 # For train.sh. No buffer: its thread, still at work when a training of a few updates ends, can abort the
 # interpreter.

@@ -44,19 +44,12 @@ def load_pairs(folder: Path | None, source: str, target: str) -> dict[str, list[
 def make_tokenizer(pairs: list[Pair], vocab_size: int) -> Any:
     """Byte-level BPE, of both sides; an end of sentence after each text."""
     import transformers
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer, processors
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[*SPECIAL.values()],
-        initial_alphabet=alphabet,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((text for pair in pairs for text in pair), trainer)
+    bpe = ByteLevelBPETokenizer()
+    options = {"special_tokens": [*SPECIAL.values()], "show_progress": False}
+    bpe.train_from_iterator((text for pair in pairs for text in pair), vocab_size, **options)
+    tokenizer = Tokenizer.from_str(bpe.to_str())
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL)
 
@@ -64,12 +57,10 @@ def make_tokenizer(pairs: list[Pair], vocab_size: int) -> Any:
 def make_model(vocab_size: int, max_length: int) -> Any:
     import transformers
 
-    config = transformers.BartConfig(vocab_size=vocab_size, d_model=128, max_position_embeddings=max_length)
-    for side in ("encoder", "decoder"):
-        setattr(config, f"{side}_layers", 2)
-        setattr(config, f"{side}_ffn_dim", 256)
-        setattr(config, f"{side}_attention_heads", 4)
-    return transformers.BartForConditionalGeneration(config)
+    sizes = {"layers": 2, "ffn_dim": 256, "attention_heads": 4}
+    sides = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in sizes.items()}
+    lengths = {"vocab_size": vocab_size, "d_model": 128, "max_position_embeddings": max_length}
+    return transformers.BartForConditionalGeneration(transformers.BartConfig(**lengths, **sides))
 
 
 def load(name: str) -> tuple[Any, Any]:
@@ -88,22 +79,17 @@ def main() -> None:
     parser.add_argument("--source", default="source", metavar="SRC", help="ending of the files")
     parser.add_argument("--target", default="target", metavar="TGT")
     parser.add_argument("--model", help="a folder, or a name on the Hugging Face hub")
-    parser.add_argument(
-        "--out", type=cli.output_folder, required=True, help="for the model and its checkpoints"
-    )
-    parser.add_argument(
-        "--alpha", type=cli.number(0, MAX_ALPHA), default=2.5, help="cross entropies averaged"
-    )
+    parser.add_argument("--out", type=cli.output_folder, required=True, help="of the model, its checkpoints")
+    alpha = cli.number(0, MAX_ALPHA)
+    parser.add_argument("--alpha", type=alpha, default=2.5, help="cross entropies averaged")
     parser.add_argument("--passes", type=cli.integer(2), default=2)
     parser.add_argument("--epochs", type=cli.number(0.01), default=10)
     parser.add_argument("--batch", type=cli.integer(1), default=32, help="pairs")
-    parser.add_argument(
-        "--lr", type=cli.number(0), default=1e-3, help="peak learning rate; 5e-5 or less for a trained model"
-    )
+    lr = "peak learning rate; 5e-5 or less for a trained model"
+    parser.add_argument("--lr", type=cli.number(0), default=1e-3, help=lr)
     parser.add_argument("--label-smoothing", type=cli.number(0, 0.99), default=0.1)
-    parser.add_argument(
-        "--max-length", type=cli.integer(2), default=128, help="tokens of a text; longer ones are cut"
-    )
+    length = "tokens of a text; longer ones are cut"
+    parser.add_argument("--max-length", type=cli.integer(2), default=128, help=length)
     parser.add_argument("--seed", type=cli.integer(0), default=1)
     args = parser.parse_args()
     if args.out.exists() and any(args.out.iterdir()):  # old checkpoints would be deleted

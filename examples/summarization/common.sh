@@ -16,11 +16,9 @@ choose_bpe() {
   BPE=${BPE:-$1}
   check_choice BPE gpt2 sentencepiece
   VOCAB=${VOCAB:-4000}
-  case $BPE in
-    gpt2) ENCODING=gpt2 ;;
-    sentencepiece) ENCODING=sentencepiece$VOCAB ;;
-  esac
   check_integer 1-999999 VOCAB
+  ENCODING=$BPE
+  [[ $BPE == gpt2 ]] || ENCODING+=$VOCAB
 }
 
 # check_system: CORPUS, MODEL and CRITERION of train.sh and evaluate.sh; sets DATA, OUT and the BPE.

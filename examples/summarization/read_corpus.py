@@ -127,9 +127,8 @@ def samsum_json(path: Path) -> Iterator[tuple[str, str]]:
     for number, item in enumerate(items, 1):
         source, target = (item.get(k) if isinstance(item, dict) else None for k in ("dialogue", "summary"))
         if not isinstance(source, str) or not isinstance(target, str):
-            raise InputError(
-                f"{path} has another structure than samsum's: item {number} has no 'dialogue' and 'summary'"
-            )
+            lack = f"item {number} has no 'dialogue' and 'summary'"
+            raise InputError(f"{path} has another structure than samsum's: {lack}")
         yield source, target
 
 
@@ -142,9 +141,8 @@ def read_json(path: Path) -> Any:
 
 def missing(split_of: dict[str, str], archive: str) -> None:
     if split_of:
-        raise InputError(
-            f"{archive}: {len(split_of)} texts are not there, one of them {next(iter(split_of))}"
-        )
+        count, one = len(split_of), next(iter(split_of))
+        raise InputError(f"{archive}: {count} texts are not there, one of them {one}")
 
 
 def write(triples: Iterator[Triple], out: Path) -> None:
@@ -152,19 +150,15 @@ def write(triples: Iterator[Triple], out: Path) -> None:
     new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        written, left_out = write_files(triples, out)
+        write_files(triples, out)
     except BaseException:
         if new:
             out.rmdir()
         raise
-    for split in SPLITS:
-        print(f"{split}: {written[split]} pairs, {left_out[split]} with an empty side left out")
 
 
-def write_files(triples: Iterator[Triple], out: Path) -> tuple[Counter[str], Counter[str]]:
-    """Returns the pairs written, and those left out for an empty side, of each split."""
-    written: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
+def write_files(triples: Iterator[Triple], out: Path) -> None:
+    written, left_out = Counter[str](), Counter[str]()
     names = [(split, side) for split in SPLITS for side in ("source", "target")]
     with replacing_all([out / f"{split}.{side}" for split, side in names]) as files:
         file_of = dict(zip(names, files, strict=True))
@@ -178,13 +172,13 @@ def write_files(triples: Iterator[Triple], out: Path) -> tuple[Counter[str], Cou
                 try:
                     file_of[split, side].write(f"{line}\n")
                 except UnicodeEncodeError as error:  # JSON can hold half of a surrogate pair
-                    raise InputError(
-                        f"{split}, pair {written[split]}: the {side} is no text: {error}"
-                    ) from None
+                    where = f"{split}, pair {written[split]}"
+                    raise InputError(f"{where}: the {side} is no text: {error}") from None
         for split in SPLITS:
             if not written[split]:
                 raise InputError(f"the corpus has no text for {split}")
-    return written, left_out
+    for split in SPLITS:
+        print(f"{split}: {written[split]} pairs, {left_out[split]} with an empty side left out")
 
 
 def main() -> None:

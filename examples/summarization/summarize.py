@@ -2,8 +2,8 @@
 """Summarise a text with a trained fairseq model: a document per line in, a summary per line out.
 
 Restartable: what --out already holds is kept, and the work goes on after its last whole line. A document
-longer than the model takes is cut; how many were is said at the end. Runs on a GPU, in fp16, if there is one.
-The defaults are BART's for CNN/DailyMail.
+longer than the model takes is cut; how many were is said at the end. No summary has a trigram twice. Runs on
+a GPU, in fp16, if there is one. The defaults are BART's for CNN/DailyMail.
 """
 
 import argparse
@@ -59,46 +59,13 @@ def load(args: argparse.Namespace) -> GeneratorHubInterface:
             load_checkpoint_heads=True,
             **bpe,
         )
-    except (
-        Exception
-    ) as error:  # of fairseq, json or sentencepiece, for files that are damaged or of another model
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"cannot load {args.checkpoint} with {args.data} and {args.bpe_dir}: {reason}"
-        ) from None
-    if isinstance(loaded["models"][0], BARTModel):
-        hub: GeneratorHubInterface = BARTHubInterface(loaded["args"], loaded["task"], loaded["models"][0])
-    else:
-        hub = GeneratorHubInterface(loaded["args"], loaded["task"], loaded["models"])
-    hub.eval()
-    if torch.cuda.is_available() and not args.cpu:
-        hub.cuda()
-        if not args.fp32:
-            hub.half()
-    return hub
-
-
-class Encoder:
-    """Cuts a document to the model's length, as training does with --truncate-source, and counts."""
-
-    def __init__(self, hub: GeneratorHubInterface, max_tokens: int) -> None:
-        self.hub = hub
-        self.longest = min(hub.max_positions[0], max_tokens)
-        self.cut = 0
-
-    def __call__(self, text: str) -> torch.Tensor:
-        tokens: torch.Tensor = self.hub.encode(text)
-        if len(tokens) <= self.longest:
-            return tokens
-        self.cut += 1
-        return torch.cat([tokens[: self.longest - 1], tokens[-1:]])
-
-
-@torch.no_grad()
-def summarize(hub: GeneratorHubInterface, sources: list[torch.Tensor], **decoding: Any) -> list[str]:
-    hypotheses = hub.generate(sources, **decoding)
-    # one line each, whatever the model has written
-    return [" ".join(hub.decode(beams[0]["tokens"]).split()) for beams in hypotheses]
+    except Exception as error:  # of fairseq, json or sentencepiece: a file is damaged, or of another model
+        names = f"{args.checkpoint} with {args.data} and {args.bpe_dir}"
+        raise InputError(f"cannot load {names}: {type(error).__name__}: {error}") from None
+    (model,), is_bart = loaded["models"], isinstance(loaded["models"][0], BARTModel)
+    interface, models = (BARTHubInterface, model) if is_bart else (GeneratorHubInterface, [model])
+    hub: GeneratorHubInterface = interface(loaded["args"], loaded["task"], models).eval()
+    return hub.cuda().half() if torch.cuda.is_available() and not args.cpu else hub
 
 
 def keep_whole_lines(path: Path) -> int:
@@ -111,26 +78,29 @@ def keep_whole_lines(path: Path) -> int:
     return len(lengths)
 
 
+@torch.no_grad()
 def write_summaries(lines: list[str], done: int, args: argparse.Namespace) -> None:
     """Write the summaries of the lines that are not done yet; after each chunk, the file has whole lines."""
     hub = load(args)
     longest = min(model.max_decoder_positions() for model in hub.models) - 1  # as fairseq caps --max-len-b
     if args.min_len > longest:
-        raise InputError(
-            f"--min-len {args.min_len} is more than the {longest} tokens that this model can make"
-        )
-    encode = Encoder(hub, args.max_tokens)
-    names = ("beam", "lenpen", "max_len_b", "min_len", "no_repeat_ngram_size")
-    decoding = {name: getattr(args, name) for name in names}
+        message = f"--min-len {args.min_len} is more than the {longest} tokens that this model can make"
+        raise InputError(message)
+    decoding = {name: getattr(args, name) for name in ("beam", "lenpen", "max_len_b", "min_len")}
+    limit, cut = min(hub.max_positions[0], args.max_tokens), 0
     with args.out.open("a", encoding="utf-8", newline="\n") as out:
         for start in range(done, len(lines), args.chunk):
-            sources = [encode(text) for text in lines[start : start + args.chunk]]
-            out.writelines(f"{summary}\n" for summary in summarize(hub, sources, **decoding))
+            sources = [hub.encode(text) for text in lines[start : start + args.chunk]]
+            cut += sum(len(tokens) > limit for tokens in sources)
+            # as training does with --truncate-source
+            sources = [torch.cat([tokens[:-1][: limit - 1], tokens[-1:]]) for tokens in sources]
+            for beams in hub.generate(sources, **decoding, no_repeat_ngram_size=3):
+                out.write(" ".join(hub.decode(beams[0]["tokens"]).split()) + "\n")  # whatever it has written
             out.flush()
             print(f"{start + len(sources)}/{len(lines)}", file=sys.stderr)
-    if encode.cut:
-        count = f"{encode.cut} of {len(lines) - done} documents"
-        print(f"{count} were longer than {encode.longest} tokens and were cut", file=sys.stderr)
+    if cut:
+        count = f"{cut} of {len(lines) - done} documents"
+        print(f"{count} were longer than {limit} tokens and were cut", file=sys.stderr)
 
 
 def main() -> None:
@@ -139,25 +109,17 @@ def main() -> None:
     parser.add_argument("source", type=cli.input_file, help="untokenised text, a document per line")
     parser.add_argument("--out", type=cli.output_file, required=True)
     parser.add_argument("--checkpoint", type=cli.input_file, required=True)
-    parser.add_argument(
-        "--data", type=cli.input_folder, required=True, help="folder with dict.{source,target}.txt"
-    )
+    folder: dict[str, Any] = {"type": cli.input_folder, "required": True}
+    parser.add_argument("--data", **folder, help="with dict.{source,target}.txt")
     parser.add_argument("--bpe", choices=list(BPE_FILES), default="gpt2")
-    parser.add_argument(
-        "--bpe-dir",
-        type=cli.input_folder,
-        required=True,
-        help="encoder.json and vocab.bpe, or sentencepiece.model",
-    )
+    parser.add_argument("--bpe-dir", **folder, help="encoder.json and vocab.bpe, or sentencepiece.model")
     parser.add_argument("--beam", type=count, default=4)
     parser.add_argument("--lenpen", type=cli.number(0), default=2.0)
     parser.add_argument("--max-len-b", type=count, default=140, help="longest summary, in tokens")
     parser.add_argument("--min-len", type=count, default=55)
-    parser.add_argument("--no-repeat-ngram-size", type=cli.integer(0), default=3)
     parser.add_argument("--max-tokens", type=cli.integer(2), default=8192, help="source tokens of a batch")
     parser.add_argument("--chunk", type=count, default=128, help="lines between two writes")
     parser.add_argument("--cpu", action="store_true", help="even if there is a GPU")
-    parser.add_argument("--fp32", action="store_true", help="full precision on a GPU")
     args = parser.parse_args()
     if args.min_len > args.max_len_b:
         parser.error(f"--min-len {args.min_len} is more than --max-len-b {args.max_len_b}")

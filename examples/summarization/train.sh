@@ -3,6 +3,8 @@
 set -euo pipefail
 # shellcheck source=examples/summarization/common.sh
 source "$(dirname "$0")/common.sh"
+# shellcheck source=scripts/common/training.sh
+source "$ROOT/scripts/common/training.sh"
 
 usage() {
   cat <<'HELP'
@@ -42,7 +44,6 @@ MODEL=${MODEL:-bart.large}
 CRITERION=${CRITERION:-rdrop}
 SEED=${SEED:-1}
 FROM=${FROM:-}
-ADVICE=()
 MODELS_URL=https://dl.fbaipublicfiles.com/fairseq/models
 check_system
 check_folders FROM
@@ -69,33 +70,37 @@ check_integer 0-999999999 SEED WARMUP MIN_FREE_MB
 check_number ALPHA LR
 check_choice PRECISION fp16 fp32
 absolute LOCAL_FILES
-if [[ $MODEL == transformer ]]; then
-  POSITIONS=$((MAX_TOKENS < 256 ? MAX_TOKENS : 256))
-else
-  POSITIONS=1024
-  ((MAX_TOKENS >= POSITIONS)) \
-    || die "MAX_TOKENS must be at least $POSITIONS, which a document may have with BART, got $MAX_TOKENS"
-fi
 
 # A document that is too long is cut; a pair whose summary is too long is left out, of valid too.
 COMMON=(
   --dropout 0.1 --label-smoothing 0.1 --truncate-source --skip-invalid-size-inputs-valid-test
   --required-batch-size-multiple 1
 )
+START=()
 if [[ $MODEL == transformer ]]; then
+  POSITIONS=$((MAX_TOKENS < 256 ? MAX_TOKENS : 256)) NEEDED_MB=500
   ARCHITECTURE=(--arch transformer --share-all-embeddings --encoder-normalize-before --decoder-normalize-before
     --encoder-layers 2 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 --encoder-attention-heads 4
     --decoder-layers 2 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 --decoder-attention-heads 4)
   OPTIMIZER=(--optimizer adam --adam-betas '(0.9, 0.98)')
   COMMON+=(--max-source-positions "$POSITIONS" --max-target-positions "$POSITIONS" --clip-norm 1.0)
 else
+  POSITIONS=1024 NEEDED_MB=8000 # an interval's checkpoint, the best and the last, with Adam's state
+  [[ $MODEL == bart.base ]] || NEEDED_MB=20000
+  ((MAX_TOKENS >= POSITIONS)) \
+    || die "MAX_TOKENS must be at least $POSITIONS, which a document may have with BART, got $MAX_TOKENS"
+  WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
+  check_folders WEIGHTS
+  START=(--finetune-from-model "$WEIGHTS/$MODEL/model.pt")
   ARCHITECTURE=(--arch "${MODEL//./_}" --layernorm-embedding --share-all-embeddings
     --share-decoder-input-output-embed --attention-dropout 0.1)
   OPTIMIZER=(--optimizer adam --adam-betas '(0.9, 0.999)' --adam-eps 1e-08 --weight-decay 0.01)
   COMMON+=(--clip-norm 0.1 --find-unused-parameters)
 fi
 SCHEDULER=(--lr-scheduler polynomial_decay --warmup-updates "$WARMUP" --total-num-update "$MAX_UPDATE")
-[[ -z $FROM ]] || SCHEDULER=(--lr-scheduler fixed)
+if [[ -n $FROM ]]; then
+  SCHEDULER=(--lr-scheduler fixed) START=(--finetune-from-model "$FROM/checkpoints/checkpoint_best.pt")
+fi
 
 # published_weights: $WEIGHTS/$MODEL/model.pt, downloaded and unpacked.
 published_weights() {
@@ -127,8 +132,7 @@ say_cut() { # of the documents of train and val
 train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-model counts where there is none
   check_last_checkpoint "$OUT/checkpoints"
   say_cut | tee -a "$OUT/train.log"
-  fairseq-train "${FLAGS[@]}" 2>&1 | tee -a "$OUT/train.log" | show_progress \
-    || die "fairseq-train failed, see $OUT/train.log; its last line: $(tail -n 1 "$OUT/train.log")"
+  train_logged "$OUT/train.log" fairseq-train "${FLAGS[@]}"
   touch "$1"
 }
 
@@ -142,13 +146,8 @@ check_from() { # that FROM is a training of this corpus and model; same_model.py
   [[ -e $FROM/checkpoints/checkpoint_best.pt ]] || die "FROM: $FROM has no checkpoints/checkpoint_best.pt: train it first"
 }
 
-case $CRITERION in
-  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
-  plain) LOSS=(--criterion label_smoothed_cross_entropy) ;;
-esac
+choose_loss
 [[ -z $FROM ]] || check_from
-WEIGHTS=${WEIGHTS:-$ROOT/summarization/weights}
-check_folders WEIGHTS
 [[ -e $DATA/bin-$ENCODING ]] \
   || die "$DATA/bin-$ENCODING is not there: run BPE=$BPE $(preparer) first, or name its folder with DATA"
 setup_venv examples
@@ -157,20 +156,7 @@ UPDATE_FREQ=${UPDATE_FREQ:-$((UPDATE_TOKENS / MAX_TOKENS / (GPUS > 0 ? GPUS : 1)
 ((UPDATE_FREQ > 0)) || die "UPDATE_TOKENS ($UPDATE_TOKENS) is less than a batch of MAX_TOKENS ($MAX_TOKENS) on each GPU: lower MAX_TOKENS"
 choose_precision
 [[ $PRECISION == fp32 ]] || COMMON+=(--fp16)
-case $MODEL in # an interval's checkpoint, the best and the last, with Adam's state
-  bart.large) NEEDED_MB=20000 ;;
-  bart.base) NEEDED_MB=8000 ;;
-  *) NEEDED_MB=500 ;;
-esac
-! { given --arch "$@" || given -a "$@"; } || ARCHITECTURE=()
-! given --optimizer "$@" || OPTIMIZER=()
-! given --lr-scheduler "$@" || SCHEDULER=()
-START=()
-if [[ -n $FROM ]]; then
-  START=(--finetune-from-model "$FROM/checkpoints/checkpoint_best.pt")
-elif [[ $MODEL != transformer ]]; then
-  START=(--finetune-from-model "$WEIGHTS/$MODEL/model.pt")
-fi
+make_way "$@"
 FLAGS=("$DATA/bin-$ENCODING" --user-dir "$ROOT/rdrop_fairseq"
   --task translation --source-lang source --target-lang target --seed "$SEED"
   "${ARCHITECTURE[@]}" "${OPTIMIZER[@]}" "${COMMON[@]}" "${START[@]}" "${LOSS[@]}" "${SCHEDULER[@]}" --lr "$LR"
@@ -186,9 +172,6 @@ own_folder OUT summarization-training 'checkpoints/checkpoint*.pt' "CORPUS=$CORP
   "LR=$LR" "MAX_TOKENS=$MAX_TOKENS" "UPDATE_FREQ=$UPDATE_FREQ" "FLAGS=$*" ${FROM:+"FROM=$(realpath "$FROM")"}
 [[ -n $FROM || $MODEL == transformer ]] || published_weights
 run_stage "training: $MAX_UPDATE updates, ${LOSS[*]}; interrupt it at any time, it resumes" trained train
-[[ $CRITERION == rdrop ]] || ADVICE=(--advice summarization)
-python -m rdrop_tools.training.reached "$OUT/train.log" "${ADVICE[@]}"
-[[ $CRITERION == rdrop || -n $FROM ]] \
-  || echo "To go on from here with R-Drop: CORPUS=$CORPUS MODEL=$MODEL BPE=$BPE VOCAB=$VOCAB DATA=${DATA@Q}" \
-    "FROM=${OUT@Q} ${0@Q}${*:+ ${*@Q}}"
+say_reached "$OUT/train.log" summarization \
+  "CORPUS=$CORPUS MODEL=$MODEL BPE=$BPE VOCAB=$VOCAB DATA=${DATA@Q} FROM=${OUT@Q} ${0@Q}${*:+ ${*@Q}}"
 say "done: $OUT/checkpoints"

@@ -55,9 +55,7 @@ corpus() {
 }
 
 check_prepare_settings
-check_room "$OUT" "${MIN_FREE_MB:-500}"
-own_folder OUT translation-data corpus "BENCHMARK=iwslt14" "LANGS=de-en" pieces "BPE=$BPE" "MERGES=$MERGES"
-setup_venv examples
+begin 500 BENCHMARK=iwslt14 LANGS=de-en
 archive "$URL" de-en.tgz
 run_stage "text and tokens" corpus corpus
 [[ -e $OUT/pieces ]] || check_pairs IWSLT14 "$OUT"/corpus/tok/{train,valid,test}.en

@@ -64,9 +64,6 @@ for lang in "${LANGS[0]}" en-US; do
   [[ -z ${LIBREOFFICE_HELP_DIR:-} || -d $LIBREOFFICE_HELP_DIR/$lang ]] \
     || die "LIBREOFFICE_HELP_DIR: $LIBREOFFICE_HELP_DIR/$lang is not a folder of help pages"
 done
-check_room "$OUT" "${MIN_FREE_MB:-500}"
-own_folder OUT translation-data corpus "BENCHMARK=libreoffice" "LANGS=$PAIR" "HELDOUT=$HELDOUT" pieces "BPE=$BPE" \
-  "MERGES=$MERGES"
-setup_venv examples
+begin 500 BENCHMARK=libreoffice "LANGS=$PAIR" "HELDOUT=$HELDOUT"
 run_stage "text" corpus corpus
 make_pieces

@@ -4,7 +4,6 @@
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 source "$(dirname "$0")/recipes.sh"
-source "$(dirname "$0")/languages.sh"
 
 usage() {
   cat <<'HELP'

@@ -82,10 +82,7 @@ corpus() {
 }
 
 check_prepare_settings
-check_room "$OUT" "${MIN_FREE_MB:-$DEFAULT_FREE}"
-own_folder OUT translation-data corpus "BENCHMARK=wmt14" "LANGS=$PAIR" "NEWS_COMMENTARY=$NEWS_COMMENTARY" \
-  pieces "BPE=$BPE" "MERGES=$MERGES"
-setup_venv examples
+begin "$DEFAULT_FREE" BENCHMARK=wmt14 "LANGS=$PAIR" "NEWS_COMMENTARY=$NEWS_COMMENTARY"
 for corpus in "${CORPORA[@]}" "$DEV_URL" "$TEST_URL"; do archive "${corpus%% *}" "$(basename "${corpus%% *}")"; done
 run_stage "text and tokens" corpus corpus
 [[ -e $OUT/pieces ]] || check_pairs "WMT14 $PAIR" "$OUT"/corpus/tok/{train,valid,test}.en

@@ -4,7 +4,7 @@
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
 source "$(dirname "$0")/recipes.sh"
-source "$(dirname "$0")/languages.sh"
+source "$ROOT/scripts/common/training.sh"
 
 usage() {
   cat <<'HELP'
@@ -96,10 +96,8 @@ recipe "$BENCHMARK" "$PAIRS"
 ALPHA=${ALPHA:-$DEFAULT_ALPHA}
 MAX_UPDATE=${MAX_UPDATE:-$DEFAULT_MAX_UPDATE}
 MAX_TOKENS=${MAX_TOKENS:-$DEFAULT_MAX_TOKENS}
-case $CRITERION in
-  rdrop) LOSS=(--criterion label_smoothed_cross_entropy_rdrop --rdrop-alpha "$ALPHA") ;;
-  plain) LOSS=(--criterion label_smoothed_cross_entropy) ALPHA=none ;;
-esac
+choose_loss
+[[ $CRITERION == rdrop ]] || ALPHA=none
 
 setup_venv examples
 BPE=$(setting "$DATA" BPE)
@@ -123,7 +121,7 @@ BATCHES=$((TOKENS_PER_UPDATE / (MAX_TOKENS * PROCESSES * NODES)))
   || die "MAX_TOKENS x processes ($MAX_TOKENS x $((PROCESSES * NODES))) must divide the $TOKENS_PER_UPDATE tokens" \
     "of an update: choose another MAX_TOKENS or PROCESSES"
 
-NOTES=() ADVICE=()
+NOTES=()
 [[ -z $FROM ]] || NOTES+=("begins with $FROM ($START_AVERAGE), a new optimiser and a constant learning rate")
 [[ -z $REASON ]] || NOTES+=("$PAIRS training pairs: $REASON")
 [[ -z $REASON || $CRITERION == plain ]] || NOTES+=("alpha $ALPHA; $ALPHA_REASON")
@@ -150,9 +148,7 @@ fi
 # No example may be longer than a batch: fairseq would stop at it, where it skips what is too long for the model.
 ((MAX_TOKENS >= 1024)) || TRAINING+=(--max-source-positions "$MAX_TOKENS" --max-target-positions "$MAX_TOKENS")
 ((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp) # fairseq gives pytorch_ddp a device, which a CPU refuses
-! { given --arch "$@" || given -a "$@"; } || ARCHITECTURE=()
-! given --optimizer "$@" || OPTIMIZER=()
-! given --lr-scheduler "$@" || SCHEDULER=()
+make_way "$@"
 FLAGS=("$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT"
   ${FROM:+--finetune-from-model "$OUT/start.pt"} # counts where there is no checkpoint_last.pt yet
   --task translation --source-lang "$SRC" --target-lang "$TGT"
@@ -176,8 +172,7 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
   local note
   ((NODE_RANK > 0)) || check_last_checkpoint "$OUT"
   for note in "${NOTES[@]}"; do say "$note" | tee -a "$LOG"; done
-  "${LAUNCHER[@]}" "${FLAGS[@]}" 2>&1 | tee -a "$LOG" | show_progress \
-    || die "fairseq-train failed, see $LOG; its last line: $(tail -n 1 "$LOG")"
+  train_logged "$LOG" "${LAUNCHER[@]}" "${FLAGS[@]}"
   touch "$1"
 }
 
@@ -190,10 +185,5 @@ own_folder OUT translation-training 'checkpoint*.pt' "BENCHMARK=$BENCHMARK" "SRC
 [[ -z $FROM ]] || ((NODE_RANK > 0)) || run_stage "what it begins with: $FROM, $START_AVERAGE" start.pt begin
 run_stage "training: $NAME, ${LOSS[*]}, $MAX_UPDATE updates; interrupt it at any time, it resumes" \
   "trained-$MAX_UPDATE$machine" train
-if ((NODE_RANK == 0)); then
-  [[ $CRITERION == rdrop ]] || ADVICE=(--advice translation)
-  python -m rdrop_tools.training.reached "$LOG" "${ADVICE[@]}"
-  [[ $CRITERION == rdrop || -n $FROM ]] \
-    || echo "To go on from here with R-Drop: DATA=${DATA@Q} FROM=${OUT@Q} ${0@Q} $NAME${*:+ ${*@Q}}"
-fi
+((NODE_RANK > 0)) || say_reached "$LOG" translation "DATA=${DATA@Q} FROM=${OUT@Q} ${0@Q} $NAME${*:+ ${*@Q}}"
 say "done: checkpoints and train.log are in $OUT"

@@ -66,14 +66,7 @@ def load(args: argparse.Namespace, flags: list[str]) -> Any:
     paths = choose(args.run, args.which, args.count)
     user_dir = str(Path(rdrop_fairseq.__file__).parent)
     flags = [str(args.data), "--user-dir", user_dir, "--task", "translation", *flags]
-    flags += [
-        "--source-lang",
-        args.source,
-        "--target-lang",
-        args.target,
-        "--max-tokens",
-        str(args.max_tokens),
-    ]
+    flags += ["-s", args.source, "-t", args.target, "--max-tokens", str(args.max_tokens)]
     with contextlib.redirect_stderr(io.StringIO()) as said:
         try:
             parsed = options.parse_args_and_arch(options.get_generation_parser(interactive=True), flags)
@@ -116,24 +109,20 @@ class Translator:
             else:
                 sources[number] = tokens
         self.lines += len(lines)
-        found = (
-            self.hub.generate(list(sources.values()), beam=self.hub.cfg.generation.beam) if sources else []
-        )
-        outputs = dict(zip(sources, (self._text(beams[0]["tokens"]) for beams in found), strict=True))
-        return [outputs.get(number, "") for number in range(len(lines))]
-
-    def _text(self, tokens: torch.Tensor) -> str:
-        return self.to_text(self.hub.tgt_dict.string(tokens.cpu(), self.post_process))
+        outputs = [""] * len(lines)
+        if sources:
+            found = self.hub.generate(list(sources.values()), beam=self.hub.cfg.generation.beam)
+            for number, beams in zip(sources, found, strict=True):
+                pieces = beams[0]["tokens"].cpu()
+                outputs[number] = self.to_text(self.hub.tgt_dict.string(pieces, self.post_process))
+        return outputs
 
     def report(self) -> None:
-        for count, what in (
-            (self.empty, "empty"),
-            (self.too_long, f"longer than the {self.longest} pieces that the model takes"),
-        ):
+        too_long = f"longer than the {self.longest} pieces that the model takes"
+        for count, what in ((self.empty, "empty"), (self.too_long, too_long)):
             if count:
-                print(
-                    f"{count} of {self.lines} lines are {what}: their translations are empty", file=sys.stderr
-                )
+                said = f"{count} of {self.lines} lines are {what}: their translations are empty"
+                print(said, file=sys.stderr)
 
 
 def chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
@@ -156,10 +145,9 @@ def prompted(lines: Iterator[str], stream: TextIO) -> Iterator[str]:
 def main() -> None:
     parser = cli.Parser(__doc__, allow_abbrev=False)
     parser.add_argument("run", type=cli.input_folder, help="folder of the checkpoints")
-    parser.add_argument(
-        "--data", type=cli.input_folder, required=True, help="data-bin, with the dictionaries"
-    )
-    parser.add_argument("--pieces", type=cli.input_folder, required=True, help="SentencePiece model or codes")
+    folder: dict[str, Any] = {"type": cli.input_folder, "required": True}
+    parser.add_argument("--data", **folder, help="data-bin, with the dictionaries")
+    parser.add_argument("--pieces", **folder, help="SentencePiece model or codes")
     parser.add_argument("--bpe", choices=list(POST_PROCESS), required=True)
     parser.add_argument("--source", required=True, help="language")
     parser.add_argument("--target", required=True, help="language")

@@ -29,25 +29,6 @@ show_help() {
 # show_usage MESSAGE [ARGUMENT...]: calls the script's usage. Unless the first argument is -h or --help, dies of MESSAGE.
 show_usage() { usage; [[ ${2:-} == -h || ${2:-} == --help ]] && exit; die "$1"; }
 
-# given FLAG ARGUMENT...: whether the flag is one of the arguments, as FLAG or as FLAG=VALUE.
-given() {
-  local argument
-  for argument in "${@:2}"; do [[ ${argument%%=*} != "$1" ]] || return 0; done
-  return 1
-}
-
-# print_command WORD...: for a shell, a line a flag.
-print_command() {
-  local word
-  printf %s "$1"
-  for word in "${@:2}"; do
-    [[ $word != --* ]] || printf ' \\\n '
-    [[ $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]] || word=${word@Q}
-    printf ' %s' "$word"
-  done
-  echo
-}
-
 say() { echo "[$(date +%H:%M:%S)] $*"; }
 
 stage= # the one at work, for the message when it fails or is interrupted
@@ -227,36 +208,4 @@ same_lines() {
     number=$(lines "$file")
     ((number == expected)) || die "$file has $number lines, expected $expected as in $1"
   done
-}
-
-# count_gpus: sets GPUS, the number that torch sees. Where there is no device of NVIDIA's, AMD's or WSL's, torch, which
-# takes a second to start, need not be asked.
-count_gpus() {
-  GPUS=0
-  [[ -z $(find /dev -maxdepth 1 -regex '/dev/\(nvidia.*\|nvmap\|kfd\|dxg\)') ]] \
-    || GPUS=$(python -c 'import torch; print(torch.cuda.device_count())')
-}
-
-# choose_precision: sets PRECISION, unless it is set, by GPUS.
-choose_precision() {
-  PRECISION=${PRECISION:-$( ((GPUS > 0)) && echo fp16 || echo fp32)}
-  ((GPUS > 0)) || [[ $PRECISION == fp32 ]] || die "PRECISION=$PRECISION needs a GPU, and there is none: take fp32"
-}
-
-# show_progress: of the log of fairseq-train, the lines about updates and validation, and how many examples are too
-# long for the model, without the logger's prefix.
-show_progress() {
-  sed -u -nE 's/^.*[|] INFO [|] (train_inner|valid) [|] /  /p; s/^.*[|] ([0-9,]+ samples have invalid sizes)/  \1/p'
-}
-
-# check_last_checkpoint DIR: fairseq copies checkpoint_last.pt to its place. Where a kill cut the copy short,
-# this replaces it by the newest of the checkpoints, which were renamed and are whole.
-check_last_checkpoint() {
-  local last=$1/checkpoint_last.pt newest
-  [[ -e $last ]] || return 0
-  python -m zipfile --test "$last" >/dev/null 2>&1 && return
-  newest=$(find "$1" -regex '.*/checkpoint_?[0-9].*\.pt' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
-  [[ -n $newest ]] || die "$last is damaged and there is no other checkpoint: delete it and start again"
-  say "$last is damaged; resuming from $newest"
-  cp "$newest" "$last.part" && mv "$last.part" "$last"
 }

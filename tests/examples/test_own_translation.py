@@ -5,8 +5,9 @@ import re
 from importlib.util import find_spec
 
 import pytest
-from conftest import ROOT, files, kill_when, run
+from conftest import files, kill_when, run
 from own_corpora import LANGS, english_japanese, german_english, write_csv, write_lines, write_trained
+from shell_scripts import assert_fails
 from translation_data import TRANSLATION, environment, translate
 
 pytest.importorskip("fairseq")
@@ -35,7 +36,7 @@ def lines(path):
 
 @pytest.mark.slow
 def test_two_files_of_lines(env, tmp_path):
-    """A corpus of 200 pairs goes from text to translations; each command is killed once and goes on."""
+    """A corpus of 200 pairs goes from text to translations; a killed prepare-text.sh goes on."""
     pairs = german_english(200, seed=1)
     write_lines(tmp_path / "mine", "train", ("de", "en"), pairs)
     data, trained = tmp_path / "data", tmp_path / "trained"
@@ -54,8 +55,6 @@ def test_two_files_of_lines(env, tmp_path):
 
     env = {**env, "DATA": str(data)}
     training = {**env, "OUT": str(trained), "CRITERION": "plain", "MAX_UPDATE": "120"}
-    kill_when(trained / "checkpoint_last.pt", TRANSLATION / "train.sh", "mine.de-en", *SMALL, **training)
-    assert not (trained / "trained-120").exists()
     out = script("train", "mine.de-en", *SMALL, **training).stdout
     log = (trained / "train.log").read_text()
     count = len(lines(data / "corpus" / "raw" / "train.de"))
@@ -63,7 +62,6 @@ def test_two_files_of_lines(env, tmp_path):
         assert f"{count} training pairs: a small transformer (3+3 layers, 256 wide), as for Multi30k" in text
         assert "chosen by BLEU on pieces" not in text
         assert "alpha" not in text.split("INFO")[0]
-    assert "Loaded checkpoint" in log
     assert re.search(r"best on valid, after \d+ updates: BLEU [\d.]+, nll [\d.]+ on valid, [\d.]+ on", out)
     assert "R-Drop brought +1.90 BLEU on valid; Multi30k en-de: 10,000 pairs" in out
 
@@ -127,10 +125,6 @@ def test_japanese_from_a_table(env, tmp_path):
     missing = script("evaluate", trained, **env, **settings, check=False)
     assert "TOKENIZE: sacreBLEU's flores101 is not to be had here" in missing.stdout
 
-    text = "".join(f"{line}\n" for line in lines(data / "corpus" / "raw" / "test.en")[:2])
-    translated, _ = translate(tmp_path, text, trained, "--interactive", **env)
-    assert translated == lines(trained / "evaluation.test" / "system" / "hyp.txt")[:2]
-
 
 def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
     """BPE=subword-nmt learns codes for each language, and keeps an empty line of the test set."""
@@ -153,7 +147,6 @@ def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
     ("arguments", "change", "message"),
     [
         ("mine.en-ja", {}, "expected a name, such as mine.en-ja, and a folder, got: mine.en-ja"),
-        ("mine in", {}, "with codes of the languages (pt_BR, not pt-BR), got mine"),
         ("mine.en-en in", {}, "the languages of mine.en-en must be two, got en twice"),
         ("multi30k.en-de in", {}, "the name multi30k is a benchmark's"),
         ("mine.en-pt-BR in", {}, "with codes of the languages (pt_BR, not pt-BR), got mine.en-pt-BR"),
@@ -172,10 +165,8 @@ def test_refused_before_anything_is_written(env, tmp_path, arguments, change, me
     for name, text in SCRIPTS.items():
         (tmp_path / "in" / f"train.{name}").write_text(f"{text}\n" * 3, encoding="utf-8")
     name, *folder = arguments.split()
-    command = (name, *(tmp_path / part for part in folder))
-    result = script("prepare-text", *command, **{**env, "OUT": str(tmp_path / "out"), **change}, check=False)
-    assert result.returncode == 1
-    assert message in result.stdout.strip().splitlines()[-1]
+    command = (TRANSLATION / "prepare-text.sh", name, *(tmp_path / part for part in folder))
+    assert_fails(message, *command, **{**env, "OUT": str(tmp_path / "out"), **change})
     assert not (tmp_path / "out").exists()
 
 
@@ -193,10 +184,7 @@ def test_refused_before_anything_is_written(env, tmp_path, arguments, change, me
 def test_translate_refuses_in_one_line(env, tmp_path, arguments, change, message):
     write_trained(tmp_path, checkpoint="DECODING" in change)
     command = [part if part.startswith("-") else tmp_path / part for part in arguments.split()]
-    result = script("translate", *command, **{**env, **change}, check=False)
-    assert result.returncode in (1, 2)
-    assert message in result.stdout.strip().splitlines()[-1]
-    assert "Traceback" not in result.stdout
+    assert_fails(message, TRANSLATION / "translate.sh", *command, **{**env, **change})
 
 
 def test_translating_refuses_what_moses_does_not_put_together(env, tmp_path):
@@ -211,31 +199,3 @@ def test_translating_refuses_what_moses_does_not_put_together(env, tmp_path):
         (line,) = result.stdout.splitlines()
         assert line.startswith("error: Moses' tokens of fa do not give back the text of 3 of 3 lines, one of")
         assert line.endswith("prepare it with BPE=sentencepiece")
-
-
-def test_sacrebleus_tokeniser_of_a_text(tmp_path):
-    """Regression: codes that people write, such as jp, were taken for English."""
-    for lang, text in SCRIPTS.items():
-        write_lines(tmp_path / "corpus/raw", "train", (lang,), [(text,)])
-    script = 'source "$0"; for LANGUAGE; do echo "$LANGUAGE $(sacrebleu_tokenizer "$LANGUAGE")"; done'
-    env = {"DATA": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    found = run("bash", "-euc", script, TRANSLATION / "languages.sh", *SCRIPTS, **env).stdout
-    assert found == "jp ja-mecab\nkm \nfa 13a\n"
-
-
-@pytest.mark.parametrize(
-    ("pairs", "flags"),
-    [
-        (9_999, ("--arch transformer", "--encoder-layers 3", "--dropout 0.3", "--lr 2e-3", "1 1024 14000")),
-        (200, ("--arch transformer", "--save-interval 25", "--validate-interval 25")),
-        (160_000, ("--arch transformer_iwslt_de_en", "--lr 5e-4", "--keep-last-epochs 10", "5 4096 300000")),
-        (1_000_000, ("--arch transformer --share-all-embeddings", "--lr 7e-4", "5 32768 300000")),
-    ],
-)
-def test_the_recipe_follows_the_size(pairs, flags):
-    script = """source "$0"; recipe mine "$1"; echo "${ARCHITECTURE[*]} ${SCHEDULER[*]} ${TRAINING[*]}" \\
-        $DEFAULT_ALPHA $TOKENS_PER_UPDATE $DEFAULT_MAX_UPDATE; echo "$REASON; $ALPHA_REASON" """
-    out = run("bash", "-euc", script, TRANSLATION / "recipes.sh", pairs).stdout
-    for flag in flags:
-        assert flag in out
-    assert "10,000 and 29,000 pairs" in out

@@ -1,4 +1,4 @@
-"""examples/summarization/prepare-*.sh and read_corpus.py on small corpora in the real ones' form."""
+"""summarization/prepare-*.sh and read_corpus.py: small corpora in the real ones' form, and bad ones."""
 
 import gzip
 import json
@@ -8,12 +8,26 @@ from importlib.util import find_spec
 
 import pytest
 import small_corpora
+from bad_input import assert_one_line, assert_refused, call_here, contents
 from conftest import files, run, scripts_environment
-from small_corpora import EXAMPLES, SIZES, write_cnn_dm, write_samsum, write_script, write_tar, write_xsum
+from own_corpora import write_jsonl
+from shell_scripts import assert_fails
+from small_corpora import (
+    EXAMPLES,
+    SIZES,
+    tar_bytes,
+    write_cnn_dm,
+    write_samsum,
+    write_script,
+    write_tar,
+    write_xsum,
+)
 
 pytest.importorskip("fairseq")
 sys.path.insert(0, str(EXAMPLES))
 import read_corpus
+
+READ_CORPUS = "examples/summarization/read_corpus.py"
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +88,11 @@ def test_cnn_dm_stories(tmp_path):
 
 
 def test_xsum_articles(environment, tmp_path):
+    """They are there when the next stage fails, for which a file of GPT-2's is missing."""
     out = tmp_path / "out"
-    prepare("xsum", environment, out, LOCAL_FILES=str(write_xsum(tmp_path)))
+    change = {"LOCAL_FILES": str(write_xsum(tmp_path)), "BPE": "gpt2"}
+    result = prepare("xsum", environment, out, check=False, **change)
+    assert f"error: LOCAL_FILES: {tmp_path}/encoder.json is not there or empty" in result.stdout
     found = lines(out / "raw")
     assert [len(pairs) for pairs in found.values()] == [40, 6, 7]
     pairs = small_corpora.pairs(7, seed=2)
@@ -130,3 +147,94 @@ def test_bad_downloads_leave_nothing_to_trust(environment, tmp_path):
     fails_with("train.summary.gz is not there or empty")
     (data / "train.dialogue.gz").write_bytes(gzip.compress(b"changed since\n"))
     fails_with("train.dialogue.gz has a wrong checksum")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("mine", "expected a name and a folder, got: mine"),
+        ("a/b in", "the name must be of letters, digits, - and _, got a/b"),
+        ("samsum in", "the name samsum is of a corpus with a script of its own"),
+        ("mine in", "no texts with the keys source and target"),
+        ("mine in/rows.csv", "in/rows.csv, line 2 has 3 columns, and the first line has 2"),
+    ],
+)
+def test_refused_before_anything_is_written(environment, tmp_path, arguments, message):
+    (tmp_path / "in").mkdir()
+    write_jsonl(tmp_path / "in" / "train.jsonl", ("dialogue", "summary"), small_corpora.pairs(9, seed=0))
+    (tmp_path / "in" / "rows.csv").write_text("source,target\nOne, two,three\n")
+    name, *folder = arguments.split()
+    command = [EXAMPLES / "prepare-text.sh", name, *(tmp_path / part for part in folder)]
+    assert_fails(message, *command, **environment, OUT=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+STORIES, XSUM = "dailymail_stories.tgz", "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
+XSUM_SPLIT = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
+CORPORA = {"val.json": "samsum", "valid.summary.gz": "samsum", "all_val.txt": "cnn_dm", STORIES: "cnn_dm"}
+ITEM = {"dialogue": "Ann: hi", "summary": "Ann greets."}
+FOLDER = object()
+
+
+def samsum(*items):
+    return json.dumps(items).encode()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("val.json", b'[{"dialogue": "hi', "val.json is damaged (Unterminated string"),
+        ("val.json", b"{}", "val.json has another structure than samsum's: no list"),
+        ("val.json", samsum(ITEM, {}), "samsum's: item 2 has no 'dialogue' and"),
+        ("val.json", samsum({**ITEM, "summary": "\ud800"}), "val, pair 1: the target is no"),
+        ("val.json", b"[" * 100000, "val.json is damaged (maximum recursion depth"),
+        ("val.json", b'["caf\xe9"]', "val.json is not UTF-8 at byte 5, line 1"),
+        ("val.json", None, "cannot read samsum/val.json: No such file"),
+        ("val.json", b"[]", "the corpus has no text for val"),
+        ("valid.summary.gz", gzip.compress(b"one\n" * 11, mtime=0)[:-9], "valid.summary.gz is damaged"),
+        (
+            "valid.summary.gz",
+            gzip.compress(b"1\n"),
+            "valid.summary.gz do not have the same number of lines: 11 and 1",
+        ),
+        ("all_val.txt", FOLDER, "cannot read cnn_dm/all_val.txt: Is a directory"),
+        ("all_val.txt", b"http://web.example/none\n", "1 texts are not there, one of them 09a2"),
+        (STORIES, b"no archive", f"{STORIES} is damaged"),
+        (STORIES, tar_bytes({"a/b.story": b"caf\xe9"}), "a/b.story is not UTF-8 at byte 3"),
+        (STORIES, tar_bytes({"a/b.story": "In no list"}), f"cnn_stories.tgz and {STORIES}: "),
+        (
+            XSUM,
+            tar_bytes({"a/20000.summary": "[SN]URL[SN]"}),
+            "20000.summary has no [SN]FIRST-SENTENCE[SN] and",
+        ),
+        (XSUM_SPLIT, b'{"train": []}', "structure than xsum's: no list of names for validation"),
+    ],
+)
+def test_corpora(tmp_path, file, content, message):
+    """Regression: what had been read before a damaged part was left behind; some of these were tracebacks."""
+    corpus = CORPORA.get(file, "xsum")
+    folder = tmp_path / corpus
+    folder.mkdir()
+    {"cnn_dm": write_cnn_dm, "xsum": write_xsum, "samsum": write_samsum}[corpus](folder)
+    if file == "val.json":
+        for split in ("train", "val", "test"):
+            (folder / f"{split}.json").write_bytes(samsum(ITEM))
+    (folder / file).unlink()
+    if content is FOLDER:
+        (folder / file).mkdir()
+    elif content is not None:
+        (folder / file).write_bytes(content)
+    assert_refused(READ_CORPUS, [corpus, corpus, "out"], message, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_corpus_leaves_the_output_of_an_earlier_call(tmp_path):
+    (tmp_path / "out").mkdir()
+    write_samsum(tmp_path)
+    assert call_here(READ_CORPUS, "samsum", tmp_path, tmp_path / "out").code == 0
+    before = contents(tmp_path / "out")
+    assert len(before) == 6
+    (tmp_path / "test.summary.gz").write_bytes(gzip.compress(b"one\n"))
+    failed = call_here(READ_CORPUS, "samsum", tmp_path, tmp_path / "out")
+    assert_one_line(failed, "do not have the same number of lines")
+    assert contents(tmp_path / "out") == before

@@ -1,17 +1,20 @@
-"""examples/translation/train.sh and evaluate.sh on a small Multi30k; the same recipes for hydra."""
+"""translation/train.sh and evaluate.sh on a small Multi30k: plain training, and R-Drop that follows on it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import files, lengthen_last_line, run
+from shell_scripts import assert_fails
 from translation_data import MULTI30K_SETTINGS, TINY, TRANSLATION, environment, translate, write_multi30k
 
 pytest.importorskip("fairseq")
 
 NAME = "multi30k.en-fr"
 DECODED = {"SUBSET": "test3", "AVERAGE": "last:2", "DECODING": "--beam 2"}
+FINISH = ("--lr", "0.003")
 
 
 @pytest.fixture(scope="module")
@@ -24,37 +27,46 @@ def env(tmp_path_factory):
     return {**environment(), "DATA": str(folder / "data")}
 
 
-def train(*flags, check=True, **env):
-    return run(TRANSLATION / "train.sh", NAME, *TINY, *flags, check=check, **env)
-
-
-def evaluate(*folders, check=True, **env):
-    return run(TRANSLATION / "evaluate.sh", *folders, check=check, **env)
+def train(*flags, **env):
+    return run(TRANSLATION / "train.sh", NAME, *TINY, *flags, **env)
 
 
 @pytest.fixture(scope="module")
-def trained(env, tmp_path_factory):
-    """{criterion: folder} after 2 epochs"""
-    folders = {criterion: tmp_path_factory.mktemp("trained") / criterion for criterion in ("plain", "rdrop")}
-    for criterion, folder in folders.items():
-        result = train("--max-epoch", "2", **env, CRITERION=criterion, OUT=str(folder))
-        assert "valid on 'valid' subset" in result.stdout
-    return folders
+def plain(env, tmp_path_factory):
+    """The folder of a plain training of two epochs, and what train.sh said of it."""
+    out = tmp_path_factory.mktemp("trained") / "plain"
+    return out, train(**env, CRITERION="plain", MAX_UPDATE="8", OUT=str(out)).stdout
+
+
+@pytest.fixture(scope="module")
+def finish(env, plain):
+    """(folder, settings) of R-Drop as the finish of the plain training, resumed in its first epoch."""
+    out = plain[0].parent / "finish"
+    settings = {**env, "FROM": str(plain[0]), "AVERAGE": "last:2", "OUT": str(out)}
+    for updates in ("3", "8"):
+        train(*FINISH, **settings, MAX_UPDATE=updates)
+    return out, {**settings, "MAX_UPDATE": "8"}
+
+
+def averaged(folder):
+    """{name: mean of a parameter in the two checkpoints of this training}"""
+    first, second = (torch.load(folder / f"checkpoint{n}.pt")["model"] for n in (1, 2))
+    return {name: (first[name] + second[name]) / 2 for name in first}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("criterion", ["plain", "rdrop"])
-def test_both_criterions_train(trained, criterion):
+def test_validation_takes_every_pair_that_the_model_takes(plain, finish):
     """Regression: a pair too long for the model ended the training in its first validation.
 
     Of the 11 pairs of valid that the model takes, fairseq's default, multiples of 8, saw 8.
     """
-    log = (trained[criterion] / "train.log").read_text()
-    assert ("rdrop_kl_loss" in log) == (criterion == "rdrop")
-    assert log.count("1 samples have invalid sizes and will be skipped") >= 2
-    validations = [line for line in log.splitlines() if "| valid | " in line]
-    assert ["| bsz 11 |" in line for line in validations] == [True, True]  # they are one batch
-    assert all((trained[criterion] / f"checkpoint{n}.pt").exists() for n in (1, 2))
+    for (folder, _), validations in ((plain, 2), (finish, 3)):
+        log = (folder / "train.log").read_text()
+        assert ("rdrop_kl_loss" in log) == (folder == finish[0])
+        assert log.count("1 samples have invalid sizes and will be skipped") >= 2
+        found = [line for line in log.splitlines() if "| valid | " in line]
+        assert ["| bsz 11 |" in line for line in found] == [True] * validations  # they are one batch
+        assert all((folder / f"checkpoint{n}.pt").exists() for n in (1, 2))
 
 
 @pytest.mark.slow
@@ -67,29 +79,76 @@ def test_empty_outputs_are_bleu_0(env, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rerun_does_nothing_and_takes_no_other_alpha(env, trained):
-    folder = trained["rdrop"]
-    before = files(folder)
-    train("--max-epoch", "2", **env, OUT=str(folder))
-    assert files(folder) == before
-    result = train("--max-epoch", "2", **env, OUT=str(folder), ALPHA="2", check=False)
-    assert result.returncode == 1
-    assert f"{folder} was made with other settings (ALPHA=1)" in result.stdout
+def test_a_finish_begins_with_the_average_and_resumes(env, plain, finish):
+    folder, out = plain[0], finish[0]
+    # The advice of the plain training. Regression: without DATA it looked for another folder.
+    assert f"DATA='{env['DATA']}' FROM='{folder}' '{TRANSLATION}/train.sh' {NAME}" in plain[1]
+    torch.testing.assert_close(dict(torch.load(out / "start.pt")["model"]), averaged(folder))
+    log = (out / "train.log").read_text()
+    assert f"begins with {folder} (last:2)" in log
+    assert log.count(f"Loaded checkpoint {out}/start.pt (epoch 3 @ 0 updates)") == 1
+    assert log.count(f"Loaded checkpoint {out}/checkpoint_last.pt (epoch 1 @ 3 updates)") == 1
+    updates = [line for line in log.splitlines() if "| train_inner |" in line]
+    assert [line.split("lr=")[1].split(",")[0] for line in updates if "num_updates=8" in line] == ["0.003"]
+
+
+@pytest.mark.slow
+def test_a_rerun_does_nothing_and_takes_no_other_settings(env, plain, finish):
+    begun = {**env, "CRITERION": "plain", "MAX_UPDATE": "8", "OUT": str(plain[0])}
+    before = files(plain[0])
+    train(**begun)
+    assert files(plain[0]) == before
+    rerun = TRANSLATION / "train.sh", NAME, *TINY
+    assert_fails(f"{plain[0]} was made with other settings (SEED=1)", *rerun, **{**begun, "SEED": "2"})
+    changed = {**finish[1], "AVERAGE": "best:1"}
+    assert_fails(f"{finish[0]} was made with other settings (AVERAGE=last:2)", *rerun, *FINISH, **changed)
+
+
+@pytest.mark.slow
+def test_what_a_finish_cannot_begin_with(env, plain, tmp_path):
+    """Each in one line, before anything is made."""
+    folder, _ = plain
+
+    def fails(message, *flags, **change):
+        settings = {**env, "FROM": str(folder), "AVERAGE": "last:2", "OUT": str(tmp_path / "out"), **change}
+        assert_fails(message, TRANSLATION / "train.sh", NAME, *TINY, *flags, **settings)
+        assert not (tmp_path / "out").exists()
+
+    def altered(name, *settings):
+        """Another training, of which these lines of settings, the last of their kind, differ."""
+        (tmp_path / name).mkdir()
+        kinds = tuple(line.split("=")[0] for line in settings)
+        kept = [line for line in (folder / "settings").read_text().splitlines() if not line.startswith(kinds)]
+        (tmp_path / name / "settings").write_text("".join(f"{line}\n" for line in [*kept, *settings]))
+        return {"FROM": str(tmp_path / name)}
+
+    shutil.copytree(env["DATA"], tmp_path / "data")
+    for lang in ("en", "fr"):
+        with (tmp_path / "data" / "data-bin" / f"dict.{lang}.txt").open("a") as file:
+            file.write("another 1\n")
+    fails("is not the output of train.sh", FROM=str(tmp_path))
+    fails("is of multi30k.fr-en, not of multi30k.en-fr", **altered("turned", "SRC=fr", "TGT=en"))
+    fails("is of mine.en-fr, not of multi30k.en-fr", **altered("mine", "BENCHMARK=mine"))
+    fails("has no checkpoint_best.pt: train it first", **altered("new"))
+    fails("is of another model (dictionary ", DATA=str(tmp_path / "data"))
+    fails("is of another model (--encoder-ffn-embed-dim 32, not 64", "--encoder-ffn-embed-dim", "64")
+    fails("--arch transformer, not transformer_tiny): give what it", "--arch", "transformer_tiny")
+    assert_fails("is OUT too", TRANSLATION / "train.sh", NAME, **env, FROM=str(folder), OUT=str(folder))
 
 
 @pytest.fixture(scope="module")
-def evaluated(env, trained):
+def evaluated(env, plain, finish):
     """(folder, output) of an evaluation of R-Drop against plain training, in a folder with other files."""
-    out = trained["rdrop"] / "evaluation.test3"
+    out = finish[0] / "evaluation.test3"
     (out / "part" / "left over").mkdir(parents=True)
     (out / "baseline").mkdir()
     (out / "settings").write_text("KIND=translation-evaluation\n")
     (out / "mine").write_text("mine")
-    return out, evaluate(trained["rdrop"], trained["plain"], **env, **DECODED).stdout
+    return out, run(TRANSLATION / "evaluate.sh", finish[0], plain[0], **env, **DECODED).stdout
 
 
 @pytest.mark.slow
-def test_evaluation_of_two_systems(trained, evaluated):
+def test_evaluation_of_two_systems(finish, evaluated):
     out, said = evaluated
     assert [path.name for path in out.rglob("left*")] == []
     assert (out / "mine").read_text() == "mine"
@@ -105,17 +164,16 @@ def test_evaluation_of_two_systems(trained, evaluated):
         assert [bool(line) for line in hypotheses] == [*[True] * 5, False]
         assert "beam=2" in (out / name / "generate.log").read_text().replace("'beam': 2", "beam=2")
     assert said.count("1 of 6 sentences are too long for the model: their lines are empty") == 2
-    models = [torch.load(trained["rdrop"] / f"checkpoint{n}.pt")["model"] for n in (1, 2)]
-    for name, mean in torch.load(out / "system" / "averaged.pt")["model"].items():
-        torch.testing.assert_close(mean, (models[0][name] + models[1][name]) / 2)
-    assert not list(trained["rdrop"].glob("*.part"))
+    found = dict(torch.load(out / "system" / "averaged.pt")["model"])
+    torch.testing.assert_close(found, averaged(finish[0]))
+    assert not list(finish[0].glob("*.part"))
 
 
 @pytest.mark.slow
-def test_text_is_translated_as_the_test_set_is(env, trained, evaluated, tmp_path):
+def test_text_is_translated_as_the_test_set_is(env, finish, evaluated, tmp_path):
     """translate.sh, with Moses' tokens and BPE, gives text for text; a line that is too long is empty."""
     text = (Path(env["DATA"]) / "corpus" / "raw" / "test3.en").read_text()
-    translated, errors = translate(tmp_path, text, trained["rdrop"], **env, **DECODED)
+    translated, errors = translate(tmp_path, text, finish[0], "--interactive", **env, **DECODED)
     assert translated == (evaluated[0] / "system" / "hyp.txt").read_text().splitlines()
     message = (
         "1 of 6 lines are longer than the 1024 pieces that the model takes: their translations are empty"
@@ -123,61 +181,13 @@ def test_text_is_translated_as_the_test_set_is(env, trained, evaluated, tmp_path
     assert errors.splitlines()[-1] == message
 
 
-@pytest.mark.parametrize("benchmark", ["iwslt14", "wmt14", "multi30k"])
-def test_yaml_has_the_recipe(benchmark):
-    from fairseq import options
-    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-    from omegaconf import OmegaConf
-
-    yaml = OmegaConf.load(TRANSLATION / "config" / f"{benchmark}.yaml")
-    source, target = yaml.task.source_lang, yaml.task.target_lang
-    script = """TGT=$1; source "$0"; recipe "$2"
-        printf '%s\\n' "${ARCHITECTURE[@]}" "${SCHEDULER[@]}" "${OPTIMIZER[@]}" "${TRAINING[@]}" \\
-        --max-tokens $DEFAULT_MAX_TOKENS --max-update $DEFAULT_MAX_UPDATE --rdrop-alpha $DEFAULT_ALPHA \\
-        --update-freq $((TOKENS_PER_UPDATE / DEFAULT_MAX_TOKENS)) \\
-        --eval-bleu-args "{\\"beam\\": $VALIDATION_BEAM, \\"max_len_a\\": 1.2, \\"max_len_b\\": 10}\""""
-    flags = run("bash", "-euc", script, TRANSLATION / "recipes.sh", target, benchmark).stdout.splitlines()
-    shared = """--eval-bleu --eval-bleu-detok moses --eval-bleu-remove-bpe --best-checkpoint-metric bleu
-        --maximize-best-checkpoint-metric --log-format simple --log-interval 100
-        --criterion label_smoothed_cross_entropy_rdrop --task translation --seed 1"""
-    arguments = ["data", *shared.split(), *flags, "-s", source, "-t", target]
-    args = options.parse_args_and_arch(options.get_training_parser(), arguments)
-    cfg = convert_namespace_to_omegaconf(args)
-    yaml.task.data = "data"
-    model = yaml.model.pop("_name")
-    assert model == getattr(cfg.model, "arch", None) or model == cfg.model._name
-    for group, values in yaml.items():
-        for name, value in values.items():
-            assert getattr(cfg[group], name) == value, f"{group}.{name}"
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        ("wmt16.en-de", {"DATA": ""}, "data/wmt16.en-de/data-bin is not there: run prepare-text.sh first"),
-        ("multi30k", {}, "the benchmark must look like iwslt14.de-en, with codes"),
-        ("iwslt14.de-en", {}, "is not of iwslt14"),
-        (NAME, {"MAX_TOKENS": "3000"}, "must divide the 1024 tokens of an update"),
-        (NAME, {"NODES": "2"}, "MASTER must be HOST:PORT of the first machine for NODES=2"),
-    ],
-)
-def test_bad_settings(env, tmp_path, name, change, message):
-    out = tmp_path / "out"
-    result = run(TRANSLATION / "train.sh", name, check=False, **{**env, "OUT": str(out), **change})
-    assert result.returncode == 1
-    assert message in result.stdout.strip().splitlines()[-1]
-    assert not out.exists()
-
-
 @pytest.mark.slow
-def test_bad_evaluations(env, trained, tmp_path):
+def test_bad_evaluations(env, plain, tmp_path):
     def fails(message, *folders, **change):
-        result = evaluate(*folders, **{**env, **change}, check=False)
-        assert result.returncode == 1
-        assert message in result.stdout.strip().splitlines()[-1]
+        assert_fails(message, TRANSLATION / "evaluate.sh", *folders, **{**env, **change})
 
     fails("is not the output of train.sh", tmp_path)
-    fails("fr is missing or empty", trained["plain"], SUBSET="test9")
-    fails("fewer than 9 checkpoints to average", trained["plain"], AVERAGE="last:9")
+    fails("fr is missing or empty", plain[0], SUBSET="test9")
+    fails("fewer than 9 checkpoints to average", plain[0], AVERAGE="last:9")
     (tmp_path / "settings").write_text("KIND=translation-training\nBENCHMARK=multi30k\nSRC=fr\nTGT=en\n")
-    fails("is of multi30k.fr-en, not of multi30k.en-fr", trained["plain"], tmp_path)
+    fails("is of multi30k.fr-en, not of multi30k.en-fr", plain[0], tmp_path)

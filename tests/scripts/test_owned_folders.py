@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
-from conftest import ROOT, SCRIPTS, files, run, scripts_environment
+from conftest import SCRIPTS, files, run, scripts_environment
 from shell_scripts import BAD, command, refused
+from small_corpora import write_script
 
 LIB = SCRIPTS / "common" / "lib.sh"
 
@@ -121,26 +121,11 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line():
 def test_a_lock_that_fails_is_not_another_run(tmp_path):
     """Regression: on a file system without locks, "another run is at work", for ever."""
     flock = tmp_path / "bin" / "flock"
-    flock.parent.mkdir()
-    failing = "echo 'flock: 10: No locks available' >&2\nexit 71\n"
-    flock.write_text(f"#!/bin/sh\n[ $1 != --version ] || exit 0\n{failing}")
-    flock.chmod(0o755)
+    write_script(flock, "[ $1 != --version ] || exit 0\necho 'flock: 10: No locks available' >&2\nexit 71")
     path = f"{flock.parent}:{os.environ['PATH']}"
     result = run(*own(tmp_path / "out"), check=False, PATH=path)
     assert result.returncode == 1
     assert result.stdout.startswith(f"error: OUT: cannot lock {tmp_path / 'out'} (flock: 10: No locks avail")
     assert result.stdout.endswith("): choose a folder on another file system with OUT\n")
-    flock.write_text("#!/bin/sh\n[ $1 = --version ] || exit 127\n")
+    write_script(flock, "[ $1 = --version ] || exit 127")
     assert "(flock ended with 127)" in run(*own(tmp_path / "out"), check=False, PATH=path).stdout
-
-
-HELPFUL = [".ci/run", "scripts/test.sh", "scripts/check.sh", "scripts/quickstart.sh"]
-
-
-@pytest.mark.parametrize("script", [*HELPFUL, "experiments/run_queue.sh"])
-def test_help_installs_nothing(tmp_path, script):
-    """Regression: the help of the tests, of the gate and of the experiments came after an installation."""
-    result = run(ROOT / script, "--help", VENV=str(tmp_path / "venv"), PYTHON="false")
-    assert Path(script).name in result.stdout
-    assert len(result.stdout.splitlines()) < 40
-    assert not list(tmp_path.iterdir())

@@ -3,7 +3,6 @@
 import email
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import zipfile
@@ -11,14 +10,13 @@ import zipfile
 import pytest
 from conftest import ROOT, run
 from packaging.requirements import Requirement
+from small_corpora import write_script
 
 HOSTS = {
     **dict.fromkeys(["3.8", "3.9"], "fairseq==0.12.2"),
     **dict.fromkeys(["3.10", "3.13"], "fairseq-fixed==0.12.3.1"),
     **dict.fromkeys(["3.11", "3.12"], "ve-fairseq==0.12.3"),
 }
-
-
 PACKAGES = ("rdrop_fairseq", "rdrop_tools")
 
 
@@ -50,12 +48,13 @@ def wheel(sdist, tmp_path_factory):
     return next(out.glob("*.whl"))
 
 
-def requirements(wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = email.message_from_bytes(archive.read(name))
-    assert metadata["Requires-Python"] == ">=3.8"
-    return [Requirement(line) for line in metadata.get_all("Requires-Dist")]
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory):
+    """The wheel, installed; the editable installation of the tests has the clone's path."""
+    folder = tmp_path_factory.mktemp("site")
+    options = ["--quiet", "--no-deps", "--no-index", "--target", folder]
+    run(sys.executable, "-m", "pip", "install", *options, wheel)
+    return folder
 
 
 def test_the_sdist_holds_the_packages_and_no_tests(sdist):
@@ -66,37 +65,34 @@ def test_the_sdist_holds_the_packages_and_no_tests(sdist):
 
 
 def test_the_wheel_holds_the_packages_alone(wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
+    names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == files_of_the_packages()
 
 
-def test_an_installed_wheel_has_its_own_user_dir_and_commands(wheel, tmp_path):
-    """An installed wheel names its own path; the editable installation of the tests has the clone's."""
-    site = tmp_path / "site"
-    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel)
-    env = {"PYTHONPATH": str(site)}
-    out = run("env", "-C", tmp_path, sys.executable, "-m", "rdrop_fairseq", **env).stdout
-    assert out == f"{site / 'rdrop_fairseq'}\n"
+def test_an_installed_wheel_has_its_own_user_dir_and_commands(site, tmp_path):
+    def call(*command, **options):
+        return run("env", "-C", tmp_path, *command, PYTHONPATH=str(site), **options).stdout
+
+    assert call(sys.executable, "-m", "rdrop_fairseq") == f"{site / 'rdrop_fairseq'}\n"
     commands = sorted((site / "bin").iterdir())
     assert [path.name for path in commands] == ["rdrop-average", "rdrop-plot", "rdrop-rouge", "rdrop-score"]
     for path in commands:
-        assert run("env", "-C", tmp_path, path, "--help", **env).stdout.startswith(f"usage: {path.name} ")
-
-
-def test_an_example_finds_the_installed_package(wheel, tmp_path):
-    """Regression: the Hugging Face example imported itself, as a package that only the clone's root has."""
+        assert call(path, "--help").startswith(f"usage: {path.name} ")
+    # Regression: the Hugging Face example imported itself, as a package that only the clone's root has.
     pytest.importorskip("transformers")
-    site, script = tmp_path / "site", ROOT / "examples" / "huggingface" / "fine_tune.py"
-    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel)
-    arguments = ["--out", "out", "--model", "./absent"]
-    result = run("env", "-C", tmp_path, sys.executable, script, *arguments, check=False, PYTHONPATH=str(site))
-    assert "error: cannot load --model ./absent: " in result.stdout
+    script = ROOT / "examples" / "huggingface" / "fine_tune.py"
+    said = call(sys.executable, script, "--out", "out", "--model", "./absent", check=False)
+    assert "error: cannot load --model ./absent: " in said
 
 
 def required(wheel, python, extra=""):
+    archive = zipfile.ZipFile(wheel)
+    name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = email.message_from_bytes(archive.read(name))
+    assert metadata["Requires-Python"] == ">=3.8"
+    requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
     environment = {"python_version": python, "extra": extra}
-    return [r for r in requirements(wheel) if r.marker is None or r.marker.evaluate(environment)]
+    return [r for r in requirements if r.marker is None or r.marker.evaluate(environment)]
 
 
 @pytest.mark.parametrize("python", [*HOSTS, "3.14"])
@@ -118,6 +114,7 @@ def test_constraints_pin_the_build_for_the_python(python):
 
 
 TOOLS = "bash cat cut date dirname env flock mkdir realpath rm sha256sum"
+RUNNING = f'exec {sys.executable} "$@"'  # a script that is the running Python
 
 
 @pytest.fixture
@@ -128,24 +125,20 @@ def machine(tmp_path):
     for tool in TOOLS.split():
         (folder / tool).symlink_to(shutil.which(tool))
 
-    def call(command, **env):
+    def call(command="setup_venv examples", **env):
         code = f"set -euo pipefail; source {ROOT}/scripts/common/lib.sh; {command}"
-        return subprocess.run(
-            ["bash", "-c", code],
-            env={"HOME": str(tmp_path), "PATH": str(folder), "VENV": str(tmp_path / "venv"), **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        env = {"HOME": str(tmp_path), "PATH": str(folder), "VENV": str(tmp_path / "venv"), **env}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run(["bash", "-c", code], env=env, check=False, **options)
 
     return call
 
 
-def executable(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
+def assert_refused(result, message):
+    """In one line that begins so."""
+    assert result.returncode == 1
+    assert result.stdout.startswith(message)
+    assert result.stdout.count("\n") == 1
 
 
 def python(path, version, lacks=""):
@@ -159,12 +152,10 @@ def python(path, version, lacks=""):
         f"sysconfig.get_path = lambda name: {str(site / 'include')!r}\n"
         + ("sys.modules['ensurepip'] = None\n" if "venv" in lacks else "")
     )
-    return executable(path, f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} "$@"\n')
+    write_script(path, f"export PYTHONPATH={site}; {RUNNING}")
 
 
 NO_PYTHON = "error: no Python with a fairseq build is here (3.10 to 3.13): install one and name it with"
-NO_START = "error: PYTHON: {} does not start, or is no Python\n"
-NO_BUILD = "error: there is no fairseq build for {}, Python "
 LACKS = "error: python3 lacks what the installation needs; on Debian or Ubuntu: apt-get install "
 
 
@@ -186,44 +177,39 @@ def test_missing_prerequisites_are_named_before_anything_is_made(
         python(tmp_path / "bin" / "python3", version, lacks)
     if compiler:
         (tmp_path / "bin" / "g++").symlink_to("/bin/true")
-    result = machine("setup_venv examples")
-    assert result.returncode == 1
-    assert result.stdout.startswith(message)
-    assert result.stdout.count("\n") == 1
+    assert_refused(machine(), message)
     assert not (tmp_path / "venv").exists()
 
 
-@pytest.mark.parametrize("version", [None, "3.9"])
-def test_the_named_python_is_used_or_refused(machine, tmp_path, version):
+def test_the_named_python_is_used_or_refused(machine, tmp_path):
     """The Python that PYTHON names is not replaced by uv or by another that would do."""
     python(tmp_path / "bin" / "python3.11", "3.11")
-    executable(tmp_path / "bin" / "uv", "#!/bin/sh\necho uv was called\n")
-    path = tmp_path / "mine"
-    if version:
-        python(path, version)
-    result = machine("setup_venv examples", PYTHON=str(path))
-    assert result.returncode == 1
-    message = f"{NO_BUILD}{version}: name one from 3.10 to 3.13 with PYTHON" if version else NO_START
-    assert result.stdout.startswith(message.format(path))
-    assert result.stdout.count("\n") == 1
+    write_script(tmp_path / "bin" / "uv", "echo uv was called")
+    mine = tmp_path / "mine"
+    assert_refused(machine(PYTHON=str(mine)), f"error: PYTHON: {mine} does not start, or is no Python\n")
+    python(mine, "3.9")
+    no_build = "error: there is no fairseq build for {}, Python {}: name one from 3.10 to 3.13 with PYTHON"
+    assert_refused(machine(PYTHON=str(mine)), no_build.format(mine, "3.9"))
     assert not (tmp_path / "venv").exists()
+    # The same of an environment that is there. Regression: pip said that it could not find torch 2.13.0.
+    python(tmp_path / "venv" / "bin" / "python", "3.14")
+    assert_refused(machine(), no_build.format(tmp_path / "venv" / "bin" / "python", "3.14"))
 
 
 def test_the_python_on_path_is_used_as_it_is(machine, tmp_path):
     """Regression: VENV=$CONDA_PREFIX installed torch 2.13.0 over a cluster's own. VENV=none does not."""
-    command = (
-        "check_folders VENV; check_room_for_venv; setup_venv examples; python -c 'import torch; print(1)'"
+    check = "check_folders VENV; check_room_for_venv; setup_venv examples; python -c 'import torch; print(1)'"
+    path = tmp_path / "bin" / "python"
+    assert machine(check, VENV="none").stdout.endswith(
+        "error: VENV=none: the python on PATH does not start\n"
     )
-    message = "error: VENV=none: the python on PATH does not start\n"
-    assert machine(command, VENV="none").stdout.endswith(message)
-    (tmp_path / "bin" / "python").symlink_to("/usr/bin/python3")
-    result = machine(command, VENV="none")
+    path.symlink_to("/usr/bin/python3")
+    result = machine(check, VENV="none")
     if result.returncode:  # a system's Python without torch, as a rule
-        assert result.stdout.startswith(f"error: VENV=none: {tmp_path}/bin/python lacks torch fairseq ")
-        assert result.stdout.count("\n") == 1
-    (tmp_path / "bin" / "python").unlink()
-    executable(tmp_path / "bin" / "python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    assert machine(command, VENV="none").stdout == "1\n"
+        assert_refused(result, f"error: VENV=none: {path} lacks torch fairseq ")
+    path.unlink()
+    write_script(path, RUNNING)
+    assert machine(check, VENV="none").stdout == "1\n"
     assert not (tmp_path / "none").exists()
 
 
@@ -233,16 +219,6 @@ def test_what_the_scripts_need_of_the_system_is_named(machine, tmp_path):
     assert result.returncode == 1
     message = "error: these scripts need Bash 4.4 .*, GNU coreutils and util-linux\n"
     assert re.fullmatch(message, result.stdout)
-
-
-def test_an_environment_of_another_python_is_refused(machine, tmp_path):
-    """Regression: pip said that it could not find torch 2.13.0."""
-    path = tmp_path / "venv" / "bin" / "python"
-    python(path, "3.14")  # pip runs, as it does not where it takes 3.13 for 3.9
-    result = machine("setup_venv examples")
-    assert result.returncode == 1
-    assert result.stdout.startswith(f"{NO_BUILD.format(path)}3.14: ")
-    assert result.stdout.count("\n") == 1
 
 
 def test_pythons_with_wheels_come_first(machine, tmp_path):
@@ -255,10 +231,10 @@ def test_pythons_with_wheels_come_first(machine, tmp_path):
 
 def test_interrupted_creation_is_made_good(machine, tmp_path):
     """Regression: an environment killed before pip was in it had 'No module named pip' at every start."""
-    executable(tmp_path / "bin" / "python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    write_script(tmp_path / "bin" / "python3", RUNNING)
     (tmp_path / "bin" / "g++").symlink_to("/bin/true")
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
-    result = machine("setup_venv examples", PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null")
+    result = machine(PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null")
     assert result.stdout.endswith("error: pip could not install torch 2.13.0, see above\n")
     assert "No module named pip" not in result.stdout
     run(tmp_path / "venv" / "bin" / "python", "-m", "pip", "--version")
@@ -268,12 +244,12 @@ def test_environment_by_uv_where_no_python_will_do(machine, tmp_path):
     """A stand-in for uv, which may download a Python, is called with options that the real one takes."""
     python(tmp_path / "bin" / "python3", "3.14")
     make = f'for folder; do :; done; exec {sys.executable} -m venv --without-pip "$folder"'
-    executable(tmp_path / "bin" / "uv", f'#!/bin/sh\necho "uv $*"\n{make}\n')
+    write_script(tmp_path / "bin" / "uv", f'echo "uv $*"\n{make}')
     result = machine("create_venv")
     assert result.returncode == 0, result.stdout
     assert result.stdout == f"uv venv --quiet --seed --allow-existing --python 3.12 {tmp_path}/venv\n"
     assert (tmp_path / "venv" / "bin" / "python").exists()
-    executable(tmp_path / "bin" / "uv", "#!/bin/sh\necho no network\nexit 2\n")
+    write_script(tmp_path / "bin" / "uv", "echo no network\nexit 2")
     result = machine("create_venv")
     assert result.returncode == 1
     assert result.stdout == f"no network\nerror: uv could not create {tmp_path}/venv, see above\n"
