@@ -2,8 +2,8 @@
 """Summarise a text with a trained fairseq model: a document per line in, a summary per line out.
 
 Restartable: what --out already holds is kept, and the work goes on after its last whole line. A document
-longer than the model takes is cut; how many were is said at the end. No summary has a trigram twice. Runs on
-a GPU, in fp16, if there is one. The defaults are BART's for CNN/DailyMail.
+longer than the model takes is cut; how many were is said at the end. Runs on a GPU, in fp16, if there is one.
+The defaults are BART's for CNN/DailyMail.
 """
 
 import argparse
@@ -65,7 +65,9 @@ def load(args: argparse.Namespace) -> GeneratorHubInterface:
     (model,), is_bart = loaded["models"], isinstance(loaded["models"][0], BARTModel)
     interface, models = (BARTHubInterface, model) if is_bart else (GeneratorHubInterface, [model])
     hub: GeneratorHubInterface = interface(loaded["args"], loaded["task"], models).eval()
-    return hub.cuda().half() if torch.cuda.is_available() and not args.cpu else hub
+    if args.cpu or not torch.cuda.is_available():
+        return hub
+    return hub.cuda() if args.fp32 else hub.cuda().half()
 
 
 def keep_whole_lines(path: Path) -> int:
@@ -86,7 +88,8 @@ def write_summaries(lines: list[str], done: int, args: argparse.Namespace) -> No
     if args.min_len > longest:
         message = f"--min-len {args.min_len} is more than the {longest} tokens that this model can make"
         raise InputError(message)
-    decoding = {name: getattr(args, name) for name in ("beam", "lenpen", "max_len_b", "min_len")}
+    names = ("beam", "lenpen", "max_len_b", "min_len", "no_repeat_ngram_size")
+    decoding = {name: getattr(args, name) for name in names}
     limit, cut = min(hub.max_positions[0], args.max_tokens), 0
     with args.out.open("a", encoding="utf-8", newline="\n") as out:
         for start in range(done, len(lines), args.chunk):
@@ -94,7 +97,7 @@ def write_summaries(lines: list[str], done: int, args: argparse.Namespace) -> No
             cut += sum(len(tokens) > limit for tokens in sources)
             # as training does with --truncate-source
             sources = [torch.cat([tokens[:-1][: limit - 1], tokens[-1:]]) for tokens in sources]
-            for beams in hub.generate(sources, **decoding, no_repeat_ngram_size=3):
+            for beams in hub.generate(sources, **decoding):
                 out.write(" ".join(hub.decode(beams[0]["tokens"]).split()) + "\n")  # whatever it has written
             out.flush()
             print(f"{start + len(sources)}/{len(lines)}", file=sys.stderr)
@@ -117,9 +120,11 @@ def main() -> None:
     parser.add_argument("--lenpen", type=cli.number(0), default=2.0)
     parser.add_argument("--max-len-b", type=count, default=140, help="longest summary, in tokens")
     parser.add_argument("--min-len", type=count, default=55)
+    parser.add_argument("--no-repeat-ngram-size", type=cli.integer(0), default=3)
     parser.add_argument("--max-tokens", type=cli.integer(2), default=8192, help="source tokens of a batch")
     parser.add_argument("--chunk", type=count, default=128, help="lines between two writes")
     parser.add_argument("--cpu", action="store_true", help="even if there is a GPU")
+    parser.add_argument("--fp32", action="store_true", help="full precision on a GPU")
     args = parser.parse_args()
     if args.min_len > args.max_len_b:
         parser.error(f"--min-len {args.min_len} is more than --max-len-b {args.max_len_b}")
