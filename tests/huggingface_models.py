@@ -111,3 +111,4 @@ if __name__ == "__main__":  # one process of two, started by torchrun
     weights = weights_after_an_update(model, out, size=1, labels=(0, 0, 5, 0), **accumulate)
     if os.environ["RANK"] == "0":
         torch.save(weights, f"{out}/weights.pt")
+    torch.distributed.destroy_process_group()  # its threads can abort the interpreter's end

@@ -28,6 +28,7 @@ def call(command, *arguments):
     out, root = io.StringIO(), logging.getLogger()
     level = root.level
     argv = [command, *map(str, arguments), *PLUGIN]
+    logging.disable(logging.NOTSET)  # a benchmark in this process may have turned it off
     with mock.patch.object(sys, "argv", argv), mock.patch.object(root, "handlers", []), redirect_stdout(out):
         logging.basicConfig(format=FORMAT, level="INFO", stream=out)
         try:

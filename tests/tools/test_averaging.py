@@ -178,7 +178,7 @@ def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
         torch.save({"name": name}, tmp_path / name)
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     last = tmp_path / "checkpoint_last.pt"
-    command = 'source "$1/common/lib.sh"; check_last_checkpoint "$2"'
+    command = 'source "$1/common/lib.sh"; source "$1/common/training.sh"; check_last_checkpoint "$2"'
     for content, expected in ((None, "whole"), (slice(200), "checkpoint2.pt")):
         torch.save({"name": "whole"}, last)
         if content:
