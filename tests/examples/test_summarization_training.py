@@ -1,6 +1,7 @@
 """examples/summarization/train.sh and evaluate.sh: BART from its weights, a transformer from scratch."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -183,6 +184,14 @@ def test_scratch_plain_and_rdrop_that_goes_on_from_it(scratch):
     assert "difference" in run(EXAMPLES / "evaluate.sh", **compared).stdout
     result = json.loads((out / "rouge-against-transformer-plain-val.json").read_text())
     assert result.keys() == {"signature", "system", "baseline", "difference"}
+
+
+def test_plain_and_rdrop_begin_with_the_same_loss(scratch):
+    env, _ = scratch
+    run(EXAMPLES / "train.sh", *TINY, **{**env, "MAX_UPDATE": "4"})
+    logs = [Path(env["DATA"], f"transformer-{kind}", "train.log").read_text() for kind in ("plain", "rdrop")]
+    plain, rdrop = (float(curve(log)[1]["nll_loss"]) for log in logs)
+    assert math.isclose(plain, rdrop, rel_tol=0.02)  # of the same weights, with other dropout
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bad_checkpoints import CUT, NO_CHECKPOINT, weights
+from bad_checkpoints import CUT, NO_CHECKPOINT, Runs, weights
 from bad_input import assert_refused, call_here, changed
 from small_corpora import write_bart, write_gpt2_bpe
 
@@ -34,6 +34,8 @@ def folder(tmp_path_factory):
     (folder / "empty").touch()
     (folder / "longer").write_text("1\n2\n3\n4\n5\n")
     (folder / "cut.pt").write_bytes(CUT)
+    torch.save({"model": Runs()}, folder / "code.pt")
+    torch.save({"args": None}, folder / "bare.pt")
     torch.save(weights(), folder / "other.pt")
     return folder
 
@@ -82,6 +84,8 @@ def test_summaries_go_to_a_device(folder):
         ("--out text", "text would be written over text"),
         ("--out longer", "longer has 5 lines, more than text (4): delete it"),
         ("--checkpoint cut.pt", f"cannot read cut.pt: {NO_CHECKPOINT}"),
+        ("--checkpoint code.pt", "cannot read code.pt: it holds posix.system, which could run code"),
+        ("--checkpoint bare.pt", "bare.pt is not a checkpoint of fairseq: it has no model"),
         ("--checkpoint other.pt", "cannot load other.pt with data and data: "),
         ("--data none", "cannot read none/dict.source.txt: No such file"),
         ("--data a:b", "fairseq takes a colon for the end of a name, rename it"),
