@@ -20,7 +20,7 @@ def gpu():
 
 def interpreter():
     """Skips the test where no kernel can run on the tensors of a CPU."""
-    pytest.importorskip("triton")
+    pytest.importorskip("triton.backends")  # of Triton 3; torch 2.0 brings 2.0
     if os.environ.get("TRITON_INTERPRET") != "1":
         pytest.skip("a GPU is there, and with it no interpreter")
 

@@ -18,7 +18,7 @@ from rdrop_fairseq.losses import device as devices
 from rdrop_fairseq.losses import elementwise
 from rdrop_fairseq.losses.terms import Weights
 
-triton = pytest.importorskip("triton")
+pytest.importorskip("triton.backends")
 PAD = 1
 TARGETS = [
     *(("cuda", arch) for arch in (70, 75, 80, 86, 89, 90, 100, 120)),
