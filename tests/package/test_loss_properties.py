@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from devices import IS_OLDEST
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,8 @@ def test_rdrop_loss_is_the_formula(device, problem, dtype):
 @PROPERTY
 @given(
     problem=problems(),
-    dtype=st.sampled_from(DTYPES),
+    # torch 2.0 adds up a CPU's products of half precision in half precision, which no GPU does.
+    dtype=st.sampled_from(DTYPES[:2] if IS_OLDEST else DTYPES),
     chunk_size=st.none() | st.integers(1, 20),
     needed=st.sets(st.integers(0, 2), min_size=1),
     block_bytes=st.sampled_from([1, 4096, 1 << 20]),
