@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import MODELS, TRANSFORMER, Setup, check_gradients
+from conftest import MODELS, TRANSFORMER, Setup
 
 pytest.importorskip("fairseq")
 
 from fairseq.logging import metrics
-from fairseq.models.transformer import TransformerDecoder
 
 from rdrop_fairseq.errors import RDropError
 
@@ -53,14 +52,6 @@ def halved(module, name):
     return change
 
 
-def of_its_class(model):
-    class Scaled(TransformerDecoder):
-        def output_layer(self, features):
-            return super().output_layer(features) * 0.5
-
-    model.decoder.__class__ = Scaled
-
-
 def training_only(model):
     def forward(self, *args, **kwargs):
         logits, extra = type(self).forward(self, *args, **kwargs)
@@ -86,12 +77,7 @@ def clamp_gradient(logits):
 CHANGED = "changes what its output projection returns"
 ITSELF = "makes its targets or probabilities itself"
 CHANGES = {
-    "scaled": (behind(lambda x: x * 0.5), CHANGED),
-    "in place": (behind(lambda x: x.mul_(0.5)), CHANGED),
-    "bent": (behind(lambda x: 0.1 * torch.tanh(x / 0.1)), CHANGED),
-    "clamped": (behind(lambda x: x.clamp(-0.05, 0.05)), CHANGED),
-    "clamped in place, far out": (behind(lambda x: x.clamp_(-1000, 1000)), CHANGED),
-    "of its class": (of_its_class, CHANGED),
+    "in place, far out": (behind(lambda x: x.clamp_(-1000, 1000)), CHANGED),
     "in training only": (training_only, CHANGED),
     "a hook": (hook("register_forward_hook", lambda *parts: parts[2] * 0.5), CHANGED),
     "a hook of the gradient": (behind(clamp_gradient), CHANGED),
@@ -130,17 +116,6 @@ def test_what_is_not_the_projection_s_output_takes_the_plain_loss(data_bin, capl
         fused.train_step(sample, auto.model)
     assert "\n" not in str(error.value)
     assert vars(auto.model.decoder.output_projection) == own
-
-
-def test_what_comes_before_the_projection_is_the_model_s(data_bin):
-    """States that are changed in training only are what the fused loss projects."""
-    fused, plain = setups(data_bin, "fused", "plain")
-    decoder = fused.model.decoder
-    output_layer(lambda projection, features: projection(features * (1 + decoder.training)))(fused.model)
-    sample = fused.uneven_batch()
-    got, expected = fused.train_step(sample), plain.train_step(sample, fused.model)
-    torch.testing.assert_close(got[0], expected[0])
-    check_gradients(got[3], expected[3])
 
 
 @pytest.mark.parametrize("forward", ["concat", "separate"])
@@ -203,29 +178,42 @@ CONVOLUTIONS = MODELS["lightconv"][0].split()
 @pytest.mark.parametrize("loss", ["auto", "plain"])
 @pytest.mark.parametrize("flags", [NOISY, CONVOLUTIONS], ids=["noisy", "lightconv"])
 def test_looking_leaves_no_trace(data_bin, flags, loss):
-    """Not in random numbers, parameters, buffers, modes, meters or gradients. (Quant-noise sets weights.)"""
+    """Not in random numbers, parameters, buffers, attributes, modes, meters or gradients. (Quant-noise sets
+    weights.)
+    """
     (setup,) = setups(data_bin, loss, flags=flags)
     model, sample = setup.model.train(), setup.uneven_batch()
     layer = model.encoder.layers[0]
     layer.fc1.register_buffer("updates", torch.zeros(()))
-    layer.register_forward_pre_hook(lambda *_: layer.fc1.updates.add_(1) and None)
-    layer.register_forward_pre_hook(lambda *_: metrics.log_scalar("seen", 1.0))
-    modes = {name: module.training for name, module in model.named_modules()}
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    layer.calls, layer.seen = 0, []
+    seen, storage = layer.seen, layer.fc1.weight.data_ptr()
+
+    def leave_traces(*_):
+        layer.fc1.updates += 1
+        layer.calls += 1
+        layer.seen.append(layer.calls)
+        layer.fc1.weight.data = 2 * layer.fc1.weight
+        metrics.log_scalar("seen", 1.0)
+
+    layer.register_forward_pre_hook(leave_traces)
+
+    def state():
+        # lightconv has a bias that nobody has given values
+        tensors = {name: tensor.nan_to_num().tolist() for name, tensor in model.state_dict().items()}
+        modes = {name: module.training for name, module in model.named_modules()}
+        return tensors, modes, layer.calls, [*layer.seen]
 
     def draws_after(function):
         random.seed(1), np.random.seed(1), torch.manual_seed(1)
         with metrics.aggregate() as meters:
             function()
-        assert not meters
-        return random.random(), np.random.random(), torch.rand(3).tolist()
+        return random.random(), np.random.random(), torch.rand(3).tolist(), [*meters]
 
+    before = state()
     assert draws_after(lambda: setup.choose(sample)) == draws_after(lambda: None)
-    assert modes == {name: module.training for name, module in model.named_modules()}
-    # lightconv has a bias that nobody has given values
-    torch.testing.assert_close(dict(model.state_dict()), state, rtol=0, atol=0, equal_nan=True)
+    assert state() == before
+    assert layer.seen is seen
+    assert layer.fc1.weight.data_ptr() == storage
     assert all(parameter.grad is None for parameter in model.parameters())
-    with metrics.aggregate() as meters:
-        model(**sample["net_input"])
-    assert "seen" in meters
-    assert not all(tensor.equal(state[name]) for name, tensor in model.state_dict().items())  # it would show
+    assert draws_after(lambda: model(**sample["net_input"])) != draws_after(lambda: None)  # it would show
+    assert state() != before
