@@ -92,21 +92,16 @@ def test_wrong_arguments_are_named(function, name):
     for value in WRONG[name] if FIRST[name] is function else WRONG[name][:1]:
         with pytest.raises(ValueError, match=named) as error:
             call(function, **{name: value})
-        assert "\n" not in str(error.value)
+        message = str(error.value)
+        assert "\n" not in message
+        assert isinstance(value, torch.Tensor) or str(value)[:80] in message
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"alpha": -1.0}, "alpha must be a finite number >= 0, got -1.0"),
-        ({"passes": 4}, r"must have shape .* passes = 4"),
-        ({"reduction": "max"}, "reduction must be one of 'sum', 'mean'.*, got 'max'"),
-        ({"target": torch.full((2, 2), V)}, r"target must be in \[0, 5\) .* got 5"),
-    ],
-)
-def test_the_message_says_what_is_wanted(change, message):
-    with pytest.raises(ValueError, match=message):
-        call(linear_rdrop_loss, **change)
+def test_the_message_says_what_is_wanted():
+    with pytest.raises(ValueError, match=r"reduction must be one of 'sum', 'mean', got 'max'"):
+        call(linear_rdrop_loss, reduction="max")
+    with pytest.raises(ValueError, match=r"must have shape .* passes = 4"):
+        call(linear_rdrop_loss, passes=4)
 
 
 def test_the_table_names_every_argument():

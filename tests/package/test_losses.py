@@ -106,16 +106,11 @@ def test_nothing_to_count_has_gradient_zero(device, dtype):
             assert grad.eq(0).all()
 
 
-def test_fp16_gradients_below_its_range_survive_until_the_loss_scale(device):
-    """Entries of about 1e-9 are zero in fp16, but not once the loss scale has multiplied them."""
-    hidden, weight, bias, target = make(2, (2, 2), dtype=torch.float16, device=device)
-    loss = linear_rdrop_loss(hidden, weight * 1e-7, target.clamp(min=2), bias=bias, alpha=5.0).loss
-    (grad,) = torch.autograd.grad(2.0**12 * loss, hidden)
-    assert grad.ne(0).float().mean() > 0.9
-
-
 def test_small_gradients_of_the_logits_keep_their_precision_in_fp16(device):
-    """Where the model is sure, all are near 1e-7, of which fp16 alone has one binary digit."""
+    """Where the model is sure, all are near 1e-7, of which fp16 alone has one binary digit.
+
+    So have those of the states, until the loss scale has multiplied them.
+    """
     target = torch.tensor([0, 3, 5, 7], device=device)
     hidden = 16 * F.one_hot(target, 8)
     half = [x.to(torch.float16).requires_grad_() for x in (hidden, torch.eye(8, device=device))]
@@ -176,13 +171,47 @@ def test_what_is_ignored_may_be_nan(device):
         assert grad.isfinite().all()
 
 
-@DTYPES
-def test_no_positions_are_no_loss(device, dtype):
-    """Regression: on a GPU the largest of no fp16 gradients was asked for."""
-    hidden, weight, _, target = make(target_shape=(0, 4), dtype=dtype, device=device)
-    losses = linear_rdrop_loss(hidden, weight, target, alpha=5.0)
-    assert tuple(losses) == (0, 0, 0)
-    assert all(grad.eq(0).all() for grad in torch.autograd.grad(losses.loss, (hidden, weight)))
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize(("label_smoothing", "masked_target"), [(0.0, True), (0.1, False), (0.1, True)])
+def test_a_masked_target_or_smoothing_costs_an_infinite_loss(
+    device, fused, passes, label_smoothing, masked_target
+):
+    """The loss is infinite as in torch's cross_entropy, no NaN; the parts without the class stay finite."""
+    hidden, weight, bias, target = make(passes, dtype=torch.float, device=device)
+    bias.data[0] = -torch.inf
+    if masked_target:
+        target[1, 1] = 0
+    options = dict(alpha=2.0, passes=passes, label_smoothing=label_smoothing, ignore_index=PAD)
+    if fused:
+        result = linear_rdrop_loss(hidden, weight, target, bias=bias, **options)
+    else:
+        result = rdrop_loss(F.linear(hidden, weight, bias), target, **options)
+    assert result.loss == torch.inf
+    assert result.nll_loss == torch.inf if masked_target else result.nll_loss.isfinite()
+    assert result.kl_loss.isfinite()
+
+
+def test_masked_in_one_pass_only_diverges_infinitely(device):
+    """The KL is infinite at that position and nowhere else; at an ignored position it counts for nothing."""
+    torch.manual_seed(0)
+    logits = torch.randn(3 * 2, 4, 9).to(device)
+    logits[:, 0, 3] = -torch.inf
+    logits[0, 2, 5] = -torch.inf  # pass 0, sentence 0
+    logits.requires_grad_()
+    target = torch.full((2, 4), 2, device=device)
+    options = dict(passes=3, ignore_index=PAD)
+    each = rdrop_loss(logits, target, alpha=1.0, reduction="none", **options)
+    infinite = torch.zeros(2, 4, dtype=torch.bool, device=device)
+    infinite[0, 2] = True
+    assert each.kl_loss.isinf().equal(infinite)
+    assert each.loss.isinf().equal(infinite)
+    assert compute_kl_loss(*logits.chunk(3)[:2]) == torch.inf
+    assert rdrop_loss(logits, target, alpha=0.0, **options).loss.isfinite()
+    target[0, 2] = PAD
+    ignored = rdrop_loss(logits, target, alpha=1.0, **options)
+    assert ignored.loss.isfinite()
+    assert torch.autograd.grad(ignored.loss, logits)[0].isfinite().all()
 
 
 def test_autocast_projects_in_the_autocast_dtype(device):
