@@ -14,7 +14,6 @@ from devices import gpu
 pytest.importorskip("fairseq")
 
 from fairseq.distributed import LegacyDistributedDataParallel, ModuleProxyWrapper
-from fairseq.models.distributed_fairseq_model import DistributedFairseqModel
 
 STILL = [*TRANSFORMER, *NO_DROPOUT]
 LAYER_DROP = "--encoder-layers 4 --encoder-layerdrop 0.5 --decoder-layers 3 --decoder-layerdrop 0.5".split()
@@ -125,13 +124,6 @@ def test_gradients_under_every_back_end(data_bin, tmp_path):
             if OFFICIAL or "LayerDrop" in case:  # zeros where no process has a gradient
                 assert not any(got.pop(name).any() for name in got.keys() - mean.keys())
             check_gradients(got, mean)
-
-
-def test_pytorch_ddp_is_refused_on_a_cpu(data_bin, tmp_path):
-    """By torch, as fairseq gives it a device."""
-    setup = Setup(data_bin, [*STILL, "--ddp-backend", "pytorch_ddp"])
-    with group("gloo", tmp_path, 0, 1), pytest.raises(ValueError, match="device_ids"):
-        DistributedFairseqModel(setup.args, setup.model, torch.distributed.group.WORLD, torch.device("cpu"))
 
 
 @pytest.mark.cuda
