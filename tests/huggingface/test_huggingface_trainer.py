@@ -13,26 +13,24 @@ from conftest import ROOT, run
 from huggingface_models import make_batch, make_model, make_trainer, rows_of, weights_after_an_update
 
 from benchmarks import bench
-from rdrop_fairseq.huggingface import RDropTrainer
 from rdrop_fairseq.huggingface.losses import logits_loss, with_decoder_inputs
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("bart", {}),
-        ("bart", {"takes_count": False}),
-        ("gpt2", {"rdrop_fused": False, "takes_count": False}),
-    ],
+    ("name", "takes_count", "fused"), [("bart", True, True), ("bart", False, True), ("gpt2", False, False)]
 )
-def test_accumulation_is_one_large_batch(tmp_path, name, settings):
+def test_accumulation_is_one_large_batch_of_plain_training(tmp_path, name, takes_count, fused):
     """Accumulated batches with unequal numbers of labels give the update of one large batch.
 
-    Regression: a model with accepts_loss_kwargs=False got the mean of each batch.
+    The passes' cross entropies are averaged: where they agree, it is a plain Trainer's update, by its
+    learning rate and clipping. Regression: a model with accepts_loss_kwargs=False got the mean of each batch.
     """
-    large = weights_after_an_update(name, tmp_path, size=4, **settings)
-    small = weights_after_an_update(name, tmp_path, size=1, gradient_accumulation_steps=4, **settings)
-    torch.testing.assert_close(small, large, rtol=1e-4, atol=1e-6)
+    small = {"size": 1, "gradient_accumulation_steps": 4, "rdrop_fused": fused}
+    ours, expected = (
+        weights_after_an_update(name, tmp_path, takes_count=takes_count, **settings)
+        for settings in (small, {"size": 4, "kind": transformers.Trainer})
+    )
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -55,18 +53,6 @@ def test_two_processes_are_one_large_batch(tmp_path):
     run(*torchrun, script, "llama", tmp_path, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     expected = weights_after_an_update("llama", tmp_path, size=4, labels=(0, 0, 5, 0))
     torch.testing.assert_close(torch.load(tmp_path / "weights.pt"), expected, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["bart", "llama"])
-def test_the_gradient_is_that_of_plain_training_where_passes_agree(tmp_path, name):
-    """The passes' cross entropies are averaged, so that learning rate and clipping are a plain run's."""
-    rates = {"dropout": 0.0, "attention_dropout": 0.0}
-    rows, weights = rows_of(make_batch(name)), []
-    for kind in (RDropTrainer, transformers.Trainer):
-        model = make_model(name, **rates)
-        make_trainer(model, tmp_path, rows, kind, max_steps=1, per_device_train_batch_size=3).train()
-        weights.append(model.state_dict())
-    torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["bart", "llama"])
