@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 pytest.importorskip("transformers", reason="needs pip install '.[huggingface]'")
 
@@ -55,6 +56,19 @@ def test_both_losses_are_the_models_own(name):
         ours = loss(model, inputs, target, alpha=0.0, passes=1, reduction="mean").loss
         torch.testing.assert_close(ours, own, rtol=1e-5, atol=1e-6)
         check_loss(model, batch, loss, passes=2, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_ignored_positions_change_nothing(name):
+    model, batch = make_model(name).eval(), make_batch(name)
+    longer = {
+        key: F.pad(value, (0, 3), value={"labels": -100, "attention_mask": 0}.get(key, 5))
+        for key, value in batch.items()
+    }
+    found, expected = (
+        loss_and_gradients(model, each, find_output_projection(model, each).loss) for each in (longer, batch)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_done_around_the_projection_is_measured():

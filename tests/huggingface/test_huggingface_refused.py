@@ -174,11 +174,18 @@ def test_the_features_of_whisper_are_no_positions(tmp_path, caplog):
     assert messages == []
 
 
-def test_models_of_another_kind_are_refused(tmp_path):
-    """Regression: a classifier ended in an IndexError of the first step."""
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    model = transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=VOCAB, **sizes))
-    with pytest.raises(ValueError, match=r"^R-Drop's Trainer is for .*, and BertFor\w+ is neither"):
+@pytest.mark.parametrize("kind", ["BertForSequenceClassification", "BertForMaskedLM", "Wav2Vec2ForCTC"])
+def test_models_of_another_kind_are_refused(tmp_path, kind):
+    """Regression: a classifier ended in an IndexError of the first step, CTC in a RuntimeError."""
+    model_class = getattr(transformers, kind)
+    if kind == "Wav2Vec2ForCTC":
+        sizes = {"conv_dim": (16,), "conv_kernel": (10,), "conv_stride": (5,), "num_feat_extract_layers": 1}
+        sizes |= {"num_conv_pos_embedding_groups": 2}
+    else:
+        sizes = {"max_position_embeddings": 64}
+    sizes |= {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = model_class(model_class.config_class(vocab_size=VOCAB, **sizes))
+    with pytest.raises(ValueError, match=f"^R-Drop's Trainer is for .*, and {kind} is neither"):
         make_trainer(model, tmp_path)
 
 

@@ -192,6 +192,15 @@ def test_what_the_model_cannot_do_ends_the_first_step_with_one_line(data_bin, fl
     assert not called  # nothing was computed
 
 
+def test_adaptive_softmax_does_what_the_plain_criterion_does(data_bin):
+    """It validates, but cannot train, as fairseq's changes in place what its backward needs."""
+    ours, plain = Setup(data_bin, ADAPTIVE_SOFTMAX), Setup(data_bin, ADAPTIVE_SOFTMAX, PLAIN)
+    sample = ours.batch()
+    assert ours.valid_step(sample)[1:] == plain.valid_step(sample, ours.model)[1:]
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        plain.train_step(sample, ours.model)
+
+
 @pytest.mark.parametrize("flags", ["", "--rdrop-forward separate", "--rdrop-passes 1"])
 @PATHS
 def test_a_batch_with_nothing_to_count_has_a_gradient_of_0(data_bin, path, flags):

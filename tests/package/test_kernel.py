@@ -1,4 +1,4 @@
-"""The kernel: when it is taken, and how it compiles.
+"""The kernel: when it is taken, that whole LinearRDrop has the numbers of torch with it, and how it compiles.
 
 Its numbers on drawn problems are in test_loss_properties.py, by the device "cpu by the kernel".
 """
@@ -116,9 +116,15 @@ def by_torch(monkeypatch, inputs, target, **options):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("passes", [1, 2, 3, 8])
-def test_one_trial_serves_all_chunks(launches, recwarn, passes, dtype):
+def test_the_whole_loss_has_the_numbers_of_torch(launches, monkeypatch, recwarn, passes, dtype):
+    """In chunks, with fillers, one trial for all of them."""
     inputs, target = make(passes, dtype=dtype)
-    losses(inputs, target, passes=passes, chunk_size=7)
+    expected = by_torch(monkeypatch, inputs, target, passes=passes, chunk_size=7)
+    got = losses(inputs, target, passes=passes, chunk_size=7)
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(
+        got, expected, rtol=4 * eps, atol=1e-4 + 2 * eps * float(expected[3].abs().max())
+    )
     assert launches == [7, 7, 7, 6]  # the trial's, and the chunks'
     assert not recwarn.list
 

@@ -229,6 +229,17 @@ def test_autocast_projects_in_the_autocast_dtype(device):
         assert (grad - reference).norm() <= 3e-2 * reference.norm()
 
 
+def test_a_mask_under_autocast(device):
+    """The mask -1e9 gives nearly the losses of fp32, though it is -inf in fp16 and finite in bf16."""
+    hidden, weight, bias, target = make(dtype=torch.float, device=device)
+    bias.data[0] = -1e9
+    options = dict(bias=bias, alpha=2.0, ignore_index=PAD)
+    exact = linear_rdrop_loss(hidden, weight, target, **options)
+    with torch.autocast(device, torch.bfloat16):
+        low = linear_rdrop_loss(hidden, weight, target, **options)
+    torch.testing.assert_close(tuple(low), tuple(exact), rtol=3e-2, atol=1e-2)
+
+
 @pytest.mark.parametrize(("length", "size"), [(0, 4), (7, 0), (15, 4), (15, 15)])
 def test_positions_of_an_accelerator_with_an_older_torch(device, monkeypatch, length, size):
     """What stands in for torch.nonzero_static (torch 2.1, and later for CUDA) gives the same."""

@@ -154,6 +154,17 @@ def test_lstm_with_unequal_lengths_trains_by_default(data_bin, caplog, name):
     assert lines[0].endswith("forward separate (the LSTM takes its sentences sorted by length)")
 
 
+@pytest.mark.parametrize("path", ["fused", "plain"])
+def test_layer_drop_alone_makes_the_passes_differ(data_bin, path):
+    """Regression: in one forward all passes dropped the same layers, and the KL was 0."""
+    drop = ["--encoder-layers", "4", "--encoder-layerdrop", "0.5"]
+    setup = Setup(data_bin, [*TRANSFORMER, *NO_DROPOUT, *drop], extra=["--rdrop-loss", path])
+    setup.model.train()
+    sample = setup.batch()
+    torch.manual_seed(0)
+    assert max(setup.criterion(setup.model, sample)[2]["rdrop_kl_loss"] for _ in range(5)) > 0
+
+
 @pytest.mark.parametrize(
     ("flags", "extra", "warns"),
     [

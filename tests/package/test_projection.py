@@ -36,11 +36,17 @@ def test_scale_and_bias(dtype, scale, bias):
 
 OTHERS = {
     "bent": lambda x: 30 * torch.tanh(x / 30),
+    "clamped": lambda x: x.clamp(-50, 50),
     "relu": torch.relu,
+    "centred": lambda x: x - x.mean(-1, keepdim=True),
+    "normalised": lambda x: x.log_softmax(-1),
+    "permuted": lambda x: x.flip(-1),
     "scaled by class": lambda x: x * torch.linspace(1, 2, 50).to(x.dtype),
     "masked": lambda x: torch.full_like(x, -torch.inf),
+    "not a number": lambda x: x * torch.nan,
     "fewer positions": lambda x: x[:, :2],
     "in a tuple": lambda x: (x,),
+    "transposed": lambda x: x.transpose(1, 2),
 }
 
 
