@@ -4,7 +4,6 @@ The result has no optimiser's state: it is for decoding. What is no floating-poi
 is that of the last or the best.
 """
 
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ from rdrop_tools.checkpoints import load_checkpoint
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import check_outputs, replacing
 
-# The names that fairseq gives and looks for; BEST has one more, random digit that keeps equals apart.
+# The names that fairseq gives and looks for. BEST has one more, random digit that keeps equals apart; it
+# leaves out a figure that is NaN or infinite (nan0).
 EPOCH = re.compile(r"checkpoint(\d+)\.pt")
 UPDATE = re.compile(r"checkpoint_\d+_(\d+)\.pt")
-BEST = re.compile(r"checkpoint\.best_(.+)_([^_]+)\.pt")
+BEST = re.compile(r"checkpoint\.best_(.+)_(-?\d+\.?\d*(?:e[-+]?\d+)?)\.pt")
 FAIRSEQS = re.compile(r"checkpoint(\d+|_\d+_\d+|\.best_.+|_best|_last)(-[-\w]+)?\.pt")
 PART = re.compile(r"checkpoint.*-(shard|model_part-)\d+\.pt")
 
@@ -53,11 +53,11 @@ def choose(folder: Path, which: str, count: int, metric: str | None = None) -> l
 
 
 def _best(files: list[Path], metric: str | None) -> tuple[str, dict[Path, float]]:
-    """The metric, and the figures of the checkpoints that are best by it; NaN and infinity are left out."""
+    """The metric, and the figures of the checkpoints that are best by it."""
     figures: dict[str, dict[Path, float]] = {}
     for path in files:
         if match := BEST.fullmatch(path.name):
-            figures.setdefault(match.group(1), {})[path] = _figure(match.group(2))
+            figures.setdefault(match.group(1), {})[path] = float(match.group(2))
     if metric is None and len(figures) > 1:
         raise InputError(
             f"there are best checkpoints by {' and by '.join(figures)}: choose one with --metric"
@@ -67,14 +67,7 @@ def _best(files: list[Path], metric: str | None) -> tuple[str, dict[Path, float]
             f"--metric {metric}: the best checkpoints are by {', '.join(figures) or 'no metric'}"
         )
     metric = metric or next(iter(figures), "")
-    return metric, {path: f for path, f in figures.get(metric, {}).items() if math.isfinite(f)}
-
-
-def _figure(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:  # fairseq writes NaN as nan0
-        return math.nan
+    return metric, figures.get(metric, {})
 
 
 def higher_is_better(path: Path, metric: str) -> bool:
