@@ -66,9 +66,8 @@ class Segments(HTMLParser):
         if tag == "seg":
             self.parts, self.id = [], values.get("id", "")
         elif self.parts is not None:
-            self.handle_data(
-                (self.get_starttag_text() or "").replace("&amp;", "&")
-            )  # a < in the text, perhaps
+            text = self.get_starttag_text() or ""  # after a < of the text, perhaps
+            self.handle_data(text.replace("&amp;", "&"))
         elif tag == "doc":
             self.system, self.is_test_suite = values.get("sysid", ""), "testsuite" in values
             self.documents[self.system] += 1
@@ -97,6 +96,7 @@ class Segments(HTMLParser):
 
 
 def segments(path: Path, side: str | None, translator: str | None, system: str | None) -> list[str]:
+    """The texts of a side, which has all of the segments that the source has, if it is in the file."""
     text = "\n".join(read_lines(path))
     parser = Segments(text)
     begun = len(SEGMENT.findall(text))
@@ -115,22 +115,13 @@ def segments(path: Path, side: str | None, translator: str | None, system: str |
     if len(chosen) != 1 and sides:
         there = ", ".join(f"{side} {name!r}" if name else side or "text of no side" for side, name in sides)
         raise cli.InputError(f"{path} has {there}: choose one of them with --side, --translator or --system")
-    return aligned(path, parser.segments, *chosen)
-
-
-def aligned(path: Path, found: list[Segment], *chosen: tuple[str, str]) -> list[str]:
-    """The texts of a side, which has all of the segments that the source has, if it is in the file.
-
-    Raises:
-        InputError: it does not.
-    """
-    segments = [segment for segment in found if (segment.side, segment.name) in chosen]
-    source = [segment.place for segment in found if segment.side == "src"]
-    if source and [segment.place for segment in segments] != source:
+    found = [segment for segment in parser.segments if (segment.side, segment.name) in chosen]
+    source = [segment.place for segment in parser.segments if segment.side == "src"]
+    if source and [segment.place for segment in found] != source:
         raise cli.InputError(
             f"{path} does not have the same segments in {' '.join(chosen[0])} as in its source: take another"
         )
-    return [segment.text for segment in segments]
+    return [segment.text for segment in found]
 
 
 def lines(path: Path) -> list[str]:
