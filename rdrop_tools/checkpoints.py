@@ -16,19 +16,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     load_checkpoints()  # torch.load accepts what fairseq writes
     input_file(path)
     try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of torch, pickle or zipfile, for a damaged or foreign file
-        raise InputError(f"cannot read {path}: {why_not_loaded(error)}") from None
+        # torch says it at length, with its advice to let the file run code
+        why = "it is damaged, or no checkpoint of fairseq"
+        if refused := re.search(r"GLOBAL (\S+)", str(error)):
+            why = f"it holds {refused.group(1)}, which could run code"
+        raise InputError(f"cannot read {path}: {why}") from None
     model = state.get("model") if isinstance(state, dict) else None
     tensors = model.values() if isinstance(model, dict) else ()
     if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise InputError(f"{path} is not a checkpoint of fairseq: it has no model")
-    result: dict[str, Any] = state
-    return result
-
-
-def why_not_loaded(error: Exception) -> str:
-    """In place of what torch says at length, with its advice to let the file run code."""
-    if refused := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"it holds {refused.group(1)}, which could run code"
-    return "it is damaged, or no checkpoint of fairseq"
+    return state

@@ -9,7 +9,6 @@ Chinese and Japanese characters for words (sacreBLEU's asian support).
 """
 
 import argparse
-import contextlib
 import logging
 import os
 import re
@@ -77,18 +76,16 @@ def compute(
     return scores
 
 
-@contextlib.contextmanager
-def errors_of(tokeniser: str) -> Iterator[None]:
+def make_bleu(tokeniser: str, lowercase: bool) -> BLEU:
     """sacreBLEU's tokenisers need packages, or download a model, when they are made."""
     logger = logging.getLogger("sacrebleu")
-    level = logger.level
+    logger.disabled = True  # it says what the error says
     try:
-        logger.setLevel(logging.CRITICAL)
-        yield
+        return BLEU(lowercase=lowercase, tokenize=tokeniser)
     except (ImportError, OSError, RuntimeError, SystemExit) as error:
         raise cli.InputError(f"--tokenize {tokeniser} is not to be had here: {error}") from None
     finally:
-        logger.setLevel(level)
+        logger.disabled = False
 
 
 def tokenised_scores(
@@ -117,9 +114,7 @@ def check_words(path: Path, lines: list[str], bleu: BLEU, wanted: str | None) ->
 
 
 def score_all(args: argparse.Namespace) -> list[Score]:
-    tokeniser = args.tokenize or BLEU.TOKENIZER_DEFAULT
-    with errors_of(tokeniser):
-        bleu = BLEU(lowercase=args.lowercase, tokenize=tokeniser)
+    bleu = make_bleu(args.tokenize or BLEU.TOKENIZER_DEFAULT, args.lowercase)
     systems = [path for path in (args.hyp, args.hyp_tok, *args.baseline) if path]
     columns = read_columns(*args.ref, *args.ref_tok, *systems)
     count, step = len(args.ref), 2 if args.ref_tok else 1  # references, files of a system
