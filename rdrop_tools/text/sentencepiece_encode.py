@@ -17,7 +17,7 @@ from pathlib import Path
 import sentencepiece as spm
 
 from rdrop_tools import cli
-from rdrop_tools.lines import check_counts, iter_lines, replacing, replacing_all, write_rows
+from rdrop_tools.lines import iter_lines, read_columns, replacing, replacing_all, write_rows
 from rdrop_tools.text.corpus import add_splits_arguments, split_files
 
 SPACE = "\u2581"
@@ -84,8 +84,7 @@ def main() -> None:
         for path, proto in protos.items():
             stack.enter_context(replacing(path, "wb")).write(proto)
         for number, sides in enumerate(inputs):
-            columns = [list(clean_lines(path)) for path in sides]
-            check_counts({path: len(lines) for path, lines in zip(sides, columns, strict=True)})
+            columns = [list(map(clean, lines)) for lines in read_columns(*sides)]
             if not columns[0]:
                 raise cli.InputError(f"{' and '.join(map(str, sides))} are empty")
             encoded = [
