@@ -16,8 +16,9 @@ from rdrop_tools.training.average_checkpoints import average, choose, higher_is_
 
 
 def save(folder, *names, metric="bleu"):
-    """Parameters in fp32 and fp16, tied ones, an integer; what else fairseq stores. Returns the models."""
+    """Parameters of every kind, tied ones too, and what else fairseq stores. Returns the models."""
     settings = {"best_checkpoint_metric": metric, "maximize_best_checkpoint_metric": metric == "bleu"}
+    task_state = {"target_dictionary": Dictionary()}
     models = []
     for seed, name in enumerate(names):
         generator = torch.Generator().manual_seed(seed)
@@ -26,9 +27,10 @@ def save(folder, *names, metric="bleu"):
             "encoder.embed_tokens.weight": embedding,
             "decoder.embed_tokens.weight": embedding,
             "decoder.bias": torch.randn(7, generator=generator).half(),
-            "decoder.version": torch.tensor([3]),
+            "decoder.rotation": torch.randn(2, generator=generator, dtype=torch.complex64),
+            "decoder.version": torch.tensor([seed]),
         }
-        state = {"model": model, "args": None, "cfg": {"checkpoint": settings}}
+        state = {"model": model, "args": None, "cfg": {"checkpoint": settings}, "task_state": task_state}
         torch.save(state | {"last_optimizer_state": {"state": embedding}}, folder / name)
         models.append(model)
     return models
@@ -39,21 +41,20 @@ def chosen(folder, which="last", count=2, metric=None):
 
 
 def test_average_of_the_last_is_the_mean(tmp_path):
+    """Regression: a complex number lost its imaginary part; a dictionary of the task's "could run code"."""
     models = save(tmp_path, *(f"checkpoint{n}.pt" for n in (8, 9, 10)))
     save(tmp_path, "checkpoint_last.pt", "checkpoint_9_950.pt")
     out = tmp_path / "averaged.pt"
     result = call_here("average_checkpoints", tmp_path, out, "--count", "3")
     assert result.out.split() == ["averaged:", "checkpoint10.pt", "checkpoint9.pt", "checkpoint8.pt"]
     state = torch.load(out)
-    assert state.keys() == {"model", "args", "cfg"}
+    assert state.keys() == {"model", "args", "cfg", "task_state"}
     for name, tensor in state["model"].items():
         tensors = [model[name] for model in models]
         assert tensor.dtype == tensors[0].dtype
-        if tensor.is_floating_point():
-            expected = torch.stack([t.double() for t in tensors]).mean(0).to(tensor.dtype)
-            assert torch.equal(tensor, expected), name
-        else:
-            assert torch.equal(tensor, tensors[0])
+        exact = torch.stack([t.to(torch.promote_types(t.dtype, torch.float64)) for t in tensors])
+        expected = exact[-1] if name == "decoder.version" else exact.mean(0)
+        assert torch.equal(tensor, expected.to(tensor.dtype)), name
     tied = [state["model"][f"{part}coder.embed_tokens.weight"].data_ptr() for part in ("en", "de")]
     assert tied[0] == tied[1]
     assert not list(tmp_path.glob("*.part"))
@@ -104,71 +105,43 @@ def test_the_direction_is_in_what_fairseq_saved(tmp_path):
         higher_is_better(tmp_path / "none.pt", "bleu")
 
 
-def test_what_is_no_floating_point_number(tmp_path):
-    """Regression: a complex number lost its imaginary part; a dictionary of the task's "could run code"."""
-    dictionary = Dictionary()
-    dictionary.add_symbol("word")
-    task_state = {"target_dictionary": dictionary}
-    for n in (1, 2):
-        model = {"steps": torch.tensor([n]), "on": torch.tensor([n == 2]), "rotation": torch.tensor([n * 1j])}
-        torch.save({"model": model, "task_state": task_state}, tmp_path / f"checkpoint{n}.pt")
-    state = average(choose(tmp_path, "last", 2))
-    assert [state["model"][name].item() for name in ("steps", "on", "rotation")] == [2, True, 1.5j]
-    assert state["task_state"] == task_state
-
-
-REFUSED = {  # content of checkpoint1.pt: message
-    "cut": (CUT, NO_CHECKPOINT),
-    "code": (checkpoint_bytes({"model": Runs()}), "it holds posix.system, which could run code"),
-    "no model": (checkpoint_bytes({"args": None}), "is not a checkpoint of fairseq: it has no model"),
-    "text": (checkpoint_bytes({"model": {"w": "1, 2"}}), "is not a checkpoint of fairseq: it has no model"),
-    "shape": (
-        checkpoint_bytes({"model": {"w": torch.ones(3)}}),
-        "w is float32 [3] there, and float32 [2] he",
-    ),
-    "one more": (checkpoint_bytes(weights(v=torch.ones(1))), "v is float32 [1] there, and missing here"),
-    "NaN": (checkpoint_bytes(weights(math.nan)), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
-}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """run/checkpoint1.pt and so on, of which two are to be averaged; link.pt leads to the last."""
-    (tmp_path / "run").mkdir()
-    (tmp_path / "link.pt").symlink_to("run/checkpoint_last.pt")
-    for name in ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last.pt", "checkpoint.best_bleu_30.0000.pt"):
-        torch.save(weights(), tmp_path / "run" / name)
-    return tmp_path
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_not_averaged(folder, kind):
-    """Regression: torch answered a damaged one with its advice to let it run code."""
-    content, message = REFUSED[kind]
-    (folder / "run/checkpoint1.pt").write_bytes(content)
-    assert_refused("average_checkpoints", "run averaged.pt --count 2".split(), message, folder)
+NO_MODEL = "run/checkpoint1.pt is not a checkpoint of fairseq: it has no model"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "state", "message"),  # the state is of run/checkpoint1.pt
     [
-        ("run out.pt --count 3", "run has fewer than 3 checkpoints to average"),
-        ("run run/checkpoint_last.pt --count 2", "is a name of fairseq's own checkpoints"),
-        ("run link.pt --count 2", "link.pt is a name of fairseq's own checkpoints"),
-        ("run out.pt --metric bleu", "--metric goes with --which best"),
-        ("run out.pt --which best --count 1 --metric ppl", "the best checkpoints are by bleu"),
-        ("run /dev/full --count 2", "cannot write /dev/full: No space left on device"),
-        ("parts out.pt --count 2", "parts/checkpoint_last-shard0.pt is a part of a checkpoint"),
+        ("run out.pt", CUT, NO_CHECKPOINT),
+        ("run out.pt", {"model": Runs()}, "it holds posix.system, which could run code"),
+        ("run out.pt", {"args": None}, NO_MODEL),
+        ("run out.pt", {"model": {"w": "1, 2"}}, NO_MODEL),
+        ("run out.pt", {"model": {"w": torch.ones(3)}}, "w is float32 [3] there, and float32 [2] here"),
+        ("run out.pt", weights(v=torch.ones(1)), "v is float32 [1] there, and missing here"),
+        ("run out.pt", weights(math.nan), "w has NaN in one of checkpoint2.pt, checkpoint1.pt"),
+        ("run out.pt --count 3", weights(), "run has fewer than 3 checkpoints to average"),
+        ("run link.pt", weights(), "link.pt is a name of fairseq's own checkpoints"),
+        ("run out.pt --metric bleu", weights(), "--metric goes with --which best"),
+        ("run out.pt --which best --metric ppl", weights(), "the best checkpoints are by bleu"),
+        ("run /dev/full", weights(), "cannot write /dev/full: No space left on device"),
+        ("parts out.pt", weights(), "parts/checkpoint_last-shard0.pt is a part of a checkpoint"),
     ],
 )
-def test_refused(folder, arguments, message):
-    """Regression: checkpoint_last.pt was overwritten by an average, without which no run resumes; and the
-    whole checkpoints of an earlier run were averaged in the place of parts.
+def test_refused(tmp_path, arguments, state, message):
+    """Regression: torch answered a damaged one with its advice to let it run code; checkpoint_last.pt was
+    overwritten by an average, without which no run resumes; the whole checkpoints of an earlier run were
+    averaged in the place of parts.
     """
-    (folder / "parts").mkdir()
-    for name in ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last-shard0.pt"):
-        torch.save(weights(), folder / "parts" / name)
-    assert_refused("average_checkpoints", arguments.split(), message, folder)
+    names = {
+        "run": ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last.pt", "checkpoint.best_bleu_30.0000.pt"),
+        "parts": ("checkpoint1.pt", "checkpoint2.pt", "checkpoint_last-shard0.pt"),
+    }
+    for folder in names:
+        (tmp_path / folder).mkdir()
+        for name in names[folder]:
+            torch.save(weights(), tmp_path / folder / name)
+    (tmp_path / "link.pt").symlink_to("run/checkpoint_last.pt")
+    (tmp_path / "run/checkpoint1.pt").write_bytes(state if state is CUT else checkpoint_bytes(state))
+    assert_refused("average_checkpoints", ["--count", "2", *arguments.split()], message, tmp_path)
 
 
 def test_a_checkpoint_whose_copy_was_cut_short_is_replaced(tmp_path):
