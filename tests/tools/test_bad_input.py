@@ -25,15 +25,11 @@ TYPES = [  # what a type takes; what it refuses, and how
     (cli.input_file, "hyp linked in/train.de /dev/null", "absent in/absent", "cannot read {}: No such file"),
     (cli.input_file, "", "in . link", "cannot read {}: Is a directory"),
     (cli.input_file, "", "loop", "cannot read {}: Too many levels of symbolic links"),
-    (cli.input_file, "", "ref/x", "cannot read {}: Not a directory"),
     (cli.input_folder, "in link .", "absent ref loop", "{} is not a folder"),
     (cli.output_file, "hyp in/new linked /dev/full", "in . link", "cannot write {}: Is a directory"),
     (cli.output_file, "", "absent/x absent/in/x", "cannot write {}: .* is not a folder"),
-    (cli.output_file, "", "loop", "cannot write {}: Too many levels of symbolic links"),
-    (cli.output_file, "", "ref/x", "cannot write {}: Not a directory"),
     (cli.output_folder, "in link new new/x .", "ref", "cannot write in {0}: {0} is not a folder"),
     (cli.output_folder, "", "ref/x /dev/null/x", "cannot write {}: Not a directory"),
-    (cli.output_folder, "", "loop", "cannot write {}: Too many levels of symbolic links"),
     (picture_file, "a.png a.PDF in/a.svg a", "hyp.x a.pgf /dev/a.txt", "{} must end in .png, .pdf"),
 ]
 
@@ -55,11 +51,9 @@ def test_what_a_type_takes_and_refuses(tmp_path, monkeypatch):
 
 ARGUMENTS = [  # a row for every kind of argument
     ("apply_bpe --workers two\nlines", "--workers: must be an integer, got 'two"),
-    ("apply_bpe --langs de", "--langs: expected 2 arguments"),
     ("tokenize_corpus --pair ref absent", "--pair: cannot read absent: No such file or directory"),
     ("sentencepiece_encode in ref", "out_dir: cannot write in ref: ref is not a folder"),
     ("libreoffice_corpus absent", "help_dir: absent is not a folder"),
-    ("moses tokenise", "action: invalid choice: 'tokenise'"),
     ("score_translation --json absent/x", "--json: cannot write absent/x: "),
     ("plot_training --out a.x", "--out: a.x must end in .png, .pdf, .svg, .jpg"),
     ("benchmark_loss --device gpu", "--device: must be cpu or cuda, got 'gpu'"),
@@ -74,15 +68,11 @@ CALLS = [
     (f"apply_bpe codes in folders {LANGS}", "cannot write folders/train.de: Is a directory"),
     (f"apply_bpe codes in out {LANGS} --max-tokens 1 --splits train", "in/train.en are left"),
     (f"tokenize_corpus out train {LANGS} --pair empty empty", "no pairs of empty and empty are left"),
-    (
-        f"tokenize_corpus made train {LANGS} --pair made/tok/train.de ref",
-        "made/tok/train.de would be written",
-    ),
+    (f"tokenize_corpus made train {LANGS} --pair made/tok/train.de ref", "made/tok/train.de would be wri"),
     (f"sentencepiece_encode in out {LANGS} --vocab-size 3", "3 pieces cannot be learnt: Vocabulary size is"),
     (f"sentencepiece_encode blank out {LANGS} --splits train", "blank/train.en have no text to learn from"),
     ("libreoffice_corpus help out --source fr", "help/fr is not a folder of help pages"),
     ("libreoffice_corpus help out", "help has 30 pairs, more than 2000 are needed"),
-    ("marked_up_text lines ref empty", "empty has no lines: is it whole?"),
     ("marked_up_text segments test.sgm cut.sgm", "cut.sgm has <seg 2 times, and 1 whole segments"),
     ("marked_up_text segments refs.sgm", "refs.sgm has ref '1', ref '2': choose one of them with"),
     ("marked_up_text segments --side src test.sgm", "test.sgm has text of no side: choose one of them"),
@@ -97,7 +87,6 @@ CALLS = [
     ("score_rouge empty empty", "empty is empty"),
     ("score_rouge blank.txt hyp", "blank.txt has an empty reference in line 1"),
     ("score_rouge ref hyp --json linked", "linked would be written over hyp"),
-    ("plot_training empty", "has no train_inner, train or valid lines: is it the log of fairseq-train"),
     ("plot_training log --x time", "no log line has what --x time needs"),
     ("plot_training log.png -o log.png", "log.png would be written over log.png"),
 ]
