@@ -13,30 +13,25 @@ from rdrop_tools.scoring.score_translation import compute, split_compounds
 from rdrop_tools.scoring.unspaced import is_unspaced, sacrebleu_tokenizer
 
 
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    """{hyp,base,ref}.{txt,tok}: other sentences of the language, half of them right."""
-    folder = tmp_path_factory.mktemp("scoring")
-    reference = [pair[1] for pair in sentences(60, seed=1)]
-    reference[3] = "A well-known, rich-text-based Format is - on the hill."
-    others = [pair[1] for pair in sentences(60, seed=2)]
-    texts = {
-        "ref": reference,
-        "hyp": [r if n % 2 else o for n, (r, o) in enumerate(zip(reference, others, strict=True))],
-        "base": [r if n % 3 == 0 else o for n, (r, o) in enumerate(zip(reference, others, strict=True))],
-    }
-    texts["hyp"][3] = "A well-known, plain-text format is on the hill."
+def write(folder, **texts):
+    """NAME.txt, and its tokens in NAME.tok."""
     for name, lines in texts.items():
-        (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
-        tokens = [line.replace(",", " ,").replace("hill.", "hill .") for line in lines]
-        (folder / f"{name}.tok").write_text("".join(f"{line}\n" for line in tokens))
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / f"{name}.txt").write_text(text)
+        (folder / f"{name}.tok").write_text(text.replace(",", " ,").replace("hill.", "hill ."))
     return folder
 
 
-def write(folder, **texts):
-    for name, lines in texts.items():
-        for kind in ("txt", "tok"):
-            (folder / f"{name}.{kind}").write_text("".join(f"{line}\n" for line in lines))
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """{hyp,base,ref}.{txt,tok}: other sentences of the language, half of them right."""
+    reference = [pair[1] for pair in sentences(60, seed=1)]
+    reference[3] = "A well-known, rich-text-based Format is - on the hill."
+    pairs = list(enumerate(zip(reference, (pair[1] for pair in sentences(60, seed=2)), strict=True)))
+    hyp = [right if n % 2 else other for n, (right, other) in pairs]
+    hyp[3] = "A well-known, plain-text format is on the hill."
+    base = [other if n % 3 else right for n, (right, other) in pairs]
+    return write(tmp_path_factory.mktemp("scoring"), ref=reference, hyp=hyp, base=base)
 
 
 def score(folder, *arguments, check=True):
@@ -167,39 +162,32 @@ def test_what_would_count_clauses_as_words_is_refused_or_left_out(tmp_path):
     assert [row["name"] for row in scores] == ["BLEU, tokenised", "BLEU, sacreBLEU", "chrF2, sacreBLEU"]
 
 
-UNSPACED = [  # lines, whether they have hardly a space
-    (CHINESE, True),
-    (["今日は天気がいいです。"] * 4, True),
-    (["วันนี้อากาศดีมาก"] * 4, True),
-    ([THAI] * 4, True),
-    (["วันนี้ อากาศ ดี มาก เรา จะ ไป เดินเล่น ที่ สวนสาธารณะ"] * 4, False),
-    ([BURMESE] * 4, True),
-    (["བོད་ཀྱི་སྐད་ཡིག་ནི་བོད་མིའི་སྐད་ཡིག་ཡིན།"] * 4, True),
-    (["请在 Python 3.11 中运行 pip install 命令，然后重新启动 Jupyter 服务器。"] * 4, True),  # noqa: RUF001
-    (CHINESE[:3], False),
-    ([" ".join(line) for line in CHINESE], False),
-    (["오늘은 날씨가 좋습니다."] * 4, False),
-    (["haus", "hund", "katze", "ball"], False),
-    (["He said 你好 and left."] * 4, False),
-    ([""] * 4, False),
-]
-TOKENISERS = [
-    (CHINESE, "zh"),
-    (["他喜欢の字。", *CHINESE * 5], "zh"),
-    (["今日は天気がいいです。"], "ja-mecab"),
-    (["コンピュータ"], "ja-mecab"),
-    (["오늘은 날씨가 좋습니다."], "ko-mecab"),
-    ([THAI], "char"),
-    ([BURMESE], None),
-    (["He said 你好 and left."], "13a"),
-    (["मैं घर जा रहा हूँ।", PERSIAN], "13a"),
-    ([""], "13a"),
+SCRIPTS = [  # a text, sacreBLEU's tokeniser for it, whether it has hardly a space
+    ("我喜欢吃苹果。", "zh", True),
+    ("我 喜 欢 吃 苹 果 。", "zh", False),
+    ("".join(["他喜欢の字。", *CHINESE * 5]), "zh", True),
+    ("请在 Python 3.11 中运行 pip install 命令，然后重新启动 Jupyter 服务器。", "zh", True),  # noqa: RUF001
+    ("今日は天気がいいです。", "ja-mecab", True),
+    ("コンピュータ", "ja-mecab", True),
+    ("오늘은 날씨가 좋습니다.", "ko-mecab", False),
+    ("วันนี้อากาศดีมาก", "char", True),
+    (THAI, "char", True),
+    ("วันนี้ อากาศ ดี มาก เรา จะ ไป เดินเล่น ที่ สวนสาธารณะ", "char", False),
+    (BURMESE, None, True),
+    ("བོད་ཀྱི་སྐད་ཡིག་ནི་བོད་མིའི་སྐད་ཡིག་ཡིན།", None, True),
+    ("haus", "13a", False),
+    ("He said 你好 and left.", "13a", False),
+    (f"मैं घर जा रहा हूँ। {PERSIAN}", "13a", False),
+    ("", "13a", False),
 ]
 
 
 def test_the_script_of_a_text():
-    """Regression: by the language's code alone, jp had the tokeniser of English and BLEU 0.00, in silence."""
-    for lines, asked in UNSPACED:
-        assert is_unspaced(lines) == asked, lines
-    for lines, tokenizer in TOKENISERS:
-        assert sacrebleu_tokenizer(lines) == tokenizer, lines
+    """Regression: by the language's code alone, jp had the tokeniser of English and BLEU 0.00, in silence.
+
+    A few lines may be a word each.
+    """
+    for text, tokenizer, unspaced in SCRIPTS:
+        assert sacrebleu_tokenizer([text] * 4) == tokenizer, text
+        assert is_unspaced([text] * 4) == unspaced, text
+        assert not is_unspaced([text] * 3)
