@@ -30,14 +30,10 @@ class Waiting:
         for name in ("train.de", "train.de.part"):
             (self.out / name).write_text("the user's\n")
         self.before = contents(self.out)
-        command = [*before, sys.executable, TOOLS / "text/apply_bpe.py", "codes", "in", "out", *LANGS.split()]
-        self.process = subprocess.Popen(
-            [*command, "--workers", "100000"],
-            cwd=folder,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=default_signals,
-        )
+        # The tests themselves may run under nohup, or in the background of a shell.
+        command = ["env", "--default-signal=INT,HUP", *before, sys.executable, TOOLS / "text/apply_bpe.py"]
+        command += ["codes", "in", "out", *LANGS.split(), "--workers", "100000"]
+        self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
         self.pipe = (folder / "in/train.en").open("w")
         self.pipe.write("the dog\n" * 2500)
         self.pipe.flush()
@@ -54,12 +50,6 @@ class Waiting:
         self.pipe.close()
         assert contents(self.out) == self.before
         return Result(self.process.returncode, "", err)
-
-
-def default_signals():
-    """Sets them for a new process: the tests may run under nohup, or in the background of a shell."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def is_running(process):
