@@ -58,10 +58,9 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
     )
     one_pass = f"{loss} --passes 1 --rivals --dtype bfloat16"
     step = f"-m benchmarks.benchmark_step --device {device}"
-    profile = f"-m benchmarks.profile_step --device {device} "
-    profile += "--settings small --dtype fp32" if small else "--settings iwslt --dtype fp16"
+    profile = f"{step} --profile {shlex.quote(str(out / 'trace.json.gz'))} --settings "
+    profile += "small --dtype fp32" if small else "iwslt --dtype fp16"
     tests = f"-m pytest -q -p no:cacheprovider -m cuda -n 12 {' '.join(TESTS)}"
-    trace = shlex.quote(str(out / "trace.json.gz"))
     found = (
         ("tests", tests, 180, "tests.txt"),
         ("loss, bf16", f"{loss} --dtype bfloat16", 60, "loss.csv"),
@@ -71,7 +70,7 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
         ("loss of one pass, no smoothing", f"{one_pass} --label-smoothing 0", 60, "loss.csv"),
         ("step, iwslt", f"{step} --settings iwslt --dtype fp16", 60, "step.csv"),
         ("step, multi30k", f"{step} --settings multi30k --dtype fp32", 60, "step.csv"),
-        ("profile", f"{profile} --trace {trace}", 60, "profile.txt"),
+        ("profile", profile, 60, "profile.txt"),
         ("loss, float16", f"{loss} --dtype float16", 60, "loss.csv"),
         ("loss, float32", f"{loss} --dtype float32", 60, "loss.csv"),
         ("step, iwslt, other precisions", f"{step} --settings iwslt --dtype bf16 fp32", 90, "step.csv"),

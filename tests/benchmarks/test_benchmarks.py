@@ -230,6 +230,7 @@ def test_a_machine_without_git_or_with_one_round(monkeypatch):
     [
         ("--dim 130 --settings small", "--dim 130 is no multiple of --heads 4"),
         ("--dtype fp16", "--dtype fp16 needs a GPU"),
+        ("--profile trace.json", "--profile takes one of --settings and one --dtype"),
     ],
 )
 def test_what_does_not_go_together(tmp_path, arguments, message):
