@@ -1,25 +1,17 @@
 """The tables of the benchmarks, on the CPU and, as scripts/measure_gpu.sh has left them, on a GPU."""
 
-import csv
 import json
-from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
-from experiments.markdown_table import table
+from experiments.rows import Row, read_rows, table
 from rdrop_tools.cli import InputError
-from rdrop_tools.lines import read_lines
 
-Row = dict[str, str]
 MS = "ms (20th, 80th percentile)"
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Of a CSV of the benchmarks; none where a measurement was cut off before it."""
-    return [*csv.DictReader(read_lines(path))] if path.exists() else []
-
-
 def gpu_table(folder: Path) -> str:
-    """All measurements, the latest first. Raises InputError for a dry run."""
+    """All measurements, the latest first, without what was cut off. Raises InputError for a dry run."""
     dated = []
     for path in sorted(folder.glob("*/installed.json")):
         installed = json.loads(path.read_bytes())
@@ -28,7 +20,8 @@ def gpu_table(folder: Path) -> str:
                 f"{path} is of a dry run, on a CPU: only what was measured on a GPU belongs here"
             )
         where = f"{installed['hardware']}, torch {installed['versions']['torch']}, {installed['date']}"
-        loss, step = (read_rows(path.parent / f"{name}.csv") for name in ("loss", "step"))
+        paths = path.with_name("loss.csv"), path.with_name("step.csv")
+        loss, step = (read_rows(path) if path.exists() else [] for path in paths)
         dated.append((installed["date"], f"{where}:\n\n{loss_table(loss)}\n\n{step_table(step)}"))
     return "\n\n".join(text for _, text in sorted(dated, reverse=True))
 
@@ -37,7 +30,8 @@ def loss_table(measured: list[Row]) -> str:
     counted = any(row.get("bytes_a_logit") for row in measured)
     columns = ["loss", "", MS, "over the matrix products", "peak MiB", *["bytes a logit"] * counted]
     lines = []
-    for case, rows in _cases(measured, _loss_case).items():
+    for case, group in groupby(measured, _loss_case):
+        rows = [*group]
         products = next((row for row in rows if row["contestant"] == "matrix products"), None)
         for row in rows:
             over = f"{float(row['median_ms']) / float(products['median_ms']):.2f}" if products else "-"
@@ -69,28 +63,13 @@ def step_table(measured: list[Row]) -> str:
     columns = ["step", "", MS, "over plain", "operations over plain", "peak MiB", "over plain"]
     columns += ["waits for its host"] * of_host
     lines = []
-    for case, rows in _cases(measured, _step_case).items():
-        for row in rows:
-            times = (row[f"{cost}_over_plain"] for cost in ("time", "gflop", "peak"))
-            over = [f"{float(value):.2f}" if value else "-" for value in times]
-            cells = [
-                case if row is rows[0] else "",
-                row["criterion"],
-                _ms(row),
-                *over[:2],
-                _mib(row),
-                over[2],
-            ]
+    for case, rows in groupby(measured, _step_case):
+        for number, row in enumerate(rows):
+            over = (row[f"{cost}_over_plain"] for cost in ("time", "gflop", "peak"))
+            time, gflop, peak = (f"{float(value):.2f}" if value else "-" for value in over)
+            cells = [case if number == 0 else "", row["criterion"], _ms(row), time, gflop, _mib(row), peak]
             lines.append([*cells, *[f"{float(row.get('host_share') or 0):.0%}"] * of_host])
     return table(columns, lines)
-
-
-def _cases(rows: list[Row], case_of: Callable[[Row], str]) -> dict[str, list[Row]]:
-    """{what was measured: the rows of its contestants}, in the order of the files."""
-    cases: dict[str, list[Row]] = {}
-    for row in rows:
-        cases.setdefault(case_of(row), []).append(row)
-    return cases
 
 
 def _loss_case(row: Row) -> str:

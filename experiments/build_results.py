@@ -22,7 +22,7 @@ from PIL import Image
 from experiments import benchmark_tables, tables, valid_tables
 from experiments.evidence import brought, read_results
 from experiments.figure import draw, draw_losses
-from experiments.markdown_table import table
+from experiments.rows import read_rows, table
 from experiments.samsum_table import measured_gains, samsum_table
 from experiments.training_time import STEPS, seconds_per_update
 from experiments.values import value
@@ -89,7 +89,7 @@ def main() -> None:
     args = parser.parse_args()
     systems, screening, samsum = (read_results(RESULTS / n) for n in ("multi30k", "screening", "samsum"))
     seconds, summarization = seconds_per_update(STEPS), measured_gains(samsum)
-    measured = {path.stem: benchmark_tables.read_rows(path) for path in LOSSES.parent.glob("*.csv")}
+    measured = {path.stem: read_rows(path) for path in LOSSES.parent.glob("*.csv")}
     makers = tables.BLOCKS | valid_tables.BLOCKS
     blocks = {name: make(systems, seconds) for name, make in makers.items()} | {
         "screening": valid_tables.screening_table(screening, systems, seconds),

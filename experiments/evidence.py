@@ -1,41 +1,22 @@
-"""What the results of runs.csv show, as numbers: means over seeds, and differences."""
+"""What the results of runs.csv show, as numbers: scores seed by seed, and differences."""
 
-import csv
 import json
 import shlex
-import statistics
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from statistics import mean, stdev
 
 from experiments.multi30k import best_point
+from experiments.rows import read_rows
 from experiments.runs import AVERAGES
 from experiments.training_time import Result, updates, words_of
-from rdrop_tools.lines import read_lines
 
 Systems = dict[str, list[Result]]
 Pair = tuple[list[Result], list[Result]]  # of R-Drop and plain training, seed by seed
 
 SACREBLEU, CHRF, LOWERCASED = "BLEU, sacreBLEU", "chrF2, sacreBLEU", "BLEU, tokenised, lowercased"
-
-
-class Spread(NamedTuple):
-    """Mean and standard deviation (of a sample; 0 for one) over the seeds."""
-
-    mean: float
-    deviation: float
-    seeds: int
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> "Spread":
-        values = list(values)
-        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-        return cls(statistics.mean(values), deviation, len(values))
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" + (f" ± {self.deviation:.2f}" if self.seeds > 1 else "")
 
 
 def read_results(folder: Path) -> Systems:
@@ -45,7 +26,7 @@ def read_results(folder: Path) -> Systems:
     of the system are listed there, and under "from" the result that it begins with, or None.
     """
     systems: Systems = {}
-    rows = {f"{row['system']}-{row['seed']}": row for row in csv.DictReader(read_lines(folder / "runs.csv"))}
+    rows = {f"{row['system']}-{row['seed']}": row for row in read_rows(folder / "runs.csv")}
     listed = Counter(row["system"] for row in rows.values())
 
     @cache
@@ -62,69 +43,6 @@ def read_results(folder: Path) -> Systems:
     return systems
 
 
-def all_tested(systems: Systems) -> list[Pair]:
-    """R-Drop and its baseline, whenever the test sets were opened; the seeds that both have."""
-    by_name = {f"{name}-{result['seed']}": result for name, rs in systems.items() for result in rs}
-    pairs = []
-    for results in systems.values():
-        rdrop = [result for result in results if "against" in result["scores"]]
-        if rdrop and rdrop[0]["criterion"] == "rdrop":
-            pairs.append((rdrop, [by_name[result["scores"]["against"]["run"]] for result in rdrop]))
-    return pairs
-
-
-def tested_schedules(systems: Systems) -> dict[str, Pair]:
-    """{schedule in words: the last pair with it of which all seeds are done}
-
-    In runs.csv a longer training comes later.
-    """
-    pairs = [(rdrop, plain) for rdrop, plain in all_tested(systems) if len(rdrop) == rdrop[0]["listed"]]
-    return {words_of(rdrop[0]): (rdrop, plain) for rdrop, plain in pairs}
-
-
-def longest_plain(pairs: Iterable[Pair]) -> list[Result]:
-    """Of the plain trainings from scratch of these pairs that with most updates: the rival at equal time."""
-    trainings = [plain for _, plain in pairs]
-    from_scratch = [results for results in trainings if not results[0]["from"]]
-    return max(from_scratch or trainings, key=lambda results: sum(map(updates, results)))
-
-
-def score_on(result: Result, test: str, metric: str = SACREBLEU) -> float:
-    return float(result["scores"]["test"][test][metric]["score"])
-
-
-def scores_on(results: list[Result], test: str, metric: str = SACREBLEU) -> Spread:
-    return Spread.of(score_on(result, test, metric) for result in results)
-
-
-def gain(ours: list[Result], theirs: list[Result], test: str) -> Spread:
-    """The mean and deviation of the seeds' differences in BLEU."""
-    pairs = zip(ours, theirs, strict=True)
-    return Spread.of(score_on(a, test) - score_on(b, test) for a, b in pairs)
-
-
-def valid_score(result: Result, average: str) -> float:
-    """BLEU on valid at beam 5, of one of AVERAGES."""
-    return float(result["scores"]["valid"][average][SACREBLEU]["score"])
-
-
-def valid_scores(results: list[Result]) -> list[Spread]:
-    """BLEU on valid at beam 5, for each of AVERAGES for which the trainings had enough epochs."""
-    valid = [result["scores"]["valid"] for result in results]
-    averages = [average for average in AVERAGES if all(average in scores for scores in valid)]
-    return [Spread.of(valid_score(result, average) for result in results) for average in averages]
-
-
-def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
-    """R-Drop minus plain, BLEU at beam 5, for each of AVERAGES."""
-    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
-    return [ours.mean - theirs.mean for ours, theirs in pairs]
-
-
-def gain_on_valid(rdrop: list[Result], plain: list[Result]) -> float:
-    return statistics.mean(gains_on_valid(rdrop, plain))
-
-
 def same_seeds(ours: list[Result], theirs: list[Result]) -> Pair:
     """Those of both that have a seed in common, seed by seed."""
     by_seed = {result["seed"]: result for result in theirs}
@@ -132,15 +50,31 @@ def same_seeds(ours: list[Result], theirs: list[Result]) -> Pair:
     return ours, [by_seed[result["seed"]] for result in ours]
 
 
-def p_values(results: list[Result], test: str) -> list[float]:
-    """The p-value of each seed's BLEU against its baseline's."""
-    return [result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in results]
+def all_tested(systems: Systems) -> list[Pair]:
+    """R-Drop and its baseline, whenever the test sets were opened; the seeds that were compared."""
+    pairs = []
+    for results in systems.values():
+        rdrop = [r for r in results if r["criterion"] == "rdrop" and "against" in r["scores"]]
+        if rdrop:
+            pairs.append(same_seeds(rdrop, systems[rdrop[0]["baseline"]]))
+    return pairs
 
 
-def significant(results: list[Result]) -> str:
-    """In how many of the comparisons with the baseline p is below 0.05, such as "7 of 9"."""
-    found = [p for test in results[0]["scores"]["test"] for p in p_values(results, test)]
-    return f"{sum(p < 0.05 for p in found)} of {len(found)}"
+def all_done(systems: Systems) -> list[Pair]:
+    """The tested pairs of which all seeds are done."""
+    return [(rdrop, plain) for rdrop, plain in all_tested(systems) if len(rdrop) == rdrop[0]["listed"]]
+
+
+def tested_schedules(systems: Systems) -> dict[str, Pair]:
+    """{schedule in words: the last pair with it that is done}; in runs.csv a longer training comes later."""
+    return {words_of(rdrop[0]): (rdrop, plain) for rdrop, plain in all_done(systems)}
+
+
+def longest_plain(pairs: Iterable[Pair]) -> list[Result]:
+    """Of the plain trainings from scratch of these pairs that with most updates: the rival at equal time."""
+    trainings = [plain for _, plain in pairs]
+    from_scratch = [results for results in trainings if not results[0]["from"]]
+    return max(from_scratch or trainings, key=lambda results: sum(map(updates, results)))
 
 
 def compared(systems: Systems) -> list[Pair]:
@@ -164,9 +98,9 @@ def compared(systems: Systems) -> list[Pair]:
 def best_on_valid(systems: Systems, criterion: str) -> list[Result]:
     """The best system, by the mean of best checkpoint and averages; nothing where none has all of them."""
     means = {
-        name: sum(spread.mean for spread in spreads)
+        name: sum(map(mean, scores))
         for name, results in systems.items()
-        if results[0]["criterion"] == criterion and len(spreads := valid_scores(results)) == len(AVERAGES)
+        if results[0]["criterion"] == criterion and len(scores := valid_scores(results)) == len(AVERAGES)
     }
     return systems[max(means, key=means.__getitem__)] if means else []
 
@@ -176,17 +110,60 @@ def brought(systems: Systems) -> list[list[str]]:
 
     Rows of pairs, parameters, seeds, nll on train and on valid, BLEU on valid.
     """
-    pairs = sorted(compared(systems), key=lambda pair: -gain_on_valid(*pair))
+    gains = [(mean(gains_on_valid(*pair)), *pair) for pair in compared(systems)]
     return [
-        [*size(plain), seeds(rdrop), *nll(plain), f"{gain_on_valid(rdrop, plain):+.2f}"]
-        for rdrop, plain in pairs
+        [*size(plain), seeds(rdrop), *nll(plain), f"{gain:+.2f}"]
+        for gain, rdrop, plain in sorted(gains, key=lambda each: -each[0])
     ]
+
+
+def scores_on(test: str, results: list[Result], metric: str = SACREBLEU) -> list[float]:
+    """The score of each seed."""
+    return [float(result["scores"]["test"][test][metric]["score"]) for result in results]
+
+
+def gains_on(test: str, ours: list[Result], theirs: list[Result]) -> list[float]:
+    """The difference in BLEU of each seed."""
+    return [a - b for a, b in zip(scores_on(test, ours), scores_on(test, theirs), strict=True)]
+
+
+def p_values(test: str, results: list[Result]) -> list[float]:
+    """The p-value of each seed's BLEU against its baseline's."""
+    return [result["scores"]["against"]["test"][test][SACREBLEU]["p_value"] for result in results]
+
+
+def significant(results: list[Result]) -> str:
+    """In how many of the comparisons with the baseline p is below 0.05, such as "7 of 9"."""
+    found = [p for test in results[0]["scores"]["test"] for p in p_values(test, results)]
+    return f"{sum(p < 0.05 for p in found)} of {len(found)}"
+
+
+def valid_score(result: Result, average: str) -> float:
+    """BLEU on valid at beam 5, of one of AVERAGES."""
+    return float(result["scores"]["valid"][average][SACREBLEU]["score"])
+
+
+def valid_scores(results: list[Result]) -> list[list[float]]:
+    """That of each seed, for each of AVERAGES for which the trainings had enough epochs."""
+    averages = [a for a in AVERAGES if all(a in result["scores"]["valid"] for result in results)]
+    return [[valid_score(result, average) for result in results] for average in averages]
+
+
+def gains_on_valid(rdrop: list[Result], plain: list[Result]) -> list[float]:
+    """R-Drop minus plain, BLEU at beam 5, for each of AVERAGES."""
+    pairs = zip(valid_scores(rdrop), valid_scores(plain), strict=True)
+    return [mean(ours) - mean(theirs) for ours, theirs in pairs]
 
 
 def nll(results: list[Result]) -> list[str]:
     """The mean NLL of the best checkpoints, on train and on valid, in bits per token."""
     points = [best_point(result["curve"]) for result in results]
-    return [f"{statistics.mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll")]
+    return [f"{mean(point[key] for point in points):.2f}" for key in ("train_nll", "nll")]
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation (of a sample) over the seeds; of one seed its value."""
+    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def seeds(results: list[Result]) -> str:

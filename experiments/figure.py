@@ -3,18 +3,17 @@
 The PNG's Description has a digest of the lines.
 """
 
-import csv
 import hashlib
 import json
-import statistics
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import matplotlib.pyplot as plt
 
 from experiments.evidence import Systems, longest_plain, tested_schedules
-from experiments.training_time import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, at, best_so_far
-from rdrop_tools.lines import read_lines
+from experiments.rows import read_rows
+from experiments.training_time import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, best_by, validations
 
 
 def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
@@ -24,20 +23,18 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     """
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     schedules = tested_schedules(systems)
-    chosen = {"plain": longest_plain(schedules.values())} | {
-        name: each for name, (each, _) in schedules.items()
-    }
+    chosen = {"plain": longest_plain(schedules.values())}
+    chosen |= {name: rdrop for name, (rdrop, _) in schedules.items()}
     for number, (name, results) in enumerate(chosen.items()):
         variants = {name: (seconds, "-")}
         kind, other = {"plain": (PLAIN, PLAIN_FUSED), "R-Drop": (RDROP, IN_TREE)}.get(name, ("", ""))
         if kind:  # dotted: at another price of an update
             variants[f"{name}, {other}"] = (seconds | {kind: seconds[other]}, ":")
         for label, (price, style) in variants.items():
-            points = [best_so_far(result, price) for result in results]
-            times = sorted({time for curve in points for time, _ in curve})
+            times = validations(results, price)
             minutes = [time / 60 for time in times]
-            reached = [[at(curve, time) for curve in points] for time in times]
-            axis.plot(minutes, [*map(statistics.mean, reached)], f"C{number}{style}", label=label)
+            reached = [best_by(time, results, price) for time in times]
+            axis.plot(minutes, [*map(mean, reached)], f"C{number}{style}", label=label)
             if len(results) > 1 and style == "-":
                 low, high = [*map(min, reached)], [*map(max, reached)]
                 axis.fill_between(minutes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
@@ -51,7 +48,7 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
 
 def draw_losses(table: Path, out: Path) -> None:
     """Time over the three matrix products, and peak memory, by vocabulary, of a CSV of benchmark_loss.py."""
-    rows = [*csv.DictReader(read_lines(table))]
+    rows = read_rows(table)
     curves: dict[str, dict[int, tuple[float, float]]] = {}
     for row in rows:
         of_vocab = curves.setdefault(row["contestant"], {})

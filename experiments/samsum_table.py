@@ -1,7 +1,7 @@
 """The tables about SAMSum."""
 
 from experiments.evidence import Systems
-from experiments.markdown_table import table
+from experiments.rows import table
 from experiments.training_time import Result, before, updates
 from rdrop_tools.scoring.score_rouge import METRICS
 

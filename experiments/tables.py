@@ -1,27 +1,11 @@
 """The tables and sentences about Multi30k's test sets, of what evidence.py has found."""
 
-import statistics
 from collections.abc import Callable
+from statistics import mean
 
-from experiments.evidence import (
-    CHRF,
-    LOWERCASED,
-    SACREBLEU,
-    Systems,
-    all_tested,
-    compared,
-    gain,
-    gain_on_valid,
-    gains_on_valid,
-    longest_plain,
-    p_values,
-    same_seeds,
-    scores_on,
-    seeds,
-    significant,
-    tested_schedules,
-)
-from experiments.markdown_table import table
+from experiments import evidence
+from experiments.evidence import CHRF, LOWERCASED, SACREBLEU, Systems, seeds, spread
+from experiments.rows import table
 from experiments.training_time import (
     IN_TREE,
     RDROP,
@@ -29,8 +13,8 @@ from experiments.training_time import (
     Seconds,
     ahead_for_good,
     kinds_of,
+    lead,
     length,
-    mean_at,
     price,
     updates,
     words_of,
@@ -48,21 +32,21 @@ def headline(systems: Systems, seconds: Seconds) -> str:
 
     Below what is plain training and then R-Drop stands its control, what it is compared with.
     """
-    schedules = tested_schedules(systems)
-    baseline = longest_plain(schedules.values())
+    schedules = evidence.tested_schedules(systems)
+    baseline = evidence.longest_plain(schedules.values())
     shown = [(baseline, "")]
     for rdrop, plain in schedules.values():
-        shown.append((rdrop, significant(rdrop)))
+        shown.append((rdrop, evidence.significant(rdrop)))
         if plain[0]["from"]:
             shown.append((plain, ""))
     rows = []
     for results, wins in shown:
-        scores = [f"{scores_on(results, test).mean:.2f}" for test in PUBLISHED]
+        scores = [f"{mean(evidence.scores_on(test, results)):.2f}" for test in PUBLISHED]
         if results is not baseline:
-            gains = [gain(*same_seeds(results, baseline), test).mean for test in PUBLISHED]
-            scores = [f"{score} ({each:+.2f})" for score, each in zip(scores, gains, strict=True)]
+            gains = _mean_gains(*evidence.same_seeds(results, baseline))
+            scores = [f"{score} ({gain})" for score, gain in zip(scores, gains, strict=True)]
         name = words_of(results[0]) + (" (the control)" if results[0]["from"] and not wins else "")
-        rows.append([name, *scores, _minutes(results, seconds), _prices(results[0], seconds), wins])
+        rows.append([name, *scores, minutes(results, seconds), _prices(results[0], seconds), wins])
     columns = ["system", *PUBLISHED, "minutes", "price of an update", "p < 0.05"]
     return (
         f"{table(columns, rows)}\n\n"
@@ -70,6 +54,14 @@ def headline(systems: Systems, seconds: Seconds) -> str:
         "row), minutes on one CPU core, the time of an update over a plain one's, and in how many "
         "comparisons p is below 0.05, each with the plain training that it was trained beside."
     )
+
+
+def _mean_gains(ours: list[Result], theirs: list[Result]) -> list[str]:
+    return [f"{mean(evidence.gains_on(test, ours, theirs)):+.2f}" for test in PUBLISHED]
+
+
+def minutes(results: list[Result], seconds: Seconds) -> str:
+    return f"{mean(length(result, seconds) for result in results) / 60:.0f}"
 
 
 def _prices(result: Result, seconds: Seconds) -> str:
@@ -91,8 +83,8 @@ def ahead(systems: Systems, seconds: Seconds) -> str:
     And by how much when each of the two trainings ends, the longest of its seeds; and from when on R-Drop in
     every update is ahead of the schedule. Plain training is the longest one, as in the figure.
     """
-    schedules = tested_schedules(systems)
-    plain = longest_plain(schedules.values())
+    schedules = evidence.tested_schedules(systems)
+    plain = evidence.longest_plain(schedules.values())
     sentences = []
     for name, (rdrop, _) in schedules.items():
         text = _ahead(name, rdrop, plain, seconds)
@@ -111,27 +103,27 @@ def _ahead(name: str, rdrop: list[Result], plain: list[Result], seconds: Seconds
     at_ends = []
     for each, results in (("plain training", plain), (name, rdrop)):
         end = max(length(result, seconds) for result in results)
-        lead = mean_at(rdrop, seconds, end) - mean_at(plain, seconds, end)
-        at_ends.append(f"{lead:+.2f} BLEU where {each} ends, after {end / 60:.0f} minutes")
+        bleu = lead(end, rdrop, plain, seconds)
+        at_ends.append(f"{bleu:+.2f} BLEU where {each} ends, after {end / 60:.0f} minutes")
     text = f"{name[0].upper()}{name[1:]} is ahead for good after {ours / 60:.0f} minutes. "
     text += f"Its lead over plain training is {', and '.join(at_ends)}."
     in_tree = ahead_for_good(rdrop, plain, _in_tree(seconds))
     if name == "R-Drop" and in_tree is not None:
-        minutes = f"{in_tree / 60:.0f} minutes"
-        text += f" In the time of fairseq's own R-Drop it would be ahead for good after {minutes}."
+        text += " In the time of fairseq's own R-Drop it would be ahead for good "
+        text += f"after {in_tree / 60:.0f} minutes."
     return text
 
 
 def test_table(systems: Systems, seconds: Seconds) -> str:
     """Each schedule of R-Drop below the plain training that it is compared with."""
-    schedules = tested_schedules(systems)
+    schedules = evidence.tested_schedules(systems)
     rows = []
     for test in PUBLISHED:
         for name, (rdrop, plain) in schedules.items():
-            gains = [gain(rdrop, plain, test), _listed(p_values(rdrop, test))]
-            for each, results, last in ((words_of(plain[0]), plain, ["", ""]), (name, rdrop, gains)):
-                scores = [scores_on(results, test, metric) for metric in (SACREBLEU, CHRF)]
-                rows.append([test, each, _minutes(results, seconds), *scores, *last])
+            more = _gain_and_p(test, rdrop, plain)
+            for each, results, last in ((words_of(plain[0]), plain, ["", ""]), (name, rdrop, more)):
+                scores = [spread(evidence.scores_on(test, results, metric)) for metric in (SACREBLEU, CHRF)]
+                rows.append([test, each, minutes(results, seconds), *scores, *last])
     columns = ["test set", "system", "minutes", "BLEU", "chrF2", "minus plain, BLEU"]
     columns.append(f"p of seed {seeds(rdrop)}")
     return f"{table(columns, rows)}\n\n{_signatures(rdrop, SACREBLEU, CHRF)}"
@@ -142,29 +134,28 @@ def price_table(systems: Systems, seconds: Seconds) -> str:
 
     The best on valid are compared too, where they were not trained as a pair.
     """
-    pairs = [(rdrop, plain) for rdrop, plain in all_tested(systems) if len(rdrop) == rdrop[0]["listed"]]
+    pairs = evidence.all_done(systems)
     tested = [rdrop for rdrop, _ in pairs]
-    pairs += [pair for pair in compared(systems) if pair[0] in tested and pair not in pairs]
+    pairs += [pair for pair in evidence.compared(systems) if pair[0] in tested and pair not in pairs]
     columns = ["R-Drop", "minutes", "minus", "minutes", *(f"valid: {name}" for name in NAMES), *PUBLISHED]
     rows = []
     for rdrop, plain in pairs:
-        on_valid = [f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain)]
+        on_valid = [f"{difference:+.2f}" for difference in evidence.gains_on_valid(rdrop, plain)]
         on_valid += ["-"] * (len(NAMES) - len(on_valid))
-        on_test = [f"{gain(rdrop, plain, test).mean:+.2f}" for test in PUBLISHED]
-        ours = f"{words_of(rdrop[0])} (`{rdrop[0]['system']}`)", _minutes(rdrop, seconds)
-        theirs = f"`{plain[0]['system']}`", _minutes(plain, seconds)
-        rows.append([*ours, *theirs, *on_valid, *on_test])
+        ours = f"{words_of(rdrop[0])} (`{rdrop[0]['system']}`)", minutes(rdrop, seconds)
+        theirs = f"`{plain[0]['system']}`", minutes(plain, seconds)
+        rows.append([*ours, *theirs, *on_valid, *_mean_gains(rdrop, plain)])
     return table(columns, rows)
 
 
 def published_table(systems: Systems, seconds: Seconds) -> str:
     """On the scale on which text-only figures are published, what gains most on valid."""
-    pairs = tested_schedules(systems).values()
-    rdrop, plain = max(pairs, key=lambda pair: gain_on_valid(*pair))
-    rows = [
-        [test, *(scores_on(results, test, LOWERCASED) for results in (plain, rdrop)), f"{published:.2f}"]
-        for test, published in PUBLISHED.items()
-    ]
+    pairs = evidence.tested_schedules(systems).values()
+    rdrop, plain = max(pairs, key=lambda pair: mean(evidence.gains_on_valid(*pair)))
+    rows = []
+    for test, published in PUBLISHED.items():
+        ours, theirs = (spread(evidence.scores_on(test, each, LOWERCASED)) for each in (rdrop, plain))
+        rows.append([test, theirs, ours, f"{published:.2f}"])
     columns = ["test set", "plain", words_of(rdrop[0]), "Wu et al. 2021, transformer_tiny"]
     return f"{table(columns, rows)}\n\n{_signatures(rdrop, LOWERCASED)}"
 
@@ -173,20 +164,17 @@ def opened_table(systems: Systems, seconds: Seconds) -> str:
     """Every R-Drop system that was scored on the test sets, those of shorter trainings too."""
     columns = ["R-Drop", "seeds", "updates", "test set", "BLEU", "minus plain", "p of each seed"]
     rows = []
-    for rdrop, plain in all_tested(systems):
-        given = f"{statistics.mean(map(updates, rdrop)):,.0f}"
+    for rdrop, plain in evidence.all_tested(systems):
+        given = f"{mean(map(updates, rdrop)):,.0f}"
         for test in PUBLISHED:
-            scores = scores_on(rdrop, test), gain(rdrop, plain, test), _listed(p_values(rdrop, test))
-            rows.append([rdrop[0]["system"], seeds(rdrop), given, test, *scores])
+            cells = [rdrop[0]["system"], seeds(rdrop), given, test, spread(evidence.scores_on(test, rdrop))]
+            rows.append([*cells, *_gain_and_p(test, rdrop, plain)])
     return table(columns, rows)
 
 
-def _minutes(results: list[Result], seconds: Seconds) -> str:
-    return f"{statistics.mean(length(result, seconds) for result in results) / 60:.0f}"
-
-
-def _listed(p_values: list[float]) -> str:
-    return ", ".join(f"{p:.3f}" for p in p_values)
+def _gain_and_p(test: str, rdrop: list[Result], plain: list[Result]) -> list[str]:
+    p_values = ", ".join(f"{p:.3f}" for p in evidence.p_values(test, rdrop))
+    return [spread(evidence.gains_on(test, rdrop, plain)), p_values]
 
 
 def _signatures(results: list[Result], *metrics: str) -> str:

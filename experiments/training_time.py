@@ -4,17 +4,16 @@ A training that begins with another one has that one's time, and its curve, befo
 """
 
 import argparse
-import csv
-import statistics
 from collections.abc import Iterable
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from statistics import mean
 from typing import Any, NamedTuple
 
+from experiments.rows import read_rows
 from experiments.workspace import ROOT
 from rdrop_fairseq.schedule import Schedule, ordinal
-from rdrop_tools.lines import read_lines
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 PLAIN, RDROP, IN_TREE, PLAIN_FUSED, EVERY_2ND = (
@@ -29,7 +28,7 @@ Seconds = dict[str, float]  # {contestant of benchmark_step.py: of an undisturbe
 
 
 def seconds_per_update(steps: Path) -> Seconds:
-    return {row["criterion"]: float(row["median_ms"]) / 1000 for row in csv.DictReader(read_lines(steps))}
+    return {row["criterion"]: float(row["median_ms"]) / 1000 for row in read_rows(steps)}
 
 
 class Kinds(NamedTuple):
@@ -102,12 +101,6 @@ def before(result: Result) -> int:
     return updates(result["from"]) if result["from"] else 0
 
 
-def length(result: Result, seconds: Seconds) -> float:
-    """The seconds of a whole training, undisturbed."""
-    own = kinds_of(result).seconds(result["curve"][-1]["update"], seconds)
-    return own + (length(result["from"], seconds) if result["from"] else 0.0)
-
-
 def price(result: Result, seconds: Seconds) -> float:
     """The time of an update over that of a plain one, without those of the training that it begins with."""
     own: int = result["curve"][-1]["update"]
@@ -117,35 +110,37 @@ def price(result: Result, seconds: Seconds) -> float:
 def timed_curve(result: Result, seconds: Seconds) -> list[tuple[float, dict[str, Any]]]:
     """(seconds of undisturbed training, point of the curve)"""
     kinds, start = kinds_of(result), result["from"]
-    before = timed_curve(start, seconds) if start else []
-    begin = length(start, seconds) if start else 0.0
-    return before + [(begin + kinds.seconds(point["update"], seconds), point) for point in result["curve"]]
+    first = timed_curve(start, seconds) if start else []
+    begin = first[-1][0] if first else 0.0
+    return first + [(begin + kinds.seconds(point["update"], seconds), point) for point in result["curve"]]
 
 
-def best_so_far(result: Result, seconds: Seconds) -> list[tuple[float, float]]:
-    """(seconds of undisturbed training, best BLEU on valid by then), a point a validation."""
-    points = timed_curve(result, seconds)
-    return [*zip([t for t, _ in points], accumulate((p["bleu"] for _, p in points), max), strict=True)]
+def length(result: Result, seconds: Seconds) -> float:
+    """The seconds of a whole training, undisturbed."""
+    return timed_curve(result, seconds)[-1][0]
 
 
-def at(points: list[tuple[float, float]], seconds: float) -> float:
-    """The step function through ``points``; before the first of them 0."""
-    return max((bleu for time, bleu in points if time <= seconds), default=0.0)
+def validations(results: Iterable[Result], seconds: Seconds) -> list[float]:
+    """The times, from the start of a training, at which one of these was validated."""
+    return sorted({time for result in results for time, _ in timed_curve(result, seconds)})
 
 
-def mean_at(results: list[Result], seconds: Seconds, time: float) -> float:
-    return statistics.mean(at(best_so_far(result, seconds), time) for result in results)
+def best_by(time: float, results: Iterable[Result], seconds: Seconds) -> list[float]:
+    """The best BLEU on valid of each training by this time; before its first validation 0."""
+    curves = (timed_curve(result, seconds) for result in results)
+    return [max((p["bleu"] for passed, p in curve if passed <= time), default=0.0) for curve in curves]
+
+
+def lead(time: float, ours: list[Result], theirs: list[Result], seconds: Seconds) -> float:
+    """How far the mean of ``ours``, best so far, is above that of ``theirs``."""
+    return mean(best_by(time, ours, seconds)) - mean(best_by(time, theirs, seconds))
 
 
 def ahead_for_good(ours: list[Result], theirs: list[Result], seconds: Seconds) -> float | None:
-    """Seconds after which the mean of ``ours``, best so far at equal time, stays above that of ``theirs``.
-
-    None where it is not above at the end of the longer training.
-    """
-    times = sorted({time for result in [*ours, *theirs] for time, _ in best_so_far(result, seconds)})
+    """Seconds after which ``ours`` stay in the lead; None where they have none in the end."""
     ahead = None
-    for time in reversed(times):
-        if mean_at(ours, seconds, time) <= mean_at(theirs, seconds, time):
+    for time in reversed(validations([*ours, *theirs], seconds)):
+        if lead(time, ours, theirs, seconds) <= 0:
             break
         ahead = time
     return ahead

@@ -1,25 +1,15 @@
 """The tables about Multi30k's valid, of what evidence.py has found."""
 
-import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from statistics import mean
+from typing import Any
 
-from experiments.evidence import (
-    Spread,
-    Systems,
-    brought,
-    compared,
-    gains_on_valid,
-    nll,
-    same_seeds,
-    seeds,
-    size,
-    valid_score,
-    valid_scores,
-)
-from experiments.markdown_table import table
+from experiments import evidence
+from experiments.evidence import Systems, seeds, size, spread, valid_score
 from experiments.multi30k import best_point
+from experiments.rows import table
 from experiments.runs import AVERAGES
-from experiments.tables import NAMES, Block
+from experiments.tables import NAMES, Block, minutes
 from experiments.training_time import Result, Seconds, before, length, timed_curve
 
 EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
@@ -37,9 +27,9 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
     for name, results in systems.items():
         best = [best_point(result["curve"]) for result in results]
         to_best = [before(result) + point["update"] for result, point in zip(results, best, strict=True)]
-        greedy, *nlls = (Spread.of(point[key] for point in best) for key in ("bleu", "nll", "train_nll"))
-        bleu = [*valid_scores(results), *["-"] * len(AVERAGES)][: len(AVERAGES)]
-        cells = [name, *size(results), seeds(results), f"{statistics.mean(to_best):,.0f}"]
+        greedy, *nlls = (spread([point[key] for point in best]) for key in ("bleu", "nll", "train_nll"))
+        bleu = [*map(spread, evidence.valid_scores(results)), *["-"] * len(AVERAGES)][: len(AVERAGES)]
+        cells = [name, *size(results), seeds(results), f"{mean(to_best):,.0f}"]
         rows.append([*cells, greedy, *bleu, *nlls])
     return table(columns, rows)
 
@@ -53,9 +43,8 @@ def finish_table(systems: Systems, seconds: Seconds) -> str:
         if result["from"] and "test" not in result["scores"]:
             two = [valid_score(result, average) for average in AVERAGES[:2]]
             last = result["curve"][-1]
-            minutes = f"{length(result, seconds) / 60:.0f}"
-            cells = [name, result["from"]["system"], f"{last['update']:,}", minutes]
-            cells += [f"{score:.2f}" for score in (*two, statistics.mean(two))]
+            cells = [name, result["from"]["system"], f"{last['update']:,}", minutes([result], seconds)]
+            cells += [f"{score:.2f}" for score in (*two, mean(two))]
             kl = f"{last['train_kl']:.3f}" if "train_kl" in last else "-"
             rows.append([*cells, f"{best_point(result['curve'])['nll']:.2f}", kl])
     return table(columns, rows) if rows else "None of them is done yet."
@@ -66,42 +55,50 @@ def pays_table(systems: Systems, seconds: Seconds) -> str:
     gains = [f"R-Drop minus plain: {NAMES[0]}", *NAMES[1:]]
     columns = ["pairs", "parameters", "seeds", "plain", "its nll on train, on valid", "R-Drop", *gains]
     rows = []
-    for rdrop, plain in compared(systems):
-        cells = [*size(plain), seeds(rdrop), plain[0]["system"], ", ".join(nll(plain)), rdrop[0]["system"]]
-        rows.append([*cells, *(f"{difference:+.2f}" for difference in gains_on_valid(rdrop, plain))])
+    for rdrop, plain in evidence.compared(systems):
+        cells = [*size(plain), seeds(rdrop), plain[0]["system"], ", ".join(evidence.nll(plain))]
+        differences = evidence.gains_on_valid(rdrop, plain)
+        rows.append([*cells, rdrop[0]["system"], *(f"{each:+.2f}" for each in differences)])
     return table(columns, rows)
 
 
 def advice(systems: Systems, seconds: Seconds) -> str:
     """What R-Drop brings beside what a plain run's log foretells, the largest gain first."""
     columns = "pairs", "parameters", "seeds", "nll on train", "nll on valid", "BLEU that R-Drop adds"
-    return table(columns, brought(systems))
+    return table(columns, evidence.brought(systems))
 
 
 def equal_table(systems: Systems, seconds: Seconds) -> str:
-    """Each R-Drop system minus its baseline on valid at equal updates, for the seeds that both have."""
+    """Each R-Drop system minus its baseline on valid at equal updates, for the seeds that both have.
+
+    A dash where a run was not so long.
+    """
     columns = ["R-Drop", "minus", "seeds", *(f"after {u:,} updates: BLEU, nll" for u in EQUAL_UPDATES)]
     rows = []
     for name, results in systems.items():
         baseline = results[0]["baseline"]
-        ours, theirs = same_seeds(results, systems.get(baseline, []))
+        ours, theirs = evidence.same_seeds(results, systems.get(baseline, []))
         if ours and not ours[0]["from"]:
-            differences = (_difference_at(ours, theirs, updates) for updates in EQUAL_UPDATES)
-            rows.append([name, baseline, seeds(ours), *differences])
+            shortest = min(result["curve"][-1]["update"] for result in (*ours, *theirs))
+            cells = [_difference_at(ours, theirs, u) if u <= shortest else "-" for u in EQUAL_UPDATES]
+            rows.append([name, baseline, seeds(ours), *cells])
     return table(columns, rows)
 
 
 def _difference_at(ours: list[Result], theirs: list[Result], update: int) -> str:
-    """Of the highest BLEU and the lowest nll by then; a dash where a run was not so long."""
-    if any(result["curve"][-1]["update"] < update for result in (*ours, *theirs)):
-        return "-"
-
-    def mean(results: list[Result], key: str, best: Callable[[Iterable[float]], float]) -> float:
+    def reached(results: list[Result]) -> list[float]:
         curves = (result["curve"] for result in results)
-        return statistics.mean(best(p[key] for p in curve if p["update"] <= update) for curve in curves)
+        found = [_reached(point for point in curve if point["update"] <= update) for curve in curves]
+        return [mean(values) for values in zip(*found, strict=True)]
 
-    bleu, nll = (mean(ours, *of) - mean(theirs, *of) for of in (("bleu", max), ("nll", min)))
+    bleu, nll = (a - b for a, b in zip(reached(ours), reached(theirs), strict=True))
     return f"{bleu:+.2f}, {nll:+.2f}"
+
+
+def _reached(points: Iterable[dict[str, Any]]) -> tuple[float, float]:
+    """The highest BLEU and the lowest nll."""
+    points = [*points]
+    return max(point["bleu"] for point in points), min(point["nll"] for point in points)
 
 
 def screening_table(screening: Systems, multi30k: Systems, seconds: Seconds) -> str:
@@ -113,11 +110,10 @@ def screening_table(screening: Systems, multi30k: Systems, seconds: Seconds) -> 
     columns += [f"in the end: BLEU, beam 5: {NAMES[0]}", *NAMES[1:]]
     rows = []
     for name, (result,) in ({name: multi30k[name] for name in FULL_LENGTH} | screening).items():
-        cells = [name, f"{length(result, seconds) / 60:.0f}"]
-        for end in (60 * minutes for minutes in MINUTES):
-            points = [point for time, point in timed_curve(result, seconds) if time <= end]
-            reached = f"{max(p['bleu'] for p in points):.2f}, {min(p['nll'] for p in points):.2f}"
-            cells.append("-" if length(result, seconds) < end else reached)
+        cells = [name, minutes([result], seconds)]
+        for end in (60 * m for m in MINUTES):
+            bleu, nll = _reached(point for time, point in timed_curve(result, seconds) if time <= end)
+            cells.append("-" if length(result, seconds) < end else f"{bleu:.2f}, {nll:.2f}")
         scored = result["scores"]["valid"]
         rows.append([*cells, *(f"{valid_score(result, a):.2f}" if a in scored else "-" for a in AVERAGES)])
     return table(columns, rows)
@@ -135,16 +131,8 @@ def kl_table(multi30k: Systems, screening: Systems) -> str:
         shown = points[0], points[len(points) // 2], points[-1]
         cells = [f"{point['train_kl']:.2f} ({point['update']:,})" for point in shown]
         rows.append([f"`{name}`", f"{result['alpha']:g}", *size([result]), *cells])
-    columns = [
-        "training",
-        "alpha",
-        "pairs",
-        "parameters",
-        "KL at the start (update)",
-        "half-way",
-        "at the end",
-    ]
-    return table(columns, rows)
+    columns = ["training", "alpha", "pairs", "parameters"]
+    return table([*columns, "KL at the start (update)", "half-way", "at the end"], rows)
 
 
 BLOCKS: dict[str, Block] = {

@@ -20,21 +20,20 @@ NAME is a file or a system under results/, and what to take of it, with semicolo
 At the end there may be a format, such as .1f or +.2f; else there are two decimals, of a whole number none.
 """
 
-import csv
 import json
 import re
-import statistics
 from functools import cache
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from experiments import evidence, training_time
 from experiments.evidence import Systems
 from experiments.multi30k import best_point
+from experiments.rows import Row, read_rows
 from experiments.runs import AVERAGES
 from experiments.training_time import STEPS, Result, seconds_per_update
 from rdrop_tools.cli import InputError
-from rdrop_tools.lines import read_lines
 
 FORMAT = re.compile(r"[+,]*(\.\d+)?[fd%]")
 _systems = cache(evidence.read_results)
@@ -57,14 +56,14 @@ def value(results: Path, name: str) -> str:
 
 def _find(results: Path, source: str, keys: list[str]) -> Any:
     if source.endswith(".csv"):
-        return _of_table([*csv.DictReader(read_lines(results / source))], keys)
+        return _of_table(read_rows(results / source), keys)
     if source.endswith(".json"):
         return _of_json(json.loads((results / source).read_bytes()), keys)
     folder, system = source.split("/")
     return _of_system(_systems(results / folder), system, keys)
 
 
-def _of_table(rows: list[dict[str, str]], keys: list[str]) -> float:
+def _of_table(rows: list[Row], keys: list[str]) -> float:
     if "over" in keys:
         first, *others, _, other = keys
         return _of_table(rows, [first, *others]) / _of_table(rows, [other, *others])
@@ -94,7 +93,7 @@ def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
     results = (systems | named)[system]
     match keys:
         case ["minus", other, "test", test]:
-            return evidence.gain(*evidence.same_seeds(results, systems[other]), test).mean
+            return mean(evidence.gains_on(test, *evidence.same_seeds(results, systems[other])))
         case ["minus", other, *what]:
             ours, theirs = evidence.same_seeds(results, systems[other])
             return _mean(ours, what) - _mean(theirs, what)
@@ -109,7 +108,7 @@ def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
 
 
 def _mean(results: list[Result], keys: list[str]) -> float:
-    return statistics.mean(_of_result(result, keys) for result in results)
+    return mean(_of_result(result, keys) for result in results)
 
 
 def _of_result(result: Result, keys: list[str]) -> float:
@@ -126,5 +125,5 @@ def _of_result(result: Result, keys: list[str]) -> float:
             return float(best_point(result["curve"])["bleu"])
         case ["valid", average]:
             averages = AVERAGES if average == "mean" else (average,)
-            return statistics.mean(evidence.valid_score(result, each) for each in averages)
+            return mean(evidence.valid_score(result, each) for each in averages)
     raise KeyError("; ".join(keys))

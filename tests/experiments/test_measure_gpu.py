@@ -14,7 +14,8 @@ from bad_input import assert_refused
 from conftest import ROOT, SCRIPTS, run
 
 from experiments import measure_gpu
-from experiments.benchmark_tables import gpu_table, read_rows
+from experiments.benchmark_tables import gpu_table
+from experiments.rows import read_rows
 from rdrop_tools.cli import InputError
 
 pytest.importorskip("fairseq")

@@ -4,14 +4,8 @@ import pytest
 from made_up_results import SECONDS, interval_2, result, two_seeds, two_systems
 
 from experiments import evidence, tables, training_time, valid_tables
-from experiments.evidence import Spread
 
 systems = pytest.fixture(two_systems)
-
-
-def test_spread():
-    assert str(Spread.of([1.0, 2.0, 3.0])) == "2.00 ± 1.00"
-    assert str(Spread.of([1.5])) == "1.50"
 
 
 def test_ahead_for_good(systems):
@@ -23,9 +17,9 @@ def test_ahead_for_good(systems):
     for each in plain:
         each["curve"].append({"update": 300, "bleu": 37.5})
     assert tables.ahead(systems, SECONDS) == "In the end R-Drop is not ahead."
-    assert training_time.mean_at(rdrop, SECONDS, 119) == 0
-    assert training_time.mean_at(rdrop, SECONDS, 120) == 31
-    assert training_time.mean_at(rdrop, SECONDS, 1e9) == 37.5  # best so far, not the last
+    assert training_time.best_by(119, rdrop, SECONDS) == [0, 0]
+    assert training_time.best_by(120, rdrop, SECONDS) == [31, 31]
+    assert training_time.best_by(1e9, rdrop, SECONDS) == [37, 38]  # best so far, not the last
 
 
 @pytest.mark.parametrize(
@@ -198,9 +192,10 @@ def test_a_training_that_begins_with_another_has_its_time_and_curve_first(finish
     assert training_time.words_of(first) == "plain, then R-Drop"
     assert training_time.updates(first) == 360
     assert training_time.length(first, SECONDS) == 240 + 240
-    assert training_time.best_so_far(first, SECONDS) == [
-        (60, 30), (120, 34), (180, 34), (240, 35), (360, 36), (480, 38)
-    ]  # fmt: skip
+    times = training_time.validations([first], SECONDS)
+    reached = [training_time.best_by(time, [first], SECONDS) for time in times]
+    assert times == [60, 120, 180, 240, 360, 480]
+    assert reached == [[30], [34], [34], [35], [36], [38]]
     assert training_time.price(first, SECONDS) == 2
     assert training_time.ahead_for_good(finished["finish"], finished["plain-d0.3"], SECONDS) == 360
 
