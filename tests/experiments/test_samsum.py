@@ -87,27 +87,20 @@ def test_a_run_that_begins_with_another_has_a_constant_rate(tmp_path):
     )
 
 
-def test_table(systems):
+def test_tables(systems):
+    """Updates count from the first training on; a gain is of what was trained from scratch and compared.
+
+    Its nll is that of plain training. How a row looks otherwise, the committed tables hold.
+    """
+    (plain,), (rdrop,), (finish,) = systems.values()
     text = samsum_table(systems)
-    for name, updates, before in (("plain", 4, 0), ("rdrop", 4, 0), ("finish", 8, 4)):
-        (result,) = systems[name]
+    for name, updates, before, result in (("plain", 4, 0, plain), ("finish", 8, 4, finish)):
         best = before + result["best_update"]
         assert f"| {name} | {updates} | {best} | {result['train_nll']:.2f} |" in text
-        assert f"| {result['rouge']['val']['system']['rougeLsum']['f']:.2f} |\n" in text
-    test = systems["rdrop"][0]["rouge"]["test"]
-    score, difference = test["system"]["rouge1"], test["difference"]["rouge1"]
-    assert f"| rdrop | {score['f']:.2f} [{score['f_95'][0]:.2f}, {score['f_95'][1]:.2f}] | " in text
+    difference = rdrop["rouge"]["test"]["difference"]["rouge1"]
     assert f"| minus plain | {difference['f']:+.2f} [" in text
-    assert f"| p | {difference['p']:.3f} | " in text
-    assert text.endswith(f"`{test['signature']}`")
-
-
-def test_gains(systems):
-    """Of what was trained from scratch and compared on the test set, beside the nll of plain training."""
-    (plain,), (rdrop,), (finish,) = systems.values()
-    rouge = rdrop["rouge"]["test"]["difference"]["rouge1"]
     (nll,) = (point["nll"] for point in plain["curve"] if point["update"] == plain["best_update"])
-    gain = f"{rouge['f']:+.2f} ROUGE-1 on the test set (p = {rouge['p']:.3f})"
+    gain = f"{difference['f']:+.2f} ROUGE-1 on the test set (p = {difference['p']:.3f})"
     data, train_nll = "SAMSum from scratch, after 4 updates", f"{plain['train_nll']:.2f}"
     compared = finish | {"rouge": rdrop["rouge"], "baseline": "plain"}
     assert measured_gains(systems | {"finish": [compared]}) == [[data, train_nll, f"{nll:.2f}", gain]]
