@@ -1,6 +1,8 @@
 """The tables about SAMSum."""
 
-from experiments.evidence import Systems
+from itertools import chain
+
+from experiments.evidence import Systems, same_seeds
 from experiments.rows import table
 from experiments.training_time import Result, before, updates
 from rdrop_tools.scoring.score_rouge import METRICS
@@ -9,16 +11,17 @@ from rdrop_tools.scoring.score_rouge import METRICS
 def samsum_table(systems: Systems) -> str:
     """Every run on valid; then those that were chosen, on the test set."""
     on_valid, on_test, signature = [], [], ""
-    for result in (result for results in systems.values() for result in results):
+    for result in chain.from_iterable(systems.values()):
         valid, test = result["rouge"]["val"]["system"], result["rouge"].get("test")
         to_best = before(result) + result["best_update"]
         cells = [result["system"], f"{updates(result):,}", f"{to_best:,}", *_nll(result)]
         on_valid.append([*cells, *(f"{valid[metric]['f']:.2f}" for metric in METRICS)])
         if test:
             signature = test["signature"]
-            scores, differences = (_values(test.get(key, {})) for key in ("system", "difference"))
+            scores = [test["system"][metric] for metric in METRICS]
             on_test.append([result["system"], *(f"{v['f']:.2f} {_interval(v)}" for v in scores)])
-            if differences:
+            if "difference" in test:
+                differences = [test["difference"][metric] for metric in METRICS]
                 name = f"minus {result['baseline']}"
                 on_test.append([name, *(f"{v['f']:+.2f} {_interval(v)}" for v in differences)])
                 on_test.append(["p", *(f"{v['p']:.3f}" for v in differences)])
@@ -31,13 +34,12 @@ def samsum_table(systems: Systems) -> str:
 def measured_gains(systems: Systems) -> list[list[str]]:
     """(data, plain training's nll on train, on valid, what R-Drop brought) of each length from scratch."""
     rows = []
-    for results in systems.values():
-        for result in results:
-            rouge = result["rouge"].get("test", {}).get("difference")
-            if rouge and not result["from"]:
-                (plain,) = (each for each in systems[result["baseline"]] if each["seed"] == result["seed"])
-                gain = f"{rouge['rouge1']['f']:+.2f} ROUGE-1 on the test set (p = {rouge['rouge1']['p']:.3f})"
-                rows.append([f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain])
+    for result in chain.from_iterable(systems.values()):
+        rouge = result["rouge"].get("test", {}).get("difference")
+        if rouge and not result["from"]:
+            _, (plain,) = same_seeds([result], systems[result["baseline"]])
+            gain = f"{rouge['rouge1']['f']:+.2f} ROUGE-1 on the test set (p = {rouge['rouge1']['p']:.3f})"
+            rows.append([f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain])
     return rows
 
 
@@ -45,10 +47,6 @@ def _nll(result: Result) -> list[str]:
     """On train and, of the best checkpoint, on valid."""
     best = next(point for point in result["curve"] if point["update"] == result["best_update"])
     return [f"{result['train_nll']:.2f}", f"{best['nll']:.2f}"]
-
-
-def _values(of_metric: dict[str, Result]) -> list[Result]:
-    return [of_metric[metric] for metric in METRICS if metric in of_metric]
 
 
 def _interval(value: Result) -> str:

@@ -1,6 +1,6 @@
 """The tables and sentences about Multi30k's test sets, of what evidence.py has found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import mean
 
 from experiments import evidence
@@ -62,6 +62,11 @@ def _mean_gains(ours: list[Result], theirs: list[Result]) -> list[str]:
 
 def minutes(results: list[Result], seconds: Seconds) -> str:
     return f"{mean(length(result, seconds) for result in results) / 60:.0f}"
+
+
+def padded(scores: Iterable[str]) -> list[str]:
+    """A cell for each of NAMES; a dash where the trainings had too few epochs."""
+    return [*scores, *["-"] * len(NAMES)][: len(NAMES)]
 
 
 def _prices(result: Result, seconds: Seconds) -> str:
@@ -140,8 +145,7 @@ def price_table(systems: Systems, seconds: Seconds) -> str:
     columns = ["R-Drop", "minutes", "minus", "minutes", *(f"valid: {name}" for name in NAMES), *PUBLISHED]
     rows = []
     for rdrop, plain in pairs:
-        on_valid = [f"{difference:+.2f}" for difference in evidence.gains_on_valid(rdrop, plain)]
-        on_valid += ["-"] * (len(NAMES) - len(on_valid))
+        on_valid = padded(f"{gain:+.2f}" for gain in evidence.gains_on_valid(rdrop, plain))
         ours = f"{words_of(rdrop[0])} (`{rdrop[0]['system']}`)", minutes(rdrop, seconds)
         theirs = f"`{plain[0]['system']}`", minutes(plain, seconds)
         rows.append([*ours, *theirs, *on_valid, *_mean_gains(rdrop, plain)])

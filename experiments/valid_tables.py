@@ -5,11 +5,11 @@ from statistics import mean
 from typing import Any
 
 from experiments import evidence
-from experiments.evidence import Systems, seeds, size, spread, valid_score
+from experiments.evidence import Systems, seeds, size, spread, valid_score, valid_scores
 from experiments.multi30k import best_point
 from experiments.rows import table
 from experiments.runs import AVERAGES
-from experiments.tables import NAMES, Block, minutes
+from experiments.tables import NAMES, Block, minutes, padded
 from experiments.training_time import Result, Seconds, before, length, timed_curve
 
 EQUAL_UPDATES = (4_296, 10_740, 13_962)  # 8, 20 and 26 epochs of 29,000 pairs
@@ -28,7 +28,7 @@ def valid_table(systems: Systems, seconds: Seconds) -> str:
         best = [best_point(result["curve"]) for result in results]
         to_best = [before(result) + point["update"] for result, point in zip(results, best, strict=True)]
         greedy, *nlls = (spread([point[key] for point in best]) for key in ("bleu", "nll", "train_nll"))
-        bleu = [*map(spread, evidence.valid_scores(results)), *["-"] * len(AVERAGES)][: len(AVERAGES)]
+        bleu = padded(map(spread, valid_scores(results)))
         cells = [name, *size(results), seeds(results), f"{mean(to_best):,.0f}"]
         rows.append([*cells, greedy, *bleu, *nlls])
     return table(columns, rows)
@@ -114,8 +114,7 @@ def screening_table(screening: Systems, multi30k: Systems, seconds: Seconds) -> 
         for end in (60 * m for m in MINUTES):
             bleu, nll = _reached(point for time, point in timed_curve(result, seconds) if time <= end)
             cells.append("-" if length(result, seconds) < end else f"{bleu:.2f}, {nll:.2f}")
-        scored = result["scores"]["valid"]
-        rows.append([*cells, *(f"{valid_score(result, a):.2f}" if a in scored else "-" for a in AVERAGES)])
+        rows.append([*cells, *padded(map(spread, valid_scores([result])))])
     return table(columns, rows)
 
 
