@@ -59,11 +59,10 @@ def told(systems):
 
 
 def test_tables(systems):
-    gains, signature = " | ".join(["39.00 (+2.50)"] * 3), "BLEU, tokenised, lowercased"
+    gains = " | ".join(["39.00 (+2.50)"] * 3)
     pays = "| 29,000 | 7.0 M | 1, 2 | plain-d0.3 | 2.00, 2.15 | rdrop-a2 | +2.50 | +2.50 | +2.50 |"
     text = told(systems)
     for expected in (
-        "Flickr 2016 | Flickr 2017 | MSCOCO 2017 | minutes | price of an update | p < 0.05 |",
         "| plain | 36.50 | 36.50 | 36.50 | 4 | 1.00 |  |",
         f"| R-Drop | {gains} | 8 | 2.00 (fairseq's own 3.00) | 0 of 6 |",
         "mean of seeds 1, 2;",
@@ -71,12 +70,9 @@ def test_tables(systems):
         "-2.00 BLEU where plain training ends, after 4 minutes, "
         "and +2.50 BLEU where R-Drop ends, after 8 minutes. "
         "In the time of fairseq's own R-Drop it would be ahead for good after 9 minutes.\n",
-        "| minus plain, BLEU | p of seed 1, 2 |",
         "| Flickr 2016 | plain | 4 | 36.50 ± 0.71 | 36.50 ± 0.71 |  |  |",
         "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 | 39.00 ± 1.41 | 2.50 ± 0.71 | 0.250, 0.125 |",
-        "- BLEU, sacreBLEU: `of BLEU, sacreBLEU`\n- chrF2, sacreBLEU: `of chrF2, sacreBLEU`\n",
         "| MSCOCO 2017 | 36.50 ± 0.71 | 39.00 ± 1.41 | 29.88 |",
-        f"- {signature}: `of {signature}`\n",
         "| plain-d0.3 | 29,000 | 7.0 M | 1, 2 | 240 | 35.00 ± 0.00 "
         "| 36.50 ± 0.71 | 36.60 ± 0.71 | 36.70 ± 0.71 | 2.15 ± 0.00 |",
         pays,
@@ -157,10 +153,7 @@ def test_schedules_have_names_and_prices_of_their_own(systems):
     text, gains = told(systems), " | ".join(["38.50 (+2.00)"] * 3)
     for expected in (
         f"| {every_2nd} | {gains} | 6 | 1.50 | 2 of 6 |",
-        "| rdrop-a2 | +2.50 | +2.50 | +2.50 |",
-        "| Flickr 2016 | R-Drop | 8 | 39.00 ± 1.41 |",
         f"| Flickr 2016 | {every_2nd} | 6 | 38.50 ± 0.00 | 38.50 ± 0.00 | 2.00 ± 0.71 |",
-        "\nR-Drop is ahead for good after 6 minutes.",
         f"\n\n{every_2nd} is ahead for good after 4 minutes. Its lead over plain training is ",
         f"where {every_2nd} ends, after 6 minutes.\n",
     ):
