@@ -34,7 +34,6 @@ PACKAGES = "torch triton ve-fairseq fairseq-fixed numpy sacrebleu liger-kernel c
 # Those with tests of a GPU; the others import what may not be installed.
 TESTS = ["tests/package", "tests/benchmarks/test_benchmarks.py"]
 PACKING_SECONDS = 10
-IN_MINIATURE = ("loss of one pass, no smoothing", "profile")
 
 
 class Part(NamedTuple):
@@ -50,16 +49,14 @@ class Part(NamedTuple):
 
 def parts(device: str, out: Path, work: Path) -> list[Part]:
     """On a CPU those that take seconds there, in miniature: a benchmark, the profile and the queue."""
-    small = device == "cpu"
-    loss = f"-m benchmarks.benchmark_loss --device {device} " + (
-        "--tokens 200 --dim 16 --repeats 1 --vocab 300"
-        if small
-        else "--tokens 4096 --max-gib 30 --vocab 10152 32768"
+    loss, step = (f"-m benchmarks.benchmark_{name} --device {device}" for name in ("loss", "step"))
+    profile = f"{step} --profile {shlex.quote(str(out / 'trace.json.gz'))}"
+    in_miniature = (
+        ("loss", f"{loss} --tokens 200 --dim 16 --repeats 1 --vocab 300", 200, "loss.csv"),
+        ("profile", f"{profile} --settings small --layers 1 --max-tokens 200", 200, "profile.txt"),
     )
+    loss += " --tokens 4096 --max-gib 30 --vocab 10152 32768"
     one_pass = f"{loss} --passes 1 --rivals --dtype bfloat16"
-    step = f"-m benchmarks.benchmark_step --device {device}"
-    profile = f"{step} --profile {shlex.quote(str(out / 'trace.json.gz'))} --settings "
-    profile += "small --dtype fp32" if small else "iwslt --dtype fp16"
     tests = f"-m pytest -q -p no:cacheprovider -m cuda -n 12 {' '.join(TESTS)}"
     found = (
         ("tests", tests, 180, "tests.txt"),
@@ -70,7 +67,7 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
         ("loss of one pass, no smoothing", f"{one_pass} --label-smoothing 0", 60, "loss.csv"),
         ("step, iwslt", f"{step} --settings iwslt --dtype fp16", 60, "step.csv"),
         ("step, multi30k", f"{step} --settings multi30k --dtype fp32", 60, "step.csv"),
-        ("profile", profile, 60, "profile.txt"),
+        ("profile", f"{profile} --settings iwslt --dtype fp16", 60, "profile.txt"),
         ("loss, float16", f"{loss} --dtype float16", 60, "loss.csv"),
         ("loss, float32", f"{loss} --dtype float32", 60, "loss.csv"),
         ("step, iwslt, other precisions", f"{step} --settings iwslt --dtype bf16 fp32", 90, "step.csv"),
@@ -78,15 +75,15 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
     runs = os.environ.get("RUNS") or ROOT / "results" / "screening" / "runs.csv"
     queue = ["-m", "experiments.run_queue", str(runs), str(work), "--device", device]
     queue += ["--results", str(work / "results")]
-    queue += ["--jobs", os.environ.get("JOBS") or "12"] * (not small)
+    queue += ["--jobs", os.environ.get("JOBS") or "12"] * (device == "cuda")
     queue += ["--dry-run"] * (not os.environ.get("LOCAL_FILES"))
-    chosen = [Part(*each) for each in found if each[0] in IN_MINIATURE or not small]
-    return [*chosen, Part("queue", shlex.join(queue), 3600, "")]
+    chosen = in_miniature if device == "cpu" else found
+    return [*(Part(*each) for each in chosen), Part("queue", shlex.join(queue), 3600, "")]
 
 
 def installed(device: str) -> dict[str, Any]:
     """Where the figures come from."""
-    where, cuda = provenance(device), {"cuda": torch.version.cuda or "none"}
+    where = provenance(device)
     result = {
         "command": "scripts/measure_gpu.sh",
         "commit": where["commit"],
@@ -94,11 +91,12 @@ def installed(device: str) -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "dry_run": device == "cpu",
         "hardware": where["device"],
+        "versions": versions(PACKAGES) | {"cuda": torch.version.cuda or "none"},
     }
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         result |= {"memory_gib": round(properties.total_memory / 2**30, 1), "driver": driver()}
-    return result | {"versions": versions(PACKAGES) | cuda}
+    return result
 
 
 def driver() -> str:
@@ -113,11 +111,8 @@ def run(part: Part, seconds: float, out: Path, log: IO[str]) -> None:
     """Writes what the part leaves to ``out``, whether it ends well, badly, or not in time."""
     begin = time.monotonic()
     said, table = out / f"{part.name}.part", out / f"{part.result}.part"
-    command = [
-        sys.executable,
-        *shlex.split(part.words),
-        *["--out", str(table)] * part.result.endswith(".csv"),
-    ]
+    command = [sys.executable, *shlex.split(part.words)]
+    command += ["--out", str(table)] * part.result.endswith(".csv")
     with said.open("w") as file:
         streams: Any = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **streams)
