@@ -27,13 +27,9 @@ Contestants = dict[str, Callable[[], Any]]
 WARM_UPS = {"cpu": 1, "cuda": 3}  # rounds that are not timed: a GPU's libraries choose their kernels in them
 
 
-def add_device(parser: cli.Parser) -> None:
+def add_arguments(parser: cli.Parser) -> None:
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", type=device, default=default, help="cpu or cuda")
-
-
-def add_arguments(parser: cli.Parser) -> None:
-    add_device(parser)
     parser.add_argument(
         "--repeats", type=cli.integer(1), default=9, help="timed rounds, after some not timed"
     )
