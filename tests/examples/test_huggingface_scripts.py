@@ -39,7 +39,6 @@ def test_fine_tuning_by_the_script(tmp_path):
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        (TUNE, "text --source de --target en --out new", "cannot read text/train.de: No such file"),
         (TUNE, "text --source a --target b --out new", "do not have the same number of lines: 1 and 2"),
         (TUNE, "text --source empty --target empty --out new", "text/train.empty is empty"),
         (TUNE, "--out text", "--out text is not empty: name a new folder"),

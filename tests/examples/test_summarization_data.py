@@ -101,19 +101,9 @@ def test_xsum_articles(environment, tmp_path):
 
 def test_samsum_json(tmp_path):
     """A dialogue whose lines end in CR LF, as in SAMSum's own files, becomes one line."""
-    for split in ("train", "val", "test"):
-        items = [{"id": "1", "dialogue": "Ann: hi\r\nBob: \u2028 hi", "summary": "They\tgreet."}]
-        (tmp_path / f"{split}.json").write_text(json.dumps(items))
-    assert read("samsum", tmp_path)["val"] == [("Ann: hi Bob: hi", "They greet.")]
-
-
-def test_lines_of_samsum_as_they_come(tmp_path):
-    """Regression: the last line was lost where it had no line feed."""
-    write_samsum(tmp_path)
-    text = gzip.compress("one\rline\ntwo\u2028lines\r\nthree".encode())
-    for side in ("dialogue", "summary"):
-        (tmp_path / f"valid.{side}.gz").write_bytes(text)
-    assert [source for source, _ in read("samsum", tmp_path)["val"]] == ["one line", "two lines", "three"]
+    item = {"id": "1", "dialogue": "Ann: hi\r\nBob: \u2028 hi", "summary": "They\tgreet."}
+    folder = write_samsum_json(tmp_path, item)
+    assert read("samsum", folder)["val"] == [("Ann: hi Bob: hi", "They greet.")]
 
 
 def test_xsum_text_with_the_mark_in_its_body(tmp_path):
@@ -156,13 +146,11 @@ def test_bad_downloads_leave_nothing_to_trust(environment, tmp_path):
         ("a/b in", "the name must be of letters, digits, - and _, got a/b"),
         ("samsum in", "the name samsum is of a corpus with a script of its own"),
         ("mine in", "no texts with the keys source and target"),
-        ("mine in/rows.csv", "in/rows.csv, line 2 has 3 columns, and the first line has 2"),
     ],
 )
 def test_refused_before_anything_is_written(environment, tmp_path, arguments, message):
     (tmp_path / "in").mkdir()
     write_jsonl(tmp_path / "in" / "train.jsonl", ("dialogue", "summary"), small_corpora.pairs(9, seed=0))
-    (tmp_path / "in" / "rows.csv").write_text("source,target\nOne, two,three\n")
     name, *folder = arguments.split()
     command = [EXAMPLES / "prepare-text.sh", name, *(tmp_path / part for part in folder)]
     assert_fails(message, *command, **environment, OUT=str(tmp_path / "out"))
@@ -171,13 +159,18 @@ def test_refused_before_anything_is_written(environment, tmp_path, arguments, me
 
 STORIES, XSUM = "dailymail_stories.tgz", "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
 XSUM_SPLIT = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
-CORPORA = {"val.json": "samsum", "valid.summary.gz": "samsum", "all_val.txt": "cnn_dm", STORIES: "cnn_dm"}
+CORPORA = {"val.json": "samsum", "all_val.txt": "cnn_dm", STORIES: "cnn_dm"}
 ITEM = {"dialogue": "Ann: hi", "summary": "Ann greets."}
-FOLDER = object()
 
 
 def samsum(*items):
     return json.dumps(items).encode()
+
+
+def write_samsum_json(folder, *items):
+    for split in ("train", "val", "test"):
+        (folder / f"{split}.json").write_bytes(samsum(*(items or [ITEM])))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -188,20 +181,10 @@ def samsum(*items):
         ("val.json", samsum(ITEM, {}), "samsum's: item 2 has no 'dialogue' and"),
         ("val.json", samsum({**ITEM, "summary": "\ud800"}), "val, pair 1: the target is no"),
         ("val.json", b"[" * 100000, "val.json is damaged (maximum recursion depth"),
-        ("val.json", b'["caf\xe9"]', "val.json is not UTF-8 at byte 5, line 1"),
-        ("val.json", None, "cannot read samsum/val.json: No such file"),
         ("val.json", b"[]", "the corpus has no text for val"),
-        ("valid.summary.gz", gzip.compress(b"one\n" * 11, mtime=0)[:-9], "valid.summary.gz is damaged"),
-        (
-            "valid.summary.gz",
-            gzip.compress(b"1\n"),
-            "valid.summary.gz do not have the same number of lines: 11 and 1",
-        ),
-        ("all_val.txt", FOLDER, "cannot read cnn_dm/all_val.txt: Is a directory"),
         ("all_val.txt", b"http://web.example/none\n", "1 texts are not there, one of them 09a2"),
         (STORIES, b"no archive", f"{STORIES} is damaged"),
         (STORIES, tar_bytes({"a/b.story": b"caf\xe9"}), "a/b.story is not UTF-8 at byte 3"),
-        (STORIES, tar_bytes({"a/b.story": "In no list"}), f"cnn_stories.tgz and {STORIES}: "),
         (
             XSUM,
             tar_bytes({"a/20000.summary": "[SN]URL[SN]"}),
@@ -213,18 +196,9 @@ def samsum(*items):
 def test_corpora(tmp_path, file, content, message):
     """Regression: what had been read before a damaged part was left behind; some of these were tracebacks."""
     corpus = CORPORA.get(file, "xsum")
-    folder = tmp_path / corpus
-    folder.mkdir()
-    {"cnn_dm": write_cnn_dm, "xsum": write_xsum, "samsum": write_samsum}[corpus](folder)
-    if file == "val.json":
-        for split in ("train", "val", "test"):
-            (folder / f"{split}.json").write_bytes(samsum(ITEM))
-    (folder / file).unlink()
-    if content is FOLDER:
-        (folder / file).mkdir()
-    elif content is not None:
-        (folder / file).write_bytes(content)
-    assert_refused(READ_CORPUS, [corpus, corpus, "out"], message, tmp_path)
+    {"cnn_dm": write_cnn_dm, "xsum": write_xsum, "samsum": write_samsum_json}[corpus](tmp_path)
+    (tmp_path / file).write_bytes(content)
+    assert_refused(READ_CORPUS, [corpus, ".", "out"], message, tmp_path)
     assert not (tmp_path / "out").exists()
 
 

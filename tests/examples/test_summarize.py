@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bad_checkpoints import CUT, NO_CHECKPOINT, Runs, weights
+from bad_checkpoints import Runs, weights
 from bad_input import assert_refused, call_here, changed
 from small_corpora import write_bart, write_gpt2_bpe
 
@@ -30,10 +30,8 @@ def folder(tmp_path_factory):
     shutil.copytree(data, folder / "a:b")
     (folder / "none").mkdir()
     (folder / "text").write_bytes("\n".join(TEXTS).encode())
-    (folder / "latin1").write_bytes(b"caf\xe9\n")
     (folder / "empty").touch()
     (folder / "longer").write_text("1\n2\n3\n4\n5\n")
-    (folder / "cut.pt").write_bytes(CUT)
     torch.save({"model": Runs()}, folder / "code.pt")
     torch.save({"args": None}, folder / "bare.pt")
     torch.save(weights(), folder / "other.pt")
@@ -73,23 +71,19 @@ def test_summaries_go_to_a_device(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("--chunk 0", "argument --chunk: must be at least 1, got 0"),
         ("--max-len-b 10", "--min-len 55 is more than --max-len-b 10"),
         (
             "--min-len 1024 --max-len-b 2000",
             "--min-len 1024 is more than the 1023 tokens that this model can",
         ),
         ("text=empty", "empty is empty"),
-        ("text=latin1", "latin1 is not UTF-8 at byte 3, line 1"),
         ("--out text", "text would be written over text"),
         ("--out longer", "longer has 5 lines, more than text (4): delete it"),
-        ("--checkpoint cut.pt", f"cannot read cut.pt: {NO_CHECKPOINT}"),
         ("--checkpoint code.pt", "cannot read code.pt: it holds posix.system, which could run code"),
         ("--checkpoint bare.pt", "bare.pt is not a checkpoint of fairseq: it has no model"),
         ("--checkpoint other.pt", "cannot load other.pt with data and data: "),
         ("--data none", "cannot read none/dict.source.txt: No such file"),
         ("--data a:b", "fairseq takes a colon for the end of a name, rename it"),
-        ("--bpe-dir none", "cannot read none/encoder.json: No such file"),
         ("--bpe sentencepiece", "cannot read data/sentencepiece.model: No such file"),
     ],
 )

@@ -70,15 +70,6 @@ def test_validation_takes_every_pair_that_the_model_takes(plain, finish):
 
 
 @pytest.mark.slow
-def test_empty_outputs_are_bleu_0(env, tmp_path):
-    """Regression: where all outputs were empty, the host ended in KeyError: 'bleu', with no checkpoint."""
-    lengths = '{"beam": 1, "max_len_a": 0, "max_len_b": 0, "min_len": 0}'
-    result = train("--eval-bleu-args", lengths, **env, OUT=str(tmp_path / "out"), MAX_UPDATE="2")
-    assert "best on valid, after 2 updates: BLEU 0.00" in result.stdout
-    assert (tmp_path / "out" / "checkpoint_best.pt").exists()
-
-
-@pytest.mark.slow
 def test_a_finish_begins_with_the_average_and_resumes(env, plain, finish):
     folder, out = plain[0], finish[0]
     # The advice of the plain training. Regression: without DATA it looked for another folder.
