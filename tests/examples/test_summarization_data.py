@@ -167,9 +167,9 @@ def samsum(*items):
     return json.dumps(items).encode()
 
 
-def write_samsum_json(folder, *items):
+def write_samsum_json(folder, item=ITEM):
     for split in ("train", "val", "test"):
-        (folder / f"{split}.json").write_bytes(samsum(*(items or [ITEM])))
+        (folder / f"{split}.json").write_bytes(samsum(item))
     return folder
 
 

@@ -52,16 +52,6 @@ def test_weights_go_to_a_folder_of_their_own(venv, tmp_path):
     assert [path.name for path in files(tmp_path / "weights")] == ["bart.base.tar.gz.part"]
 
 
-def test_a_folder_without_its_settings_is_refused(tmp_path):
-    """Regression: with settings deleted, others were noted over the old data."""
-    out = tmp_path / "out"
-    run(*own(out, "A=1"))
-    (out / "raw").touch()
-    (out / "settings").unlink()
-    assert "has files, and no file settings" in run(*own(out, "A=2"), check=False).stdout
-    assert not (out / "settings").exists()
-
-
 def test_settings_can_be_corrected_until_there_is_a_result(tmp_path):
     """Regression: after ALPHA=abc, the right ALPHA=5 was refused as another setting."""
     out = tmp_path / "[o] ut"

@@ -1,11 +1,10 @@
 """What is installed: the wheel, its requirements, and the environment that the scripts make."""
 
-import email
+import importlib.metadata
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
 
 import pytest
 from conftest import ROOT, run
@@ -40,20 +39,11 @@ def sdist(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def wheel(sdist, tmp_path_factory):
-    """Built from what the sdist holds."""
-    out = tmp_path_factory.mktemp("wheel")
-    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    run(sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", out, sdist)
-    return next(out.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
-def site(wheel, tmp_path_factory):
-    """The wheel, installed; the editable installation of the tests has the clone's path."""
+def site(sdist, tmp_path_factory):
+    """The wheel of what the sdist holds, installed; the tests' editable installation has the clone's path."""
     folder = tmp_path_factory.mktemp("site")
-    options = ["--quiet", "--no-deps", "--no-index", "--target", folder]
-    run(sys.executable, "-m", "pip", "install", *options, wheel)
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", folder]
+    run(sys.executable, "-m", "pip", "install", *options, sdist)
     return folder
 
 
@@ -64,9 +54,10 @@ def test_the_sdist_holds_the_packages_and_no_tests(sdist):
     assert {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml", "setup.py"} <= names
 
 
-def test_the_wheel_holds_the_packages_alone(wheel):
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name for name in names if ".dist-info/" not in name} == files_of_the_packages()
+def test_the_wheel_holds_the_packages_alone(site):
+    names = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    others = re.compile(r"bin/|.*\.dist-info/|.*\.pyc$")
+    assert {name for name in names if not others.match(name)} == files_of_the_packages()
 
 
 def test_an_installed_wheel_has_its_own_user_dir_and_commands(site, tmp_path):
@@ -85,10 +76,9 @@ def test_an_installed_wheel_has_its_own_user_dir_and_commands(site, tmp_path):
     assert "error: cannot load --model ./absent: " in said
 
 
-def required(wheel, python, extra=""):
-    archive = zipfile.ZipFile(wheel)
-    name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-    metadata = email.message_from_bytes(archive.read(name))
+def required(site, python, extra=""):
+    (info,) = site.glob("*.dist-info")
+    metadata = importlib.metadata.Distribution.at(info).metadata
     assert metadata["Requires-Python"] == ">=3.8"
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
     environment = {"python_version": python, "extra": extra}
@@ -96,12 +86,12 @@ def required(wheel, python, extra=""):
 
 
 @pytest.mark.parametrize("python", [*HOSTS, "3.14"])
-def test_a_build_of_fairseq_is_installed_when_asked_for(wheel, python):
+def test_a_build_of_fairseq_is_installed_when_asked_for(site, python):
     """Regression: pip put a second build over the files of the one that was there."""
-    assert {r.name for r in required(wheel, python)} == {"torch", "numpy", "sacrebleu", "sentencepiece"}
+    assert {r.name for r in required(site, python)} == {"torch", "numpy", "sacrebleu", "sentencepiece"}
     for extra in ("examples", "huggingface", "test", "check"):
-        assert not [r.name for r in required(wheel, python, extra) if "fairseq" in r.name]
-    hosts = [f"{r.name}{r.specifier}" for r in required(wheel, python, "fairseq") if "fairseq" in r.name]
+        assert not [r.name for r in required(site, python, extra) if "fairseq" in r.name]
+    hosts = [f"{r.name}{r.specifier}" for r in required(site, python, "fairseq") if "fairseq" in r.name]
     assert hosts == [HOSTS[python]] if python in HOSTS else not hosts
 
 

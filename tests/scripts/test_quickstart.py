@@ -5,10 +5,9 @@ import json
 import pytest
 from conftest import SCRIPTS, files, kill_when, run, sentences
 from shell_scripts import assert_fails
-from translation_data import MULTI30K, MULTI30K_SETTINGS, TRANSLATION, environment, write_multi30k
+from translation_data import MULTI30K_SETTINGS, TRANSLATION, environment, write_multi30k
 
 SCRIPT = SCRIPTS / "quickstart.sh"
-SPLITS = ("train", "valid", "test", "test1", "test2", "test3")  # of MULTI30K
 SMALL = {"MAX_UPDATE": "8", "MERGES": "70", "HELDOUT": "10", "MIN_FREE_MB": "1"}
 
 
@@ -79,20 +78,11 @@ def test_multi30k_is_trained_from_german(env, tmp_path):
     kill_when(trained / "train.log", SCRIPT, **env)
     settings = (trained / "settings").read_text()
     assert {"BENCHMARK=multi30k", "SRC=de", "TGT=en"} <= set(settings.splitlines())
-    data = trained.parent / "data"
-    for split, count in zip(SPLITS, MULTI30K.values(), strict=True):
-        for lang in ("en", "de"):
-            assert (data / "corpus" / "raw" / f"{split}.{lang}").read_bytes().count(b"\n") == count
-            assert (data / "data-bin" / f"{split}.en-de.{lang}.bin").stat().st_size
 
 
 def test_no_apt_get_no_download(env, tmp_path):
     """Without apt-get, the other way to the pages is named."""
-    tools = "bash cat cut date df awk dirname env flock mkdir realpath rm sed sha256sum mv find nproc"
-    (tmp_path / "bin").mkdir()
-    for tool in tools.split():
-        (tmp_path / "bin" / tool).symlink_to(run("which", tool).stdout.strip())
-    env = {**env, "VENV": "none", "OUT": str(tmp_path / "out"), "PATH": f"{tmp_path / 'bin'}"}
-    (tmp_path / "bin" / "python").symlink_to("/bin/true")
-    result = run(TRANSLATION / "prepare-libreoffice.sh", check=False, **env)
-    assert "error: no apt-get here to download the LibreOffice help with: name a folder with" in result.stdout
+    without = 'command() { [[ "$*" != "-v apt-get" ]] && builtin command "$@"; }; export -f command; "$0"'
+    command = ["bash", "-c", without, TRANSLATION / "prepare-libreoffice.sh"]
+    message = "error: no apt-get here to download the LibreOffice help with: name a folder with"
+    assert message in run(*command, check=False, **env, OUT=str(tmp_path / "out")).stdout
