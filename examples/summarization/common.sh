@@ -5,8 +5,9 @@
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/common/lib.sh
 source "$HERE/../../scripts/common/lib.sh"
+# shellcheck source=scripts/common/preparing.sh
+source "$ROOT/scripts/common/preparing.sh"
 
-WORKERS=${WORKERS:-$(nproc)}
 NAME='[A-Za-z0-9][A-Za-z0-9_-]*' # of a corpus
 SPLITS=(train val test)
 GPT2_URL=https://dl.fbaipublicfiles.com/fairseq/gpt2_bpe
@@ -57,22 +58,16 @@ reads. Started again, it goes on where it was interrupted, and does nothing that
 
 Environment:
 HELP
-  usage_of_settings "$CORPUS" "a folder with these files, in place of every download:
-                $2;
-                for BPE=gpt2 encoder.json, vocab.bpe and dict.txt"
+  usage_of_settings "$CORPUS" "$2,
+               and for BPE=gpt2 encoder.json, vocab.bpe and dict.txt"
 }
 
-usage_of_settings() { # CORPUS LOCAL_FILES
-  cat <<HELP
-  BPE           gpt2 (default): the vocabulary of BART; or sentencepiece: learnt on train, to train from scratch
-  VOCAB         size of the SentencePiece vocabulary (4000)
-  OUT           output folder (summarization/$1)
-  LOCAL_FILES   $2
-  WORKERS       processes (all cores)
-  MIN_FREE_MB   free space to ask for ($NEEDED_MB)
-  PYTHON VENV   interpreter, virtual environment (.venv; none: the python on PATH as it is)
-  DOWNLOADER    command to call as DOWNLOADER URL FILE instead of curl
+usage_of_settings() { # CORPUS FILES
+  cat <<'HELP'
+  BPE          gpt2 (default): the vocabulary of BART; or sentencepiece: learnt on train, to train from scratch
+  VOCAB        size of the SentencePiece vocabulary (4000)
 HELP
+  usage_of_prepare "summarization/$1" "$NEEDED_MB" "$2"
 }
 
 read_corpus() {
@@ -116,11 +111,8 @@ prepare() {
 
 check_prepare_settings() {
   choose_bpe gpt2
-  check_integer 1-4096 WORKERS
-  check_integer 0-999999999 MIN_FREE_MB
   OUT=${OUT:-$ROOT/summarization/$CORPUS}
-  check_folders OUT VENV
-  absolute LOCAL_FILES
+  check_common_settings
   check_room_for_venv
   [[ -e $OUT/bin-$ENCODING ]] || check_room "$OUT" "${MIN_FREE_MB:-$NEEDED_MB}"
 }

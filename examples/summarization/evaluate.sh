@@ -68,10 +68,7 @@ if [[ $BPE == gpt2 ]]; then BPE_DIR=$DATA/gpt2_bpe; else BPE_DIR=$DATA/pieces-$E
 check_kind OUT summarization-training train.sh
 [[ -e $OUT/trained ]] || die "the training in $OUT has not ended: run train.sh again, it resumes"
 suffix=$([[ $SPLIT == test ]] || echo "-$SPLIT")
-for key in CORPUS MODEL CRITERION ENCODING; do
-  [[ $(setting "$OUT" "$key") == "${!key}" ]] \
-    || die "OUT: $OUT was trained with $key=$(setting "$OUT" "$key"), not ${!key}"
-done
+check_made_with OUT CORPUS MODEL CRITERION ENCODING
 lock_folder OUT
 setup_venv examples
 keep_settings "$OUT/search$suffix" "$SPLIT.*" "CORPUS=$CORPUS" "CHECKPOINT=$CHECKPOINT" "BEAM=$BEAM" \

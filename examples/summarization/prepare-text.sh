@@ -18,23 +18,18 @@ evaluate.sh. Started again, it goes on where it was interrupted.
 
 Environment:
   SRC_COLUMN TGT_COLUMN   keys or columns of a table, by name, or by number from 1 where it has no line of names
-                (source and target; of two columns the first and the second)
-  HELDOUT       pairs for val, where there is no val (1000, or a tenth of fewer than 10,000)
+               (source and target; of two columns the first and the second)
+  HELDOUT      pairs for val, where there is no val (1000, or a tenth of fewer than 10,000)
 HELP
-  usage_of_settings NAME "a folder with encoder.json, vocab.bpe and dict.txt for BPE=gpt2, in place of the download"
+  usage_of_settings NAME "encoder.json, vocab.bpe and dict.txt for BPE=gpt2"
 }
 [[ $# -eq 2 && $1 != -* ]] || show_usage "expected a name and a folder, got: $*" "$@"
 
-CORPUS=$1 TEXT=$2
+CORPUS=$1
 [[ $CORPUS =~ ^$NAME$ ]] || die "the name must be of letters, digits, - and _, got $CORPUS"
 ! is_corpus "$CORPUS" || die "the name $CORPUS is of a corpus with a script of its own: choose another name"
-check_integer 1-999999999 HELDOUT
 check_prepare_settings
-absolute TEXT
-[[ -e $TEXT ]] || die "$TEXT is not there: name a folder with train.source and train.target, or a table"
-READ=(python -m rdrop_tools.text.own_corpus "$TEXT" --langs source target --splits train val test --no-empty
-  ${HELDOUT:+--heldout "$HELDOUT"})
-[[ -z ${SRC_COLUMN:-}${TGT_COLUMN:-} ]] || READ+=(--columns "${SRC_COLUMN:-source}" "${TGT_COLUMN:-target}")
+read_own_text "$2" source target --splits train val test --no-empty
 
 read_corpus() { "${READ[@]}" --quiet --out "$1"; }
 

@@ -136,18 +136,8 @@ train() { # fairseq resumes from checkpoint_last.pt by itself; --finetune-from-m
   touch "$1"
 }
 
-check_from() { # that FROM is a training of this corpus and model; same_model.py compares the rest
-  local key
-  check_kind FROM summarization-training train.sh
-  [[ $FROM != "$OUT" ]] || die "FROM: $FROM is OUT too: choose another folder with OUT"
-  for key in CORPUS MODEL ENCODING; do
-    [[ $(setting "$FROM" "$key") == "${!key}" ]] || die "FROM: $FROM has the $key $(setting "$FROM" "$key"), not ${!key}"
-  done
-  [[ -e $FROM/checkpoints/checkpoint_best.pt ]] || die "FROM: $FROM has no checkpoints/checkpoint_best.pt: train it first"
-}
-
 choose_loss
-[[ -z $FROM ]] || check_from
+check_from summarization-training checkpoints/checkpoint_best.pt CORPUS MODEL ENCODING
 [[ -e $DATA/bin-$ENCODING ]] \
   || die "$DATA/bin-$ENCODING is not there: run BPE=$BPE $(preparer) first, or name its folder with DATA"
 setup_venv examples

@@ -4,8 +4,8 @@
 
 # shellcheck source-path=SCRIPTDIR source=../../scripts/common/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common/lib.sh"
+source "$ROOT/scripts/common/preparing.sh"
 
-WORKERS=${WORKERS:-$(nproc)}
 JOINT=yes        # one vocabulary for both languages; empty: one each
 SENTENCEPIECE=() # options for sentencepiece_encode.py
 APPLY_BPE=()     # options for apply_bpe.py
@@ -54,22 +54,7 @@ read_expected() {
 check_prepare_settings() {
   check_choice BPE subword-nmt sentencepiece
   check_integer 1-999999 MERGES
-  check_integer 1-4096 WORKERS
-  check_integer 0-999999999 MIN_FREE_MB
-  check_folders OUT VENV
-  absolute LOCAL_FILES
-}
-
-# usage_of_prepare OUT MEGABYTES [FILES]: what the usages of all prepare-*.sh end with. FILES: what LOCAL_FILES may hold.
-usage_of_prepare() {
-  cat <<HELP
-  OUT          output folder ($1)
-${3:+  LOCAL_FILES  a folder with $3, in place of the download
-  DOWNLOADER   command to call as DOWNLOADER URL FILE instead of curl
-}  WORKERS      processes (the number of cores)
-  MIN_FREE_MB  free space to ask for ($2)
-  VENV PYTHON  virtual environment (.venv; none: the python on PATH as it is), interpreter
-HELP
+  check_common_settings
 }
 
 check_data() { # that DATA is what the script for BENCHMARK made

@@ -52,8 +52,7 @@ for reference in "$DATA/corpus/raw/$SUBSET.$TGT" ${TOKENS:+"$TOKENS"}; do
 done
 if [[ -n $BASELINE_DIR ]]; then
   check_kind BASELINE_DIR translation-training train.sh
-  other=$(setting "$BASELINE_DIR" BENCHMARK).$(setting "$BASELINE_DIR" SRC)-$(setting "$BASELINE_DIR" TGT)
-  [[ $other == "$BENCHMARK.$SRC-$TGT" ]] || die "$BASELINE_DIR is of $other, not of $BENCHMARK.$SRC-$TGT"
+  check_made_with BASELINE_DIR BENCHMARK SRC TGT
 fi
 
 translate() { # CHECKPOINT_DIR OUT_DIR

@@ -31,26 +31,22 @@ HELP
 
 [[ $1 =~ ^([A-Za-z0-9][A-Za-z0-9_-]*)\.($LANGUAGE)-($LANGUAGE)$ ]] \
   || die "the name must look like mine.en-ja, with codes of the languages (pt_BR, not pt-BR), got $1"
-NAME=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]} TEXT=$2
+NAME=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]}
 ! is_benchmark "$NAME" || die "the name $NAME is a benchmark's, with a recipe of its own: choose another name"
 [[ $SRC != "$TGT" ]] || die "the languages of $1 must be two, got $SRC twice"
 LANGS=("$SRC" "$TGT")
 OUT=${OUT:-$ROOT/data/$1}
 BPE=${BPE:-sentencepiece}
-SRC_COLUMN=${SRC_COLUMN:-} TGT_COLUMN=${TGT_COLUMN:-} HELDOUT=${HELDOUT:-} SEPARATE=${SEPARATE:-}
+HELDOUT=${HELDOUT:-} SEPARATE=${SEPARATE:-0}
 SPLITS=(train valid) # and test, if there is one
-check_integer 1-999999999 HELDOUT
 check_choice SEPARATE 0 1
 check_tokenize
 check_prepare_settings
-absolute TEXT
-[[ -e $TEXT ]] || die "$TEXT is not there: name a folder with train.$SRC and train.$TGT, or a table"
+read_own_text "$2" "$SRC" "$TGT"
 check_room "$OUT" "${MIN_FREE_MB:-500}"
-[[ ${SEPARATE:-0} == 0 ]] || JOINT=
-READ=(python -m rdrop_tools.text.own_corpus "$TEXT" --langs "${LANGS[@]}" ${HELDOUT:+--heldout "$HELDOUT"})
+[[ $SEPARATE == 0 ]] || JOINT=
 CHECK=()
 [[ $BPE == sentencepiece ]] || CHECK=(--moses)
-[[ -z $SRC_COLUMN$TGT_COLUMN ]] || READ+=(--columns "${SRC_COLUMN:-$SRC}" "${TGT_COLUMN:-$TGT}")
 
 corpus() {
   local split
@@ -78,7 +74,7 @@ if [[ -z ${MERGES:-} ]]; then
   ((PAIRS >= 10000)) || MERGES=$((PAIRS * 6 / 10 + 1)) # whole sentences would be pieces
 fi
 own_folder OUT translation-data corpus "BENCHMARK=$NAME" "LANGS=$SRC-$TGT" "TEXT_SHA256=$SHA256" "HELDOUT=$HELDOUT" \
-  pieces "BPE=$BPE" "MERGES=$MERGES" "SEPARATE=${SEPARATE:-0}"
+  pieces "BPE=$BPE" "MERGES=$MERGES" "SEPARATE=$SEPARATE"
 run_stage "text" corpus corpus
 [[ ! -e $OUT/corpus/raw/test.$SRC ]] || SPLITS+=(test)
 make_pieces

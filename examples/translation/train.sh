@@ -67,24 +67,15 @@ FROM=${FROM:-}
 OUT=${OUT:-$ROOT/checkpoints/$NAME-$CRITERION-$SEED${FROM:+-finish}}
 check_folders DATA OUT FROM VENV
 check_data
-[[ $(setting "$DATA" BENCHMARK) == "$BENCHMARK" ]] || die "DATA: $DATA is not of $BENCHMARK"
+check_made_with DATA BENCHMARK
 case $(setting "$DATA" LANGS) in
   "$SRC-$TGT" | "$TGT-$SRC") ;;
   *) die "DATA: $DATA has $(setting "$DATA" LANGS), not $SRC-$TGT" ;;
 esac
-
-check_from() { # that FROM is a training of this corpus and direction; same_model.py compares dictionary and model
-  local theirs
-  check_kind FROM translation-training train.sh
-  [[ $FROM != "$OUT" ]] || die "FROM: $FROM is OUT too: choose another folder with OUT"
-  theirs=$(setting "$FROM" BENCHMARK).$(setting "$FROM" SRC)-$(setting "$FROM" TGT)
-  [[ $theirs == "$NAME" ]] || die "FROM: $FROM is of $theirs, not of $NAME"
-  [[ -e $FROM/checkpoint_best.pt ]] || die "FROM: $FROM has no checkpoint_best.pt: train it first"
-}
+check_from translation-training checkpoint_best.pt BENCHMARK SRC TGT
 
 START=() # flags for average_checkpoints.py
 if [[ -n $FROM ]]; then
-  check_from
   choose_decoding "$BENCHMARK" "$FROM"
   START_AVERAGE=$AVERAGE # recipe sets it anew
   START=("$FROM" "$OUT/start.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}")

@@ -59,6 +59,15 @@ check_kind() {
     || die "$1: ${!1} is not the output of $3 (its file settings would say so): run $3 first, or name its folder"
 }
 
+# check_made_with NAME KEY...: dies unless the folder in this variable has this script's values of these keys.
+check_made_with() {
+  local key
+  for key in "${@:2}"; do
+    [[ $(setting "${!1}" "$key") == "${!key}" ]] \
+      || die "$1: ${!1} was made with $key=$(setting "${!1}" "$key"), not ${!key}"
+  done
+}
+
 # own_folder NAME KIND [RESULT KEY=VALUE...]...: makes the folder in this variable, and locks it until this script
 # ends. Its file settings, with KIND, is the proof that such a script made what is in it, which may be replaced.
 # Dies if there is anything but no such proof, or what keep_settings dies of.

@@ -8,6 +8,16 @@ given() {
   return 1
 }
 
+# check_from KIND CHECKPOINT KEY...: if FROM is set, dies unless it is a training of this kind, with the checkpoint, and
+# this one's value of each key; same_model.py compares dictionary and model.
+check_from() {
+  [[ -n $FROM ]] || return 0
+  check_kind FROM "$1" train.sh
+  [[ $FROM != "$OUT" ]] || die "FROM: $FROM is OUT too: choose another folder with OUT"
+  check_made_with FROM "${@:3}"
+  [[ -e $FROM/$2 ]] || die "FROM: $FROM has no $2: train it first"
+}
+
 # make_way ARGUMENT...: what a flag of the user's replaces takes its companions with it.
 make_way() {
   ! { given --arch "$@" || given -a "$@"; } || ARCHITECTURE=()

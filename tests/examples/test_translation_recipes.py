@@ -67,7 +67,7 @@ def test_the_recipe_follows_the_size(pairs, flags):
     [
         ("wmt16.en-de", {"DATA": ""}, "data/wmt16.en-de/data-bin is not there: run prepare-text.sh first"),
         ("multi30k", {}, "the benchmark must look like iwslt14.de-en, with codes"),
-        ("iwslt14.de-en", {}, "is not of iwslt14"),
+        ("iwslt14.de-en", {}, "was made with BENCHMARK=multi30k, not iwslt14"),
         ("multi30k.en-de", {"MAX_TOKENS": "3000"}, "must divide the 1024 tokens of an update"),
         ("multi30k.en-de", {"NODES": "2"}, "MASTER must be HOST:PORT of the first machine for NODES=2"),
     ],
