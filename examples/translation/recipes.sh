@@ -25,7 +25,8 @@ recipe() {
   OPTIMIZER=(--optimizer adam --adam-betas '(0.9, 0.98)')
   TRAINING=(--clip-norm 0.0 --label-smoothing 0.1
     --skip-invalid-size-inputs-valid-test --required-batch-size-multiple 1) # by default 8, and what is left of the last batch is lost, of valid too
-  VALIDATION_BEAM=5 REASON=
+  VALIDATION_BEAM=5 AVERAGE=last:10 REASON=
+  DECODING=(--beam 5 --lenpen 1.0) SCORING=() TOKENISING=()
   case $1 in
     iwslt14)
       ARCHITECTURE=(--arch transformer_iwslt_de_en --share-all-embeddings --dropout 0.3)
@@ -34,7 +35,6 @@ recipe() {
       TOKENS_PER_UPDATE=4096 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=300000
       FINISH_LR=1e-4 FINISH_UPDATES=60000
       AVERAGE=best:1
-      DECODING=(--beam 5 --lenpen 1.0)
       SCORING=(--lowercase --split-compounds both)
       TOKENISING=(--lowercase --plain-apostrophes)
       ;;
@@ -45,9 +45,7 @@ recipe() {
       TRAINING+=(--lr 1e-3 --keep-last-epochs 10)
       TOKENS_PER_UPDATE=65536 DEFAULT_MAX_TOKENS=4096 DEFAULT_ALPHA=5 DEFAULT_MAX_UPDATE=300000
       FINISH_LR=2e-4 FINISH_UPDATES=60000
-      AVERAGE=last:10
       DECODING=(--beam 4 --lenpen 0.6)
-      SCORING=()
       TOKENISING=(--split-dashes --plain-apostrophes)
       [[ ${TGT:-} != de ]] || SCORING=(--split-compounds yes)
       ;;
@@ -61,10 +59,6 @@ recipe() {
         --max-tokens-valid 8000 --update-epoch-batch-itr True) # a resumed run has the batches of one that was not
       TOKENS_PER_UPDATE=1024 DEFAULT_MAX_TOKENS=1024 DEFAULT_ALPHA=1 DEFAULT_MAX_UPDATE=14000 VALIDATION_BEAM=1
       FINISH_LR=4e-4 FINISH_UPDATES=2685
-      AVERAGE=last:10
-      DECODING=(--beam 5 --lenpen 1.0)
-      SCORING=()
-      TOKENISING=()
       ;;
     libreoffice) # the quickstart's: chosen on valid for ten minutes on two CPU cores, not quite three epochs
       local updates=${MAX_UPDATE:-1100}
@@ -80,8 +74,6 @@ recipe() {
       FINISH_LR=1e-3 FINISH_UPDATES=220
       AVERAGE=best:1
       DECODING=(--beam 5 --lenpen 1.5)
-      SCORING=()
-      TOKENISING=()
       ;;
     *) own_recipe "${2:-0}" ;;
   esac
@@ -94,7 +86,10 @@ own_recipe() {
   if (($1 < 100000)); then
     recipe multi30k
     REASON="a small transformer (3+3 layers, 256 wide), as for Multi30k, below 100,000 pairs"
-    (($1 >= 5000)) || few_updates_an_epoch "$1"
+    if (($1 < 5000)); then # an epoch takes seconds, and to validate and save after each would take longer
+      local epochs=$(($1 > 0 ? (5000 + $1 - 1) / $1 : 1))
+      TRAINING+=(--validate-interval "$epochs" --save-interval "$epochs")
+    fi
   elif (($1 < 1000000)); then
     recipe iwslt14
     REASON="transformer_iwslt_de_en, as for IWSLT14, from 100,000 to a million pairs"
@@ -108,15 +103,7 @@ own_recipe() {
   fi
   TRAINING+=(--keep-last-epochs 10 --keep-best-checkpoints 1)
   AVERAGE=last:10
-  DECODING=(--beam 5 --lenpen 1.0)
-  SCORING=()
-  TOKENISING=()
-}
-
-# few_updates_an_epoch PAIRS: an epoch of these takes seconds, and to validate and save after each would take longer.
-few_updates_an_epoch() {
-  local epochs=$(($1 > 0 ? (5000 + $1 - 1) / $1 : 1))
-  TRAINING+=(--validate-interval "$epochs" --save-interval "$epochs")
+  DECODING=(--beam 5 --lenpen 1.0) SCORING=() TOKENISING=()
 }
 
 # finish: after recipe, what R-Drop as the finish of another training has in the place of the recipe's.
