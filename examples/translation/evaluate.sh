@@ -56,13 +56,11 @@ if [[ -n $BASELINE_DIR ]]; then
 fi
 
 translate() { # CHECKPOINT_DIR OUT_DIR
-  local postprocess=subword_nmt
-  [[ $BPE != sentencepiece ]] || postprocess=sentencepiece
   mkdir -p "$2"
   python -m rdrop_tools.training.average_checkpoints "$1" "$2/averaged.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}"
   fairseq-generate "$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --task translation \
     --source-lang "$SRC" --target-lang "$TGT" --gen-subset "$SUBSET" --path "$2/averaged.pt" \
-    "${DECODING[@]}" --post-process "$postprocess" --max-tokens "$MAX_TOKENS" \
+    "${DECODING[@]}" --post-process "${BPE/-/_}" --max-tokens "$MAX_TOKENS" \
     --required-batch-size-multiple 1 --skip-invalid-size-inputs-valid-test >"$2/generate.log" 2>&1 \
     || die "fairseq-generate failed, see $2/generate.log; its last line: $(tail -n 1 "$2/generate.log")"
   hypotheses "$2/generate.log" "$(lines "$DATA/corpus/raw/$SUBSET.$TGT")" >"$2/hyp"

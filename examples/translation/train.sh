@@ -74,11 +74,12 @@ case $(setting "$DATA" LANGS) in
 esac
 check_from translation-training checkpoint_best.pt BENCHMARK SRC TGT
 
-START=() # flags for average_checkpoints.py
+START=() # the command for the checkpoint that it begins with, without its output
 if [[ -n $FROM ]]; then
   choose_decoding "$BENCHMARK" "$FROM"
   START_AVERAGE=$AVERAGE # recipe sets it anew
-  START=("$FROM" "$OUT/start.pt" --which "${AVERAGE%:*}" --count "${AVERAGE#*:}")
+  START=(python -m rdrop_tools.training.average_checkpoints
+    --which "${AVERAGE%:*}" --count "${AVERAGE#*:}" "$FROM")
 fi
 PAIRS=
 is_benchmark "$BENCHMARK" || PAIRS=$(lines "$DATA/corpus/raw/train.$SRC")
@@ -150,14 +151,12 @@ FLAGS=("$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT"
   --log-format simple --log-interval 100 "$@")
 [[ -z $FROM ]] || python -m rdrop_tools.training.same_model "$FROM/checkpoint_best.pt" "${FLAGS[@]}" || exit
 if [[ -n $PRINT ]]; then
-  [[ -z $FROM ]] || print_command python -m rdrop_tools.training.average_checkpoints "${START[@]}"
+  [[ -z $FROM ]] || print_command "${START[@]}" "$OUT/start.pt"
   print_command "${LAUNCHER[@]}" "${FLAGS[@]}"
   exit
 fi
 
-begin() { # OUTPUT
-  python -m rdrop_tools.training.average_checkpoints "${START[0]}" "$1" "${START[@]:2}"
-}
+begin() { "${START[@]}" "$1"; } # OUTPUT
 
 train() { # fairseq resumes from checkpoint_last.pt by itself
   local note

@@ -29,7 +29,6 @@ from rdrop_tools.text.moses import add_tokeniser_arguments, detokeniser, tokenis
 from rdrop_tools.text.sentencepiece_encode import clean
 
 LineFunction = Callable[[str], str]
-POST_PROCESS = {"sentencepiece": "sentencepiece", "subword-nmt": "subword_nmt"}
 
 
 def text_functions(args: argparse.Namespace) -> tuple[LineFunction, LineFunction]:
@@ -92,7 +91,7 @@ class Translator:
     def __init__(self, hub: Any, args: argparse.Namespace) -> None:
         self.hub = hub
         self.to_pieces, self.to_text = text_functions(args)
-        self.post_process = POST_PROCESS[args.bpe]
+        self.post_process = args.bpe.replace("-", "_")  # as fairseq has it
         self.longest = min(hub.max_positions[0], args.max_tokens)
         self.lines = self.empty = self.too_long = 0
 
@@ -133,13 +132,13 @@ def chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
 
 def prompted(lines: Iterator[str], stream: TextIO) -> Iterator[str]:
     """Asks for each line, where somebody sits there to read it."""
-    while True:
+
+    def ask() -> str | None:
         if stream.isatty():
             print("> ", end="", file=stream, flush=True)
-        try:
-            yield next(lines)
-        except StopIteration:
-            return
+        return next(lines, None)
+
+    return iter(ask, None)
 
 
 def main() -> None:
@@ -148,7 +147,7 @@ def main() -> None:
     folder: dict[str, Any] = {"type": cli.input_folder, "required": True}
     parser.add_argument("--data", **folder, help="data-bin, with the dictionaries")
     parser.add_argument("--pieces", **folder, help="SentencePiece model or codes")
-    parser.add_argument("--bpe", choices=list(POST_PROCESS), required=True)
+    parser.add_argument("--bpe", choices=["sentencepiece", "subword-nmt"], required=True)
     parser.add_argument("--source", required=True, help="language")
     parser.add_argument("--target", required=True, help="language")
     parser.add_argument("--which", choices=["last", "best"], default="last", help="checkpoints to average")
