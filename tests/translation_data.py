@@ -1,6 +1,7 @@
 """Small archives with the inner structure of the real ones, for the tests of the translation scripts."""
 
 import gzip
+import subprocess
 from pathlib import Path
 
 from conftest import ROOT, run, scripts_environment, sentences
@@ -28,11 +29,10 @@ def environment() -> dict[str, str]:
 def translate(folder: Path, text: str, *arguments, **env) -> tuple[list[str], str]:
     """(lines, what is said on standard error) of translate.sh with this text for its input."""
     (folder / "text").write_text(text, encoding="utf-8")
-    shell = 'IN=$1 ERRORS=$2; shift 2; "$@" <"$IN" 2>"$ERRORS"'
-    command = ["bash", "-euc", shell, "-", folder / "text", folder / "errors", TRANSLATION / "translate.sh"]
-    out = run(*command, *arguments, stderr=None, **env).stdout
-    assert out.endswith("\n")
-    return out.split("\n")[:-1], (folder / "errors").read_text()
+    command = ["bash", "-c", '"$@" <"$0"', folder / "text", TRANSLATION / "translate.sh", *arguments]
+    result = run(*command, stderr=subprocess.PIPE, **env)
+    assert result.stdout.endswith("\n")
+    return result.stdout.split("\n")[:-1], result.stderr
 
 
 def columns(count: int, seed: int) -> dict[str, list[str]]:

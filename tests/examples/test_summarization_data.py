@@ -3,7 +3,6 @@
 import gzip
 import json
 import shutil
-import sys
 from importlib.util import find_spec
 
 import pytest
@@ -23,9 +22,10 @@ from small_corpora import (
     write_xsum,
 )
 
+from examples.summarization import read_corpus
+from rdrop_tools.lines import read_pairs
+
 pytest.importorskip("fairseq")
-sys.path.insert(0, str(EXAMPLES))
-import read_corpus
 
 READ_CORPUS = "examples/summarization/read_corpus.py"
 
@@ -42,11 +42,10 @@ def prepare(corpus, env, out, check=True, **change):
 
 def lines(folder):
     """{split: [(source, target)]}"""
-    found = {}
-    for split in ("train", "val", "test"):
-        sides = ((folder / f"{split}.{side}").read_text("utf-8") for side in ("source", "target"))
-        found[split] = list(zip(*(text.split("\n")[:-1] for text in sides), strict=True))
-    return found
+    splits = ("train", "val", "test")
+    return {
+        split: list(read_pairs(folder / f"{split}.source", folder / f"{split}.target")) for split in splits
+    }
 
 
 def read(corpus, folder):
@@ -128,7 +127,6 @@ def test_bad_downloads_leave_nothing_to_trust(environment, tmp_path):
     new = {"out": tmp_path / "new", "LOCAL_FILES": ""}
     other = write_script(tmp_path / "downloader", 'echo "not the archive" >"$2"')
     fails_with("MB free, 999999999 MB are needed", MIN_FREE_MB="999999999")
-    fails_with("cnn_stories.tgz is not there or empty", corpus="cnn_dm")
     fails_with("cnn_stories.tgz has a wrong checksum", corpus="cnn_dm", LOCAL_FILES="", DOWNLOADER=other)
     fails_with("could not download https://arxiv.org", **new, DOWNLOADER="false")
     if not any(map(shutil.which, ("7z", "7zz", "7za", "bsdtar"))) and not find_spec("py7zr"):
@@ -151,9 +149,8 @@ def test_bad_downloads_leave_nothing_to_trust(environment, tmp_path):
 def test_refused_before_anything_is_written(environment, tmp_path, arguments, message):
     (tmp_path / "in").mkdir()
     write_jsonl(tmp_path / "in" / "train.jsonl", ("dialogue", "summary"), small_corpora.pairs(9, seed=0))
-    name, *folder = arguments.split()
-    command = [EXAMPLES / "prepare-text.sh", name, *(tmp_path / part for part in folder)]
-    assert_fails(message, *command, **environment, OUT=str(tmp_path / "out"))
+    command = ("env", "-C", tmp_path, EXAMPLES / "prepare-text.sh", *arguments.split())
+    assert_fails(message, *command, **environment, OUT="out")
     assert not (tmp_path / "out").exists()
 
 
@@ -185,11 +182,7 @@ def write_samsum_json(folder, item=ITEM):
         ("all_val.txt", b"http://web.example/none\n", "1 texts are not there, one of them 09a2"),
         (STORIES, b"no archive", f"{STORIES} is damaged"),
         (STORIES, tar_bytes({"a/b.story": b"caf\xe9"}), "a/b.story is not UTF-8 at byte 3"),
-        (
-            XSUM,
-            tar_bytes({"a/20000.summary": "[SN]URL[SN]"}),
-            "20000.summary has no [SN]FIRST-SENTENCE[SN] and",
-        ),
+        (XSUM, tar_bytes({"a/20000.summary": "[SN]URL[SN]"}), "20000.summary has no [SN]FIRST-SENTENCE[SN]"),
         (XSUM_SPLIT, b'{"train": []}', "structure than xsum's: no list of names for validation"),
     ],
 )

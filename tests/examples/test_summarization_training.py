@@ -11,6 +11,8 @@ from own_corpora import write_jsonl
 from shell_scripts import assert_fails
 from small_corpora import EXAMPLES, SHRUNK, curve, pairs, write_bart, write_cnn_dm, write_gpt2_bpe
 
+from rdrop_tools.lines import read_pairs
+
 pytest.importorskip("fairseq")
 pytestmark = pytest.mark.slow
 
@@ -124,18 +126,12 @@ def scratch(environment, tmp_path_factory):
     write_jsonl(mine / "valid.jsonl", keys, valid)
     data = tmp_path_factory.mktemp("scratch") / 'it\'s my "data" [1]'
     command = [EXAMPLES / "prepare-text.sh", "mine", mine]
-    env = {
-        **environment,
-        "OUT": str(data),
-        "BPE": "sentencepiece",
-        "SRC_COLUMN": keys[0],
-        "TGT_COLUMN": keys[1],
-    }
+    columns = {"SRC_COLUMN": keys[0], "TGT_COLUMN": keys[1]}
+    env = {**environment, **columns, "OUT": str(data), "BPE": "sentencepiece"}
     kill_when(data / "raw", *command, **env)
     run(*command, **env)
     for split, texts in (("train", train), ("val", valid)):
-        sides = [(data / "raw" / f"{split}.{side}").read_text("utf-8") for side in ("source", "target")]
-        assert list(zip(*(side.splitlines() for side in sides), strict=True)) == texts
+        assert list(read_pairs(*(data / "raw" / f"{split}.{side}" for side in ("source", "target")))) == texts
     settings = {**environment, **SCRATCH, "DATA": str(data)}
     return settings, run(EXAMPLES / "train.sh", *TINY, **settings, CRITERION="plain").stdout
 

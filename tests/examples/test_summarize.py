@@ -72,10 +72,7 @@ def test_summaries_go_to_a_device(folder):
     ("change", "message"),
     [
         ("--max-len-b 10", "--min-len 55 is more than --max-len-b 10"),
-        (
-            "--min-len 1024 --max-len-b 2000",
-            "--min-len 1024 is more than the 1023 tokens that this model can",
-        ),
+        ("--min-len 1024 --max-len-b 2000", "--min-len 1024 is more than the 1023 tokens that this model"),
         ("text=empty", "empty is empty"),
         ("--out text", "text would be written over text"),
         ("--out longer", "longer has 5 lines, more than text (4): delete it"),

@@ -17,6 +17,8 @@ from translation_data import (
     write_multi30k,
 )
 
+from rdrop_tools.lines import read_lines
+
 IWSLT14 = {**COMMON, "EXPECTED": "95 4 15"}
 WMT14 = {**COMMON, "EXPECTED": "89-90 5 6"}
 STAGES = ("corpus", "pieces", "data-bin")
@@ -29,10 +31,6 @@ def env():
 
 def prepare(name, *arguments, **env):
     return run(TRANSLATION / f"prepare-{name}.sh", *arguments, **env)
-
-
-def lines(path):
-    return path.read_text(encoding="utf-8").splitlines()
 
 
 def fails(message, name, *arguments, out, trusted=(), **env):
@@ -70,17 +68,17 @@ def test_iwslt14(env, tmp_path):
 
     raw, tok, pieces = out / "corpus" / "raw", out / "corpus" / "tok", out / "pieces"
     everything = iwslt14_members()["de-en/train.tags.de-en.en"].decode().splitlines()
-    assert lines(raw / "train.en")[0] == everything[3].removeprefix("<title>").removesuffix("</title>")
+    assert read_lines(raw / "train.en")[0] == everything[3].removeprefix("<title>").removesuffix("</title>")
     # The pair with a ratio of 11 to 2 is gone, which makes the 24th sentence the 23rd: the first of valid.
-    assert lines(raw / "valid.en")[0] == everything[3 + 23]
+    assert read_lines(raw / "valid.en")[0] == everything[3 + 23]
     escaped = "it &apos;s &quot; a &quot; well-known dog &amp; cat &apos;s ."
-    assert lines(tok / "train.en")[10] == escaped
-    assert lines(raw / "train.en")[10] == "It's \"A\"  well-known dog & cat's."
-    assert len(lines(tok / "test.de")) == 15
+    assert read_lines(tok / "train.en")[10] == escaped
+    assert read_lines(raw / "train.en")[10] == "It's \"A\"  well-known dog & cat's."
+    assert len(read_lines(tok / "test.de")) == 15
     for split in ("train", "valid", "test"):
         for lang in ("de", "en"):
-            undone = [line.replace("@@ ", "") for line in lines(pieces / f"{split}.{lang}")]
-            assert undone == lines(tok / f"{split}.{lang}")
+            undone = [line.replace("@@ ", "") for line in read_lines(pieces / f"{split}.{lang}")]
+            assert undone == read_lines(tok / f"{split}.{lang}")
     assert (out / "data-bin" / "dict.de.txt").read_bytes() == (out / "data-bin" / "dict.en.txt").read_bytes()
     assert (out / "data-bin" / "test.de-en.en.bin").stat().st_size
 
@@ -94,16 +92,16 @@ def test_iwslt14_sentencepiece_keeps_the_text_to_the_score(env, tmp_path):
     write_tar(tmp_path / "de-en.tgz", iwslt14_members())
     prepare("iwslt14", OUT=str(out), **env)
     for path in (out / "corpus" / "raw").iterdir():
-        pieces = lines(out / "pieces" / path.name)
+        pieces = read_lines(out / "pieces" / path.name)
         undone = [line.replace(" ", "").replace("▁", " ").strip() for line in pieces]
-        assert undone == [" ".join(line.split()) for line in lines(path)]
-    assert len(lines(out / "corpus" / "raw" / "train.de")) == 95
+        assert undone == [" ".join(line.split()) for line in read_lines(path)]
+    assert len(read_lines(out / "corpus" / "raw" / "train.de")) == 95
     trained, settings = tmp_path / "#tra 'ined", {**environment(), "DATA": str(out), "MAX_UPDATE": "4"}
     run(TRANSLATION / "train.sh", "iwslt14.en-de", *TINY, **settings, OUT=str(trained))
     scores = run(TRANSLATION / "evaluate.sh", trained, **settings, DECODING="--beam 1").stdout
     assert scores.count("case:lc|eff:no") == 3  # sacreBLEU's, and the papers' two ways
     assert "BLEU, tokenised, compounds split  " in scores
-    assert len(lines(trained / "evaluation.test" / "system" / "hyp.tok")) == 15
+    assert len(read_lines(trained / "evaluation.test" / "system" / "hyp.tok")) == 15
     env |= {"BPE": "subword-nmt", "MERGES": "40"}
     fails("other settings (BPE=sentencepiece MERGES=90)", "iwslt14", out=out, trusted=STAGES, **env)
 
@@ -120,10 +118,10 @@ def test_wmt14_english_german(env, tmp_path):
     out = tmp_path / "out"
     prepare("wmt14", OUT=str(out), **env)
     tok = out / "corpus" / "tok"
-    assert len(lines(tok / "train.en")) == len(lines(tok / "train.de")) == 90
-    assert lines(tok / "test.en")[0] == "A well @-@ known dog &apos;s “ hat ” ."
-    assert lines(out / "corpus" / "raw" / "test.en")[0] == "A well-known dog’s “hat”."  # noqa: RUF001
-    assert len(lines(out / "pieces" / "valid.en")) == 5
+    assert len(read_lines(tok / "train.en")) == len(read_lines(tok / "train.de")) == 90
+    assert read_lines(tok / "test.en")[0] == "A well @-@ known dog &apos;s “ hat ” ."
+    assert read_lines(out / "corpus" / "raw" / "test.en")[0] == "A well-known dog’s “hat”."  # noqa: RUF001
+    assert len(read_lines(out / "pieces" / "valid.en")) == 5
     assert (out / "data-bin" / "valid.en-de.en.bin").stat().st_size
 
     # The archives may go when the text is there; one that stays is tested on every run.
@@ -141,7 +139,7 @@ def test_wmt14_english_french_with_another_number_of_pairs(env, tmp_path):
     env = {**env, **WMT14, "LOCAL_FILES": str(tmp_path), "EXPECTED": "151-152 5 6"}
     out = tmp_path / "out"
     fails("train has 150 pairs, expected 151-152", "wmt14", "en-fr", out=out, trusted=("corpus",), **env)
-    assert [len(lines(out / "corpus" / "tok" / f"train.{lang}")) for lang in ("en", "fr")] == [150, 150]
+    assert [len(read_lines(out / "corpus" / "tok" / f"train.{lang}")) for lang in ("en", "fr")] == [150, 150]
 
 
 def test_multi30k_refuses_what_is_not_whole(env, tmp_path):

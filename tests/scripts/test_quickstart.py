@@ -17,17 +17,12 @@ def env():
 
 
 def write_help(folder):
-    """Pages like those of the LibreOffice help, one per ten sentences."""
-    pairs = list(dict.fromkeys(sentences(300, seed=5)))
-    for page in range(len(pairs) // 10):
-        for side, lang in enumerate(("de", "en-US")):
-            body = "\n".join(
-                f'<p id="par_id{n}" class="paragraph">{pair[side].replace("the", "<b>the</b>", 1)}</p>'
-                for n, pair in enumerate(pairs[10 * page : 10 * page + 10])
-            )
-            path = folder / lang / "text" / f"page{page}.html"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"<html><body><h1 id='hd_id1'>Same</h1>{body}</body></html>", encoding="utf-8")
+    """A page like those of the LibreOffice help, in each language."""
+    for lang, lines in zip(("de", "en-US"), zip(*sentences(300, seed=5), strict=True), strict=True):
+        body = "".join(f'<p id="par_id{n}" class="paragraph">{line}</p>\n' for n, line in enumerate(lines))
+        page = folder / lang / "text" / "page.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f"<html><body>{body}</body></html>", encoding="utf-8")
     return folder
 
 
