@@ -18,8 +18,8 @@ reached on valid and, of plain training, what R-Drop may bring. --print prints t
 runs nothing.
 
 Environment:
-  FROM        folder of another training of this model, plain as a rule: goes on from its checkpoints with R-Drop, a
-              new optimiser, a constant learning rate and fewer updates
+  FROM        folder of another training of this model, plain as a rule: goes on from its checkpoints with R-Drop in
+              every 2nd update, a new optimiser, a constant learning rate and fewer updates
   AVERAGE     with FROM, the checkpoints to begin with, averaged: last:N or best:N (as evaluate.sh takes them)
   CRITERION   rdrop (default), or plain: the baseline, with the same everything
   ALPHA       R-Drop's alpha (the recipe's)

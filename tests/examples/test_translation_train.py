@@ -77,6 +77,7 @@ def test_a_finish_begins_with_the_average_and_resumes(env, plain, finish):
     torch.testing.assert_close(dict(torch.load(out / "start.pt")["model"]), averaged(folder))
     log = (out / "train.log").read_text()
     assert f"begins with {folder} (last:2)" in log
+    assert " in every 2nd update" in log
     assert log.count(f"Loaded checkpoint {out}/start.pt (epoch 3 @ 0 updates)") == 1
     assert log.count(f"Loaded checkpoint {out}/checkpoint_last.pt (epoch 1 @ 3 updates)") == 1
     updates = [line for line in log.splitlines() if "| train_inner |" in line]
