@@ -33,6 +33,19 @@ def test_accumulation_is_one_large_batch_of_plain_training(tmp_path, name, takes
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["bart", "llama"])
+def test_gradient_checkpointing_changes_nothing(tmp_path, name):
+    """A layer that runs once more in backward has the dropout masks that it had."""
+    weights = []
+    for checkpointing in (True, False):
+        model = make_model(name)
+        settings = {"gradient_checkpointing": checkpointing, "max_steps": 1}
+        make_trainer(model, tmp_path, rows_of(make_batch(name)), **settings).train()
+        assert model.is_gradient_checkpointing == checkpointing
+        weights.append(model.state_dict())
+    torch.testing.assert_close(*weights, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("fused", [True, False])
 def test_an_update_without_labels_changes_nothing(tmp_path, fused):
     """Regression: where all labels were -100, 0 / 0 made all parameters NaN."""
