@@ -52,8 +52,8 @@ def parts(device: str, out: Path, work: Path) -> list[Part]:
     loss, step = (f"-m benchmarks.benchmark_{name} --device {device}" for name in ("loss", "step"))
     profile = f"{step} --profile {shlex.quote(str(out / 'trace.json.gz'))}"
     in_miniature = (
-        ("loss", f"{loss} --tokens 200 --dim 16 --repeats 1 --vocab 300", 200, "loss.csv"),
-        ("profile", f"{profile} --settings small --layers 1 --max-tokens 200", 200, "profile.txt"),
+        ("loss", f"{loss} --tokens 200 --dim 16 --repeats 1 --vocab 300", 60, "loss.csv"),
+        ("profile", f"{profile} --settings small --layers 1 --max-tokens 200", 60, "profile.txt"),
     )
     loss += " --tokens 4096 --max-gib 30 --vocab 10152 32768"
     one_pass = f"{loss} --passes 1 --rivals --dtype bfloat16"
