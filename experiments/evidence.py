@@ -110,7 +110,16 @@ def brought(systems: Systems) -> list[list[str]]:
 
     Rows of pairs, parameters, seeds, nll on train and on valid, BLEU on valid.
     """
-    gains = [(mean(gains_on_valid(*pair)), *pair) for pair in compared(systems)]
+    return _gains(compared(systems))
+
+
+def brought_by_finish(systems: Systems) -> list[list[str]]:
+    """The same of R-Drop that goes on from plain training, beside plain training that goes on from there."""
+    return _gains([pair for pair in tested_schedules(systems).values() if pair[0][0]["from"]])
+
+
+def _gains(pairs: list[Pair]) -> list[list[str]]:
+    gains = [(mean(gains_on_valid(*pair)), *pair) for pair in pairs]
     return [
         [*size(plain), seeds(rdrop), *nll(plain), f"{gain:+.2f}"]
         for gain, rdrop, plain in sorted(gains, key=lambda each: -each[0])

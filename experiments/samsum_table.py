@@ -31,12 +31,15 @@ def samsum_table(systems: Systems) -> str:
     return "\n\n".join([*tables, f"F, 95% intervals; `{signature}`"])
 
 
-def measured_gains(systems: Systems) -> list[list[str]]:
-    """(data, plain training's nll on train, on valid, what R-Drop brought) of each length from scratch."""
+def measured_gains(systems: Systems, is_finish: bool = False) -> list[list[str]]:
+    """(data, plain training's nll on train, on valid, what R-Drop brought) of each length.
+
+    From scratch, or else where both go on from another plain training.
+    """
     rows = []
     for result in chain.from_iterable(systems.values()):
         rouge = result["rouge"].get("test", {}).get("difference")
-        if rouge and not result["from"]:
+        if rouge and bool(result["from"]) == is_finish:
             _, (plain,) = same_seeds([result], systems[result["baseline"]])
             gain = f"{rouge['rouge1']['f']:+.2f} ROUGE-1 on the test set (p = {rouge['rouge1']['p']:.3f})"
             rows.append([f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain])

@@ -39,9 +39,12 @@ def best(log: Path) -> Best | None:
 
 
 def advice(task: str, gap: float) -> list[str]:
-    """The measured gains of a task, the widest gap first, and which of them this training is nearest to."""
+    """The measured gains of a task, the widest gap first, and which of them this training is nearest to.
+
+    They are of R-Drop in a whole training. Those of R-Drop that goes on from a plain one come last.
+    """
     rows = [row for row in csv.DictReader(read_lines(GAINS)) if row["task"] == task]
-    gaps = {float(row["valid_nll"]) - float(row["train_nll"]): row for row in rows}
+    gaps = {float(row["valid_nll"]) - float(row["train_nll"]): row for row in rows if row["begins"] == "new"}
     lines = [
         f"  gap {measured:5.2f} ({row['train_nll']}, {row['valid_nll']}): "
         f"R-Drop brought {row['gain']}; {row['data']}"
@@ -49,7 +52,12 @@ def advice(task: str, gap: float) -> list[str]:
     ]
     nearest = min(gaps, key=lambda measured: abs(measured - gap))
     last = f"Nearest is a gap of {nearest:.2f}, where R-Drop brought {gaps[nearest]['gain']}."
-    return ["Measured:", *lines, last]
+    finishes = [
+        f"As the finish of a plain training it brought {row['gain']} over one without it; {row['data']}."
+        for row in rows
+        if row["begins"] == "trained"
+    ]
+    return ["Measured, of whole trainings:", *lines, last, *finishes]
 
 
 def main() -> None:

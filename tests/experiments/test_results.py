@@ -213,6 +213,8 @@ def test_the_tables_with_such_a_training(finished):
         assert expected in text
     for make in (valid_tables.pays_table, valid_tables.equal_table):
         assert "finish" not in make(finished, SECONDS)
+    (brought,) = evidence.brought_by_finish(finished)
+    assert (*brought[:3], brought[-1]) == ("29,000", "7.0 M", "1, 2", "+2.50")
     del finished["finish"][0]["scores"]["test"]
     text = valid_tables.finish_table(finished, SECONDS)
     assert "| finish | plain-d0.3 | 120 | 8 | 39.50 | 39.60 | 39.55 |" in text

@@ -104,4 +104,6 @@ def test_tables(systems):
     data, train_nll = "SAMSum from scratch, after 4 updates", f"{plain['train_nll']:.2f}"
     compared = finish | {"rouge": rdrop["rouge"], "baseline": "plain"}
     assert measured_gains(systems | {"finish": [compared]}) == [[data, train_nll, f"{nll:.2f}", gain]]
+    ((data, *_, its_gain),) = measured_gains(systems | {"finish": [compared]}, is_finish=True)
+    assert (data, its_gain) == ("SAMSum from scratch, after 8 updates", gain)
     assert measured_gains({"plain": [plain]}) == []
