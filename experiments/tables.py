@@ -28,25 +28,18 @@ PUBLISHED = {"Flickr 2016": 41.02, "Flickr 2017": 33.36, "MSCOCO 2017": 29.88}
 
 
 def headline(systems: Systems, seconds: Seconds) -> str:
-    """What each schedule of R-Drop brings, beside the longest plain training, and what it costs.
-
-    Below what is plain training and then R-Drop stands its control, what it is compared with.
-    """
+    """What each schedule of R-Drop brings, beside the longest plain training, and what it costs."""
     schedules = evidence.tested_schedules(systems)
     baseline = evidence.longest_plain(schedules.values())
-    shown = [(baseline, "")]
-    for rdrop, plain in schedules.values():
-        shown.append((rdrop, evidence.significant(rdrop)))
-        if plain[0]["from"]:
-            shown.append((plain, ""))
+    shown = [(baseline, ""), *((rdrop, evidence.significant(rdrop)) for rdrop, _ in schedules.values())]
     rows = []
     for results, wins in shown:
         scores = [f"{mean(evidence.scores_on(test, results)):.2f}" for test in PUBLISHED]
         if results is not baseline:
             gains = _mean_gains(*evidence.same_seeds(results, baseline))
             scores = [f"{score} ({gain})" for score, gain in zip(scores, gains, strict=True)]
-        name = words_of(results[0]) + (" (the control)" if results[0]["from"] and not wins else "")
-        rows.append([name, *scores, minutes(results, seconds), _prices(results[0], seconds), wins])
+        cells = [*scores, minutes(results, seconds), _prices(results[0], seconds), wins]
+        rows.append([words_of(results[0]), *cells])
     columns = ["system", *PUBLISHED, "minutes", "price of an update", "p < 0.05"]
     return (
         f"{table(columns, rows)}\n\n"
