@@ -114,8 +114,16 @@ def brought(systems: Systems) -> list[list[str]]:
 
 
 def brought_by_finish(systems: Systems) -> list[list[str]]:
-    """The same of R-Drop that goes on from plain training, beside plain training that goes on from there."""
-    return _gains([pair for pair in tested_schedules(systems).values() if pair[0][0]["from"]])
+    """The same of R-Drop that goes on from plain training, beside plain training that goes on from there.
+
+    Of each size of data and model the last in runs.csv of which all seeds are done.
+    """
+    pairs: dict[tuple[str, str], Pair] = {}
+    for results in systems.values():
+        first, control = results[0], systems.get(results[0]["baseline"])
+        if first["criterion"] == "rdrop" and first["from"] and control and len(results) == first["listed"]:
+            pairs[size(results)] = same_seeds(results, control)
+    return _gains([*pairs.values()])
 
 
 def _gains(pairs: list[Pair]) -> list[list[str]]:
