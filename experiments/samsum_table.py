@@ -39,7 +39,7 @@ def measured_gains(systems: Systems, is_finish: bool = False) -> list[list[str]]
     rows = []
     for result in chain.from_iterable(systems.values()):
         rouge = result["rouge"].get("test", {}).get("difference")
-        if rouge and bool(result["from"]) == is_finish:
+        if rouge and result["criterion"] == "rdrop" and bool(result["from"]) == is_finish:
             _, (plain,) = same_seeds([result], systems[result["baseline"]])
             gain = f"{rouge['rouge1']['f']:+.2f} ROUGE-1 on the test set (p = {rouge['rouge1']['p']:.3f})"
             rows.append([f"SAMSum from scratch, after {updates(result):,} updates", *_nll(plain), gain])

@@ -106,4 +106,6 @@ def test_tables(systems):
     assert measured_gains(systems | {"finish": [compared]}) == [[data, train_nll, f"{nll:.2f}", gain]]
     ((data, *_, its_gain),) = measured_gains(systems | {"finish": [compared]}, is_finish=True)
     assert (data, its_gain) == ("SAMSum from scratch, after 8 updates", gain)
+    control = compared | {"criterion": "plain"}
+    assert measured_gains(systems | {"finish": [control]}, is_finish=True) == []
     assert measured_gains({"plain": [plain]}) == []
