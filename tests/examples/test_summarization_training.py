@@ -143,13 +143,15 @@ def test_scratch_plain_and_rdrop_that_goes_on_from_it(scratch):
     assert said.count("1 samples have invalid sizes and will be skipped, max_positions=(20, 256)") == 2
     assert "0 of 96 documents of train are longer than 256 tokens and are cut there" in said
     assert "R-Drop brought -1.09 ROUGE-1 on the test set" in said
+    assert "] training: " in said
+    assert "As the finish of a plain training it brought +1.34 ROUGE-1 on the test set" in said
     # Regression: the command to go on had no corpus and no model, and was BART's on CNN/DailyMail.
     assert "with R-Drop: CORPUS=mine MODEL=transformer BPE=sentencepiece VOCAB=90 " in said
     log = (data / "transformer-plain" / "train.log").read_text()
     assert list(curve(log)) == list(range(1, 9))
     assert "rdrop_kl_loss" not in log
     plain = {**env, "CRITERION": "plain"}
-    assert "training" not in run(EXAMPLES / "train.sh", *TINY, **plain).stdout
+    assert "] training: " not in run(EXAMPLES / "train.sh", *TINY, **plain).stdout
     changed = run(EXAMPLES / "train.sh", *TINY, check=False, **plain, ALPHA="5")
     assert "was made with other settings (ALPHA=0.3)" in changed.stdout
     run(EXAMPLES / "evaluate.sh", **plain, **SEARCH)
