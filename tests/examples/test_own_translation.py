@@ -62,6 +62,7 @@ def test_two_files_of_lines(env, tmp_path):
         assert "alpha" not in text.split("INFO")[0]
     assert re.search(r"best on valid, after \d+ updates: BLEU [\d.]+, nll [\d.]+ on valid, [\d.]+ on", out)
     assert "R-Drop brought +1.82 BLEU on valid; Multi30k en-de: 10,000 pairs" in out
+    assert "As the finish of a plain training it brought +1.33 BLEU on valid over one without it" in out
 
     out = script("evaluate", trained, **env).stdout
     assert f"translating valid with {trained} (best:1, --beam 5 --lenpen 1.0)" in out

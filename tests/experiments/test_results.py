@@ -194,12 +194,13 @@ def test_a_training_that_begins_with_another_has_its_time_and_curve_first(finish
 
 
 def test_the_tables_with_such_a_training(finished):
-    """It is told beside its control, and is no system of its size that is trained from scratch."""
+    """It is told beside its control, but for the headline, and is no system of its size from scratch."""
     ours = " | ".join(["39.50 (+3.00)"] * 3)
     rows = tables.headline(finished, SECONDS).splitlines()[2:]
     assert rows[0].startswith("| plain | 36.50 |")
     price = "1.00, then 2.00 (fairseq's own 3.00)"
     assert rows[2] == f"| plain, then R-Drop | {ours} | 8 | {price} | 0 of 6 |"
+    assert rows[3] == ""  # the control is not among them
     text = told(finished)
     for expected in (
         "| Flickr 2016 | plain, then plain | 6 | 37.00 ± 0.00 |",
