@@ -43,8 +43,16 @@ def logits_loss(
         target: (B, T), see :func:`split_labels`.
         epsilon: label smoothing in transformers' formula, which gives ``epsilon / V`` to every class.
         options: the others of ``rdrop_loss``.
+
+    Raises:
+        ValueError: the model returns more or fewer positions than there are labels.
     """
     logits = model(**inputs).logits
+    if logits.size(1) != target.size(1):
+        raise ValueError(
+            f"{type(model).__name__} returns {logits.size(1)} positions for {target.size(1)} labels, as with "
+            "virtual tokens of prompt tuning: R-Drop needs one for each"
+        )
     return rdrop_loss(logits, target, label_smoothing=_for_others(epsilon, logits.size(-1)), **options)
 
 
