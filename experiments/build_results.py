@@ -1,40 +1,30 @@
-"""Rebuild from results/ the tables and the figures, and the rows that reached.py has: `make results`.
+"""Rebuild from results/ the tables and the figure, and the rows that reached.py has: `make results`.
 
 A page has them between <!-- results NAME --> and <!-- end -->, and single figures between <!-- value NAME -->
 and <!-- end --> (values.py has the names). --check changes nothing and fails where what
-is there is not what would be built; a figure is compared by its lines and its pixels.
+is there is not what would be built; the figure is compared by its lines.
 """
 
 import csv
 import io
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-import numpy as np
-from PIL import Image
-
-from experiments import benchmark_tables, tables, valid_tables
-from experiments.evidence import Systems, brought, brought_by_finish, read_results
-from experiments.figure import draw, draw_losses
+from experiments import benchmark_tables, figure, tables
+from experiments.evidence import FINISHES, FROM_SCRATCH, Systems, brought, read_results
 from experiments.rows import read_rows, table
 from experiments.samsum_table import measured_gains, samsum_table
 from experiments.training_time import STEPS, seconds_per_update
-from experiments.values import value
+from experiments.values import WRONG_NAME, value
 from experiments.workspace import ROOT
 from rdrop_tools import cli
 from rdrop_tools.lines import replacing
 
 RESULTS = ROOT / "results"
-LOSSES = RESULTS / "benchmark" / "loss-cpu.csv"
-DOCS = ROOT / "docs"
+FIGURE = ROOT / "docs" / "multi30k.png"
 GAINS = ROOT / "rdrop_tools" / "training" / "gains.csv"
-PAGES = [ROOT / "README.md", RESULTS / "PROTOCOL.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", RESULTS / "PROTOCOL.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES += sorted(ROOT.glob("examples/*/README.md"))
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VALUE = re.compile(r"(<!-- value (.+?) -->).*?(<!-- end -->)", re.DOTALL)
@@ -51,38 +41,29 @@ def rebuilt(path: Path, blocks: Mapping[str, str]) -> str:
     def replace_value(match: re.Match[str]) -> str:
         try:
             return f"{match[1]}{value(RESULTS, match[2])}{match[3]}"
-        except cli.InputError as error:
-            raise cli.InputError(f"{path}: {error}") from None
+        except WRONG_NAME as error:
+            raise cli.InputError(f"{path}: value {match[2]}: {error!r}") from None
 
     return VALUE.sub(replace_value, BLOCK.sub(replace, path.read_text(encoding="utf-8")))
 
 
-def gains_csv(multi30k: Systems, samsum: Systems) -> str:
+def gains(multi30k: Systems, samsum: Systems) -> list[list[str]]:
     """What R-Drop brought to a plain training with such a nll: reached.py tells it to who trains."""
-    rows = [["task", "begins", "data", "train_nll", "valid_nll", "gain"]]
-    for begins, found in {"new": brought(multi30k), "trained": brought_by_finish(multi30k)}.items():
-        for pairs, parameters, _, *nll, gain in found:
-            data = f"Multi30k en-de: {pairs} pairs and {parameters} parameters"
+    rows = []
+    for begins, pairs in {"new": FROM_SCRATCH, "trained": FINISHES}.items():
+        for number, parameters, *nll, gain in brought(multi30k, pairs):
+            data = f"Multi30k en-de: {number} pairs and {parameters} parameters"
             rows.append(["translation", begins, data, *nll, f"{gain} BLEU on valid"])
     for begins, is_finish in {"new": False, "trained": True}.items():
         rows += [["summarization", begins, *row] for row in measured_gains(samsum, is_finish)]
+    return rows
+
+
+def gains_csv(rows: list[list[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    columns = ["task", "begins", "data", "train_nll", "valid_nll", "gain"]
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
     return text.getvalue()
-
-
-def _picture(path: Path) -> tuple[np.ndarray, str]:
-    """Pixels, and what figure.py says of the lines."""
-    with Image.open(path) as image:
-        return np.asarray(image, dtype=float) / 255, image.info.get("Description", "")
-
-
-def is_same_figure(first: Path, second: Path) -> bool:
-    """The same lines; another version of matplotlib may draw a letter's edge in another grey."""
-    if not second.exists():
-        return False
-    (a, lines), (b, other_lines) = (_picture(path) for path in (first, second))
-    return lines == other_lines and a.shape == b.shape and float(np.abs(a - b).mean()) < 0.01
 
 
 def main() -> None:
@@ -91,37 +72,42 @@ def main() -> None:
     args = parser.parse_args()
     systems, screening, samsum = (read_results(RESULTS / n) for n in ("multi30k", "screening", "samsum"))
     seconds = seconds_per_update(STEPS)
-    measured = {path.stem: read_rows(path) for path in LOSSES.parent.glob("*.csv")}
-    makers = tables.BLOCKS | valid_tables.BLOCKS
-    blocks = {name: make(systems, seconds) for name, make in makers.items()} | {
-        "screening": valid_tables.screening_table(screening, systems, seconds),
-        "kl": valid_tables.kl_table(systems, screening),
-        "samsum": samsum_table(samsum),
-        "summarization": table(
-            ["plain training", "nll on train", "nll on valid", "R-Drop adds"], measured_gains(samsum)
+    measured = {path.stem: read_rows(path) for path in (RESULTS / "benchmark").glob("*.csv")}
+    from_scratch = {name: each for name, each in systems.items() if not each[0]["from"]}
+    finishes = {name: each for name, each in systems.items() if each[0]["from"]}
+    beside = {name: systems[name] for name in ("plain-10k", "rdrop-10k")}
+    what_it_adds = gains(systems, samsum)
+    blocks = {
+        "headline": tables.headline(systems, seconds),
+        "test": tables.test_table(systems),
+        "price": tables.price_table(systems, seconds),
+        "valid": tables.valid_table(from_scratch, seconds),
+        "screening": tables.valid_table(beside | screening, seconds),
+        "finish": tables.valid_table(finishes, seconds),
+        "kl": tables.kl_table(systems | screening),
+        "gains": table(
+            ["task", "begins", "plain training", "nll on train", "nll on valid", "R-Drop adds"], what_it_adds
         ),
+        "samsum": samsum_table(samsum),
         "gpu": benchmark_tables.gpu_table(RESULTS / "gpu"),
         "loss": benchmark_tables.loss_table(measured["loss-cpu-d512"]),
-        "vocabulary": benchmark_tables.by_vocabulary(measured["loss-cpu"]),
+        "vocabulary": benchmark_tables.loss_table(measured["loss-cpu"]),
         "step": benchmark_tables.step_table(measured["step-cpu"] + measured["step-multi30k"]),
         "huggingface": benchmark_tables.huggingface_table(measured["huggingface-cpu"]),
     }
     stale = []
     pages = {path: rebuilt(path, blocks) for path in PAGES}
-    for path, text in (pages | {GAINS: gains_csv(systems, samsum)}).items():
+    for path, text in (pages | {GAINS: gains_csv(what_it_adds)}).items():
         if text != path.read_text(encoding="utf-8"):
             stale.append(path)
             if not args.check:
                 with replacing(path) as file:
                     file.write(text)
-    with tempfile.TemporaryDirectory() as folder:
-        draw_losses(LOSSES, Path(folder) / "benchmark.png")
-        draw(systems, seconds, Path(folder) / "multi30k.png")
-        for drawn in Path(folder).iterdir():
-            if not is_same_figure(drawn, DOCS / drawn.name):
-                stale.append(DOCS / drawn.name)
-                if not args.check:
-                    shutil.copyfile(drawn, DOCS / drawn.name)
+    drawn = figure.draw(systems, seconds)
+    if figure.digest(drawn) != figure.digest_of_file(FIGURE):
+        stale.append(FIGURE)
+        if not args.check:
+            figure.save(drawn, FIGURE)
     for path in stale:
         print(f"{'stale' if args.check else 'rebuilt'}: {path.relative_to(ROOT)}")
     if args.check and stale:

@@ -1,7 +1,4 @@
-"""The figures: Multi30k against time, and the loss by vocabulary.
-
-The PNG's Description has a digest of the lines.
-"""
+"""The figure: Multi30k against time. The PNG's Description has a digest of its lines."""
 
 import hashlib
 import json
@@ -9,23 +6,24 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import matplotlib.pyplot as plt
+import matplotlib as mpl
 
-from experiments.evidence import Systems, longest_plain, tested_schedules
-from experiments.rows import read_rows
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from PIL import Image
+
+from experiments.evidence import LONGEST_PLAIN, SCHEDULES, Systems
 from experiments.training_time import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, best_by, validations
 
 
-def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
+def draw(systems: Systems, seconds: Seconds) -> Any:
     """Best BLEU on valid so far against the time of undisturbed updates; mean and range over the seeds.
 
-    Of each schedule that was tested, and of the longest plain training that they are compared with.
+    Of each schedule of R-Drop, and of the longest plain training.
     """
     figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    schedules = tested_schedules(systems)
-    chosen = {"plain": longest_plain(schedules.values())}
-    chosen |= {name: rdrop for name, (rdrop, _) in schedules.items()}
-    for number, (name, results) in enumerate(chosen.items()):
+    for number, (name, system) in enumerate({"plain": LONGEST_PLAIN, **SCHEDULES}.items()):
+        results = systems[system]
         variants = {name: (seconds, "-")}
         kind, other = {"plain": (PLAIN, PLAIN_FUSED), "R-Drop": (RDROP, IN_TREE)}.get(name, ("", ""))
         if kind:  # dotted: at another price of an update
@@ -35,7 +33,7 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
             minutes = [time / 60 for time in times]
             reached = [best_by(time, results, price) for time in times]
             axis.plot(minutes, [*map(mean, reached)], f"C{number}{style}", label=label)
-            if len(results) > 1 and style == "-":
+            if style == "-":
                 low, high = [*map(min, reached)], [*map(max, reached)]
                 axis.fill_between(minutes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
     axis.set(
@@ -43,35 +41,18 @@ def draw(systems: Systems, seconds: Seconds, out: Path) -> None:
     )
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, loc="lower right")
-    _save(figure, out)
+    return figure
 
 
-def draw_losses(table: Path, out: Path) -> None:
-    """Time over the three matrix products, and peak memory, by vocabulary, of a CSV of benchmark_loss.py."""
-    rows = read_rows(table)
-    curves: dict[str, dict[int, tuple[float, float]]] = {}
-    for row in rows:
-        of_vocab = curves.setdefault(row["contestant"], {})
-        of_vocab[int(row["vocab"])] = float(row["median_ms"]), float(row["peak_mib"])
-    products = curves.pop("matrix products")
-    figure, (time_axis, memory_axis) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
-    for name, points in sorted(curves.items()):
-        times = [milliseconds / products[vocab][0] for vocab, (milliseconds, _) in points.items()]
-        time_axis.plot([*points], times, "o-", markersize=4, label=name)
-        memory_axis.plot([*points], [mib for _, mib in points.values()], "o-", markersize=4)
-    time_axis.set(ylabel="time / time of the three matrix products", ylim=(0, None))
-    memory_axis.set(ylabel="peak memory (MiB)", yscale="log")
-    for axis in (time_axis, memory_axis):
-        axis.set(xlabel="vocabulary", xscale="log")
-        axis.grid(alpha=0.3)
-    time_axis.legend(frameon=False, fontsize=8)
-    figure.suptitle("{passes} x {tokens} tokens, {dim} wide, {dtype}, {device}".format(**rows[0]))
-    _save(figure, out)
+def digest(figure: Any) -> str:
+    drawn = [(line.get_label(), line.get_xydata().round(3).tolist()) for line in figure.axes[0].lines]
+    return hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
 
 
-def _save(figure: Any, out: Path) -> None:
-    lines = [line for axis in figure.axes for line in axis.lines]
-    drawn = [(line.get_label(), line.get_xydata().round(3).tolist()) for line in lines]
-    digest = hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
-    figure.savefig(out, dpi=110, metadata={"Software": None, "Description": digest})
-    plt.close(figure)
+def save(figure: Any, out: Path) -> None:
+    figure.savefig(out, dpi=110, metadata={"Software": None, "Description": digest(figure)})
+
+
+def digest_of_file(path: Path) -> str:
+    with Image.open(path) as image:
+        return str(image.info.get("Description"))

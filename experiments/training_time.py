@@ -5,15 +5,12 @@ A training that begins with another one has that one's time, and its curve, befo
 
 import argparse
 from collections.abc import Iterable
-from functools import cache
-from itertools import accumulate
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
 from experiments.rows import read_rows
 from experiments.workspace import ROOT
-from rdrop_fairseq.schedule import Schedule, ordinal
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 PLAIN, RDROP, IN_TREE, PLAIN_FUSED, EVERY_2ND = (
@@ -31,10 +28,15 @@ def seconds_per_update(steps: Path) -> Seconds:
     return {row["criterion"]: float(row["median_ms"]) / 1000 for row in read_rows(steps)}
 
 
-class Kinds(NamedTuple):
-    """Which updates of a training have R-Drop, by the criterion's own schedule; and what the others are."""
+def in_tree(seconds: Seconds) -> Seconds:
+    """With fairseq's own R-Drop."""
+    return seconds | {RDROP: seconds[IN_TREE]}
 
-    passes: int
+
+class Kinds(NamedTuple):
+    """Which updates of a training have R-Drop, and what the others are."""
+
+    has_rdrop: bool
     start: int
     interval: int
     single: str  # the contestant
@@ -47,48 +49,21 @@ class Kinds(NamedTuple):
         parser.add_argument("--rdrop-start-update", type=int, default=0)
         parser.add_argument("--rdrop-interval", type=int, default=1)
         flags, _ = parser.parse_known_args([*words])
-        if criterion == "plain":  # with fairseq's criterion, or with ours and one pass
-            return cls(1, 0, 1, PLAIN_FUSED if flags.criterion else PLAIN)
-        return cls(2, flags.rdrop_start_update, flags.rdrop_interval, PLAIN_FUSED)
-
-    @property
-    def words(self) -> str:
-        """The schedule, such as "R-Drop in every 2nd update"."""
-        if self.passes == 1:
-            return "plain"
-        interval = f" in every {ordinal(self.interval)} update" if self.interval > 1 else ""
-        return f"R-Drop{interval}" + (f" from update {self.start:,} on" if self.start else "")
+        # Plain training has fairseq's criterion, or ours with one pass.
+        single = PLAIN if criterion == "plain" and not flags.criterion else PLAIN_FUSED
+        return cls(criterion == "rdrop", flags.rdrop_start_update, flags.rdrop_interval, single)
 
     def seconds(self, updates: int, seconds: Seconds) -> float:
         """The time of the first so many updates. With R-Drop in every 2nd the mean update was measured."""
+        from_start = max(updates - self.start, 0) if self.has_rdrop else 0
         if self.interval == 2:
-            from_start = max(updates - self.start, 0)
             return from_start * seconds[EVERY_2ND] + (updates - from_start) * seconds[self.single]
-        counts = _with_rdrop(self.passes, self.start, self.interval, 1 << max(updates - 1, 1).bit_length())
-        with_rdrop = counts[updates]
+        with_rdrop = -(-from_start // self.interval)  # rounded up: the first one has it
         return with_rdrop * seconds[RDROP] + (updates - with_rdrop) * seconds[self.single]
-
-
-@cache
-def _with_rdrop(passes: int, start: int, interval: int, most: int) -> list[int]:
-    """[of the first so many updates those that have R-Drop], up to ``most``."""
-    schedule = Schedule(passes, 1.0, start, interval=interval)
-
-    def has_rdrop(update: int) -> int:
-        schedule.num_updates = update
-        return int(schedule.now().passes > 1)
-
-    return [*accumulate(map(has_rdrop, range(most)), initial=0)]
 
 
 def kinds_of(result: Result) -> Kinds:
     return Kinds.of(result["criterion"], result["flags"])
-
-
-def words_of(result: Result) -> str:
-    """What was trained, such as "plain, then R-Drop"."""
-    start = result["from"]
-    return f"{words_of(start)}, then {kinds_of(result).words}" if start else kinds_of(result).words
 
 
 def updates(result: Result) -> int:
@@ -131,16 +106,16 @@ def best_by(time: float, results: Iterable[Result], seconds: Seconds) -> list[fl
     return [max((p["bleu"] for passed, p in curve if passed <= time), default=0.0) for curve in curves]
 
 
-def lead(time: float, ours: list[Result], theirs: list[Result], seconds: Seconds) -> float:
-    """How far the mean of ``ours``, best so far, is above that of ``theirs``."""
-    return mean(best_by(time, ours, seconds)) - mean(best_by(time, theirs, seconds))
+def ahead_for_good(ours: list[Result], theirs: list[Result], seconds: Seconds) -> float:
+    """Seconds after which the mean of ``ours``, best so far, stays above that of ``theirs``.
 
-
-def ahead_for_good(ours: list[Result], theirs: list[Result], seconds: Seconds) -> float | None:
-    """Seconds after which ``ours`` stay in the lead; None where they have none in the end."""
+    Raises ValueError where it is not above in the end.
+    """
     ahead = None
     for time in reversed(validations([*ours, *theirs], seconds)):
-        if lead(time, ours, theirs, seconds) <= 0:
+        if mean(best_by(time, ours, seconds)) <= mean(best_by(time, theirs, seconds)):
             break
         ahead = time
+    if ahead is None:
+        raise ValueError("in the end it is not ahead")
     return ahead

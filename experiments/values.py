@@ -9,11 +9,16 @@ NAME is a file or a system under results/, and what to take of it, with semicolo
     multi30k/rdrop-long-2.json; curve; -1; train_kl
         keys and places of a JSON file; update=1840 is the item of a list that has this value
     multi30k/rdrop-long; minutes
-        a system of runs.csv in the mean of its seeds, or one run (rdrop-long-2): pairs, parameters, updates,
-        minutes, greedy (of the best checkpoint), valid; best:1 (last:5, last:10, mean of the three), and
-        minus another system's: minus; plain-long; greedy (valid; best:1, test; Flickr 2016)
+        a system of runs.csv in the mean of its seeds, or one run (rdrop-long-2):
+            pairs, parameters, updates, minutes
+            greedy            BLEU on valid of the best checkpoint; greedy; 40: of the best by 40 minutes
+            valid; best:1     at beam 5 (last:5, last:10); best:1; last:5: their mean; mean: that of all three
+            test; Flickr 2016 BLEU, or the metric that follows
+    multi30k/rdrop-long; minus; plain-long; greedy
+        any of these minus another system's
     multi30k/rdrop-long; ahead; plain-long
-        the minutes from which on it is ahead of another system at equal time
+        the minutes from which on it is ahead of another system at equal time; with in-tree at the end in the
+        time of fairseq's own R-Drop
     multi30k/rdrop-long; significant
         in how many comparisons with its baseline p is below 0.05: 7 of 9
 
@@ -32,35 +37,28 @@ from experiments.evidence import Systems
 from experiments.multi30k import best_point
 from experiments.rows import Row, read_rows
 from experiments.runs import AVERAGES
-from experiments.training_time import STEPS, Result, seconds_per_update
+from experiments.training_time import STEPS, Result, ahead_for_good, in_tree, seconds_per_update
 from rdrop_tools.cli import InputError
 
 FORMAT = re.compile(r"[+,]*(\.\d+)?[fd%]")
+WRONG_NAME = (ValueError, LookupError, TypeError, OSError, InputError)
 _systems = cache(evidence.read_results)
 
 
 def value(results: Path, name: str) -> str:
-    """Raises InputError for a name that nothing, or more than one thing, has."""
+    """Raises one of WRONG_NAME for a name that nothing, or more than one thing, has."""
     source, *keys = [part.strip() for part in name.split(";")]
     style = keys.pop() if keys and FORMAT.fullmatch(keys[-1]) else ""
-    try:
-        found = _find(results, source, keys)
-    except KeyError as error:
-        raise InputError(f"value {name}: there is no {error}") from None
-    except (IndexError, ValueError, TypeError, OSError, InputError) as error:
-        raise InputError(f"value {name}: {error}") from None
+    if source.endswith(".csv"):
+        found: Any = _of_table(read_rows(results / source), keys)
+    elif source.endswith(".json"):
+        found = _of_json(json.loads((results / source).read_bytes()), keys)
+    else:
+        folder, system = source.split("/")
+        found = _of_system(_systems(results / folder), system, keys)
     if isinstance(found, str):
         return found
     return format(found, style or (",d" if isinstance(found, int) else ".2f"))
-
-
-def _find(results: Path, source: str, keys: list[str]) -> Any:
-    if source.endswith(".csv"):
-        return _of_table(read_rows(results / source), keys)
-    if source.endswith(".json"):
-        return _of_json(json.loads((results / source).read_bytes()), keys)
-    folder, system = source.split("/")
-    return _of_system(_systems(results / folder), system, keys)
 
 
 def _of_table(rows: list[Row], keys: list[str]) -> float:
@@ -92,16 +90,13 @@ def _of_system(systems: Systems, system: str, keys: list[str]) -> Any:
     named = {f"{name}-{each['seed']}": [each] for name, found in systems.items() for each in found}
     results = (systems | named)[system]
     match keys:
-        case ["minus", other, "test", test]:
-            return mean(evidence.gains_on(test, *evidence.same_seeds(results, systems[other])))
         case ["minus", other, *what]:
             ours, theirs = evidence.same_seeds(results, systems[other])
             return _mean(ours, what) - _mean(theirs, what)
         case ["ahead", other]:
-            ahead = training_time.ahead_for_good(results, systems[other], seconds_per_update(STEPS))
-            if ahead is None:
-                raise ValueError("in the end it is not ahead")
-            return ahead / 60
+            return ahead_for_good(results, systems[other], seconds_per_update(STEPS)) / 60
+        case ["ahead", other, "in-tree"]:
+            return ahead_for_good(results, systems[other], in_tree(seconds_per_update(STEPS))) / 60
         case ["significant"]:
             return evidence.significant(results)
     return _mean(results, keys)
@@ -123,7 +118,11 @@ def _of_result(result: Result, keys: list[str]) -> float:
             return training_time.length(result, seconds_per_update(STEPS)) / 60
         case ["greedy"]:
             return float(best_point(result["curve"])["bleu"])
-        case ["valid", average]:
-            averages = AVERAGES if average == "mean" else (average,)
-            return mean(evidence.valid_score(result, each) for each in averages)
+        case ["greedy", minutes]:
+            return training_time.best_by(60 * float(minutes), [result], seconds_per_update(STEPS))[0]
+        case ["valid", *averages]:
+            chosen = AVERAGES if averages == ["mean"] else averages
+            return mean(evidence.valid_score(result, each) for each in chosen)
+        case ["test", test, *metric]:
+            return evidence.scores_on(test, [result], *metric)[0]
     raise KeyError("; ".join(keys))

@@ -1,22 +1,18 @@
-"""What `make results` builds: figures, values in prose, and that what is committed is what it would build."""
+"""What `make results` builds: the figure and the pages; and that what is committed is what it would build."""
 
 import json
 import re
 import sys
-from copy import deepcopy
-from itertools import combinations
 
 import pytest
 from conftest import ROOT
 
 pytest.importorskip("matplotlib")
 
-from made_up_results import SECONDS, interval_2, two_seeds, two_systems
+from made_up_results import SECONDS, made_up_systems
 
-from experiments import build_results
-from experiments.build_results import LOSSES, is_same_figure, rebuilt
+from experiments import build_results, figure
 from experiments.evidence import SACREBLEU
-from experiments.figure import draw, draw_losses
 from experiments.runs import COLUMNS, read_runs
 from experiments.values import value
 from rdrop_tools.cli import InputError
@@ -46,45 +42,32 @@ def test_results_say_where_they_come_from():
 
 
 def test_a_figure_of_other_results_is_another(tmp_path):
-    """A curve moves few pixels: with a second seed the picture passed for the same.
-
-    Each schedule has a curve of its own, and of the plain trainings the longest is drawn.
-    """
-    systems = two_systems()
-    drawn = {"committed": systems, "again": systems, "other": deepcopy(systems)}
-    drawn["other"]["rdrop-a2"][0]["curve"][0]["bleu"] += 0.1
-    drawn["schedules"] = systems | interval_2("plain-d0.3")
-    for last in (35, 36):
-        plain = two_seeds("plain-long", [30, 34, 33, 35, last], 36.0)
-        drawn[f"plain {last}"] = systems | plain | interval_2("plain-long")
-    for name, each in drawn.items():
-        draw(each, SECONDS, tmp_path / f"{name}.png")
-    pairs = combinations([*drawn, "none"], 2)
-    same = [pair for pair in pairs if is_same_figure(*(tmp_path / f"{name}.png" for name in pair))]
-    assert same == [("committed", "again")]
-
-
-def test_the_figure_of_the_losses(tmp_path):
-    """It is drawn anew where the CSV of benchmark_loss.py has another figure."""
-    table = LOSSES.read_text()
-    for name, text in (("first", table), ("other", table.replace(",473.", ",474."))):
-        (tmp_path / f"{name}.csv").write_text(text)
-        draw_losses(tmp_path / f"{name}.csv", tmp_path / f"{name}.png")
-    assert not is_same_figure(tmp_path / "first.png", tmp_path / "other.png")
+    """A curve moves few pixels: with a second seed the picture passed for the same."""
+    systems = made_up_systems()
+    drawn = figure.draw(systems, SECONDS)
+    figure.save(drawn, tmp_path / "figure.png")
+    assert figure.digest_of_file(tmp_path / "figure.png") == figure.digest(drawn)
+    systems["rdrop-long"][0]["curve"][0]["bleu"] += 0.1
+    assert figure.digest(figure.draw(systems, SECONDS)) != figure.digest(drawn)
 
 
 @pytest.fixture
-def results(tmp_path):
-    """A folder of results with a table and two systems."""
+def results(tmp_path, monkeypatch):
+    """A folder of results with a table and some systems."""
+    monkeypatch.setattr(build_results, "RESULTS", tmp_path)
     (tmp_path / "made").mkdir()
     (tmp_path / "step.csv").write_text(
         'criterion,setting,time_over_plain\n"ours, fused",small,1.665\n"ours, fused",large,1.777\n'
         "plain,large,2\n"
     )
     rows = [",".join(COLUMNS)]
-    for system, seeds in two_systems().items():
+    for system, seeds in made_up_systems().items():
         for each in seeds:
-            rows.append(f"~,{system},{each['seed']},{each['criterion']},,,,,,{each['baseline']},,")
+            start = each["from"]["system"] if each["from"] else ""
+            flags = " ".join(each["flags"])
+            rows.append(
+                f"~,{system},{each['seed']},{each['criterion']},,,{start},,,{each['baseline']},,{flags}"
+            )
             (tmp_path / "made" / f"{system}-{each['seed']}.json").write_text(json.dumps(each))
     (tmp_path / "made" / "runs.csv").write_text("\n".join(rows))
     return tmp_path
@@ -95,51 +78,52 @@ def test_values(results):
         "step.csv; large; ours, fused; time_over_plain": "1.78",
         "step.csv; large; ours, fused; time_over_plain; .1f": "1.8",
         "step.csv; ours, fused; large; time_over_plain; over; plain": "0.89",
-        "made/rdrop-a2-1.json; curve; -1; bleu; d": "36",
-        "made/rdrop-a2-1.json; curve; update=120; nll; .3f": "2.170",
-        "made/rdrop-a2-1.json; seed": "1",
-        f"made/rdrop-a2-2.json; scores; against; test; Flickr 2016; {SACREBLEU}; p_value; .3f": "0.125",
-        "made/rdrop-a2; pairs": "29,000",
-        "made/rdrop-a2; updates": "240",
-        "made/rdrop-a2; minus; plain-d0.3; test; Flickr 2017; +.1f": "+2.5",
-        "made/rdrop-a2; minus; plain-d0.3; valid; mean; +.2f": "+2.50",
-        "made/rdrop-a2; valid; last:5": "39.10",
-        "made/rdrop-a2; greedy": "37.50",
-        "made/rdrop-a2; significant": "0 of 6",
-        "made/rdrop-a2-1; updates; ,.0f": "240",
+        "made/rdrop-long-1.json; curve; -1; bleu; d": "36",
+        "made/rdrop-long-1.json; curve; update=120; nll; .3f": "2.170",
+        "made/rdrop-long-1.json; seed": "1",
+        f"made/rdrop-long-2.json; scores; against; test; Flickr 2016; {SACREBLEU}; p_value; .3f": "0.045",
+        "made/rdrop-long; pairs": "29,000",
+        "made/finish; updates": "360",
+        "made/rdrop-long; minus; plain-long; test; Flickr 2017; +.1f": "+2.5",
+        "made/rdrop-long; minus; plain-long; valid; mean; +.2f": "+2.50",
+        "made/rdrop-long; test; Flickr 2017; chrF2, sacreBLEU": "59.00",
+        "made/rdrop-long; valid; last:5": "39.10",
+        "made/rdrop-long; valid; best:1; last:5": "39.05",
+        "made/rdrop-long; greedy": "37.50",
+        "made/rdrop-long; greedy; 0": "0.00",
+        "made/rdrop-long; significant": "3 of 6",
+        "made/rdrop-long-1; updates; ,.0f": "240",
     }.items():
         assert value(results, name) == expected, name
 
 
-def test_names_that_are_none(results):
-    for name in (
+@pytest.mark.parametrize(
+    "name",
+    [
+        "made/rdrop-long; ahead; plain-long; nothing",
         "step.csv; ours, fused; time_over_plain",  # of two rows
         "step.csv; large; nothing",
         "nothing.csv; large; time_over_plain",
-        "made/rdrop-a2-1.json; curve",
-        "made/rdrop-a2-1.json; curve; update=7; nll",
+        "made/rdrop-long-1.json; curve",
+        "made/rdrop-long-1.json; curve; update=7; nll",
         "made/nobody; minutes",
-        "made/rdrop-a2; nothing",
-        "made/rdrop-a2",
-        "made/plain-d0.3; ahead; rdrop-a2",
+        "made/rdrop-long; nothing",
+        "made/rdrop-long",
+        "made/plain-long; ahead; rdrop-long",
         "made",
-    ):
-        with pytest.raises(InputError, match=f"value {name}: "):
-            value(results, name)
+    ],
+)
+def test_names_that_are_none(results, name):
+    (results / "page.md").write_text(f"<!-- value {name} -->1<!-- end -->\n")
+    with pytest.raises(InputError, match=rf"page\.md: value {name}: "):
+        build_results.rebuilt(results / "page.md", {})
 
 
-def test_a_page_with_values(tmp_path):
-    """A figure that is not that of results is built anew; a name that is none is told with its page."""
-    page = tmp_path / "page.md"
-    name = "benchmark/step-multi30k.csv; ours, fused loss; time_over_plain"
-    page.write_text(
-        f"An update takes <!-- value {name} -->9.99<!-- end --> times, "
-        f"<!-- value {name}; .1f --><!-- end -->.\n"
-    )
-    assert rebuilt(page, {}) == (
-        f"An update takes <!-- value {name} -->1.85<!-- end --> times, "
-        f"<!-- value {name}; .1f -->1.9<!-- end -->.\n"
-    )
-    page.write_text("<!-- value nothing; at all -->1<!-- end -->\n")
-    with pytest.raises(InputError, match=r"page\.md: value nothing; at all: "):
-        rebuilt(page, {})
+def test_a_page(results):
+    """Blocks and figures are built anew, whatever stands there."""
+    page, name = results / "page.md", "step.csv; plain; time_over_plain"
+    text = "It takes <!-- value {0} -->{1}<!-- end --> times.\n<!-- results a -->\n{2}<!-- end -->\n"
+    page.write_text(text.format(name, 9.99, ""))
+    assert build_results.rebuilt(page, {"a": "| table |"}) == text.format(name, "2.00", "| table |\n")
+    with pytest.raises(InputError, match=r"page\.md: results a is none of b"):
+        build_results.rebuilt(page, {"b": ""})
