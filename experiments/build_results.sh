@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tables and figures of README and docs, from results/; --check only compares. See build_results.py.
+# The tables and the figure of README and docs, from results/; --check only compares. See build_results.py.
 set -euo pipefail
 # shellcheck source=scripts/common/lib.sh
 source "$(dirname "$0")/../scripts/common/lib.sh"
