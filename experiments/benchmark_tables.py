@@ -40,6 +40,20 @@ def loss_table(measured: list[Row]) -> str:
     return table(columns, lines)
 
 
+def by_vocabulary(measured: list[Row]) -> str:
+    """Time and peak of each contestant, a line for each size of the vocabulary."""
+    contestants = list(dict.fromkeys(row["contestant"] for row in measured))
+    cells: dict[str, dict[str, str]] = {}
+    for row in measured:
+        cell = f"{float(row['median_ms']):,.0f} ms, {_mib(row)} MiB"
+        cells.setdefault(row["vocab"], {})[row["contestant"]] = cell
+    lines = [
+        [f"{int(vocab):,}", *(found.get(name, "not run") for name in contestants)]
+        for vocab, found in cells.items()
+    ]
+    return table(["vocabulary", *contestants], lines)
+
+
 def huggingface_table(measured: list[Row]) -> str:
     return table(["", MS, "peak MiB"], [[row["contestant"], _ms(row), _mib(row)] for row in measured])
 

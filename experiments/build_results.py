@@ -91,7 +91,7 @@ def main() -> None:
         "samsum": samsum_table(samsum),
         "gpu": benchmark_tables.gpu_table(RESULTS / "gpu"),
         "loss": benchmark_tables.loss_table(measured["loss-cpu-d512"]),
-        "vocabulary": benchmark_tables.loss_table(measured["loss-cpu"]),
+        "vocabulary": benchmark_tables.by_vocabulary(measured["loss-cpu"]),
         "step": benchmark_tables.step_table(measured["step-cpu"] + measured["step-multi30k"]),
         "huggingface": benchmark_tables.huggingface_table(measured["huggingface-cpu"]),
     }

@@ -5,12 +5,15 @@ A training that begins with another one has that one's time, and its curve, befo
 
 import argparse
 from collections.abc import Iterable
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
 from experiments.rows import read_rows
 from experiments.workspace import ROOT
+from rdrop_fairseq.schedule import Schedule
 
 STEPS = ROOT / "results" / "benchmark" / "step-multi30k.csv"
 PLAIN, RDROP, IN_TREE, PLAIN_FUSED, EVERY_2ND = (
@@ -34,9 +37,9 @@ def in_tree(seconds: Seconds) -> Seconds:
 
 
 class Kinds(NamedTuple):
-    """Which updates of a training have R-Drop, and what the others are."""
+    """Which updates of a training have R-Drop, by the criterion's own schedule; and what the others are."""
 
-    has_rdrop: bool
+    passes: int
     start: int
     interval: int
     single: str  # the contestant
@@ -51,15 +54,28 @@ class Kinds(NamedTuple):
         flags, _ = parser.parse_known_args([*words])
         # Plain training has fairseq's criterion, or ours with one pass.
         single = PLAIN if criterion == "plain" and not flags.criterion else PLAIN_FUSED
-        return cls(criterion == "rdrop", flags.rdrop_start_update, flags.rdrop_interval, single)
+        return cls(1 if criterion == "plain" else 2, flags.rdrop_start_update, flags.rdrop_interval, single)
 
     def seconds(self, updates: int, seconds: Seconds) -> float:
         """The time of the first so many updates. With R-Drop in every 2nd the mean update was measured."""
-        from_start = max(updates - self.start, 0) if self.has_rdrop else 0
         if self.interval == 2:
+            from_start = max(updates - self.start, 0)
             return from_start * seconds[EVERY_2ND] + (updates - from_start) * seconds[self.single]
-        with_rdrop = -(-from_start // self.interval)  # rounded up: the first one has it
+        most = 1 << max(updates - 1, 1).bit_length()
+        with_rdrop = _with_rdrop(self.passes, self.start, self.interval, most)[updates]
         return with_rdrop * seconds[RDROP] + (updates - with_rdrop) * seconds[self.single]
+
+
+@cache
+def _with_rdrop(passes: int, start: int, interval: int, most: int) -> list[int]:
+    """[of the first so many updates those that have R-Drop], up to ``most``."""
+    schedule = Schedule(passes, 1.0, start, interval=interval)
+
+    def has_rdrop(update: int) -> int:
+        schedule.num_updates = update
+        return int(schedule.now().passes > 1)
+
+    return [*accumulate(map(has_rdrop, range(most)), initial=0)]
 
 
 def kinds_of(result: Result) -> Kinds:
