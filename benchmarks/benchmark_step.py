@@ -68,6 +68,7 @@ class Setting:
 
 
 SETTINGS = {
+    "tiny": Setting(layers=1, dim=16, ffn=32, vocab=60, max_tokens=100, length=9),
     "small": Setting(layers=4, dim=128, ffn=256, vocab=6000),
     "medium": Setting(layers=3, dim=256, ffn=1024, vocab=10000),
     "multi30k": Setting(

@@ -73,8 +73,9 @@ checkpoint: {{save_dir: {folder}, no_epoch_checkpoints: true}}
 def hydra_train(data, folder, *settings, check=True):
     """fairseq-hydra-train, in a process of its own: three passes with a rate each, a warm-up, an interval."""
     (folder / "tiny.yaml").write_text(HYDRA_CONFIG.format(user_dir=USER_DIR, data=data, folder=folder))
-    command = ["fairseq-hydra-train", "--config-dir", folder, "--config-name", "tiny"]
-    return run(*command, f"hydra.run.dir={folder}", *settings, check=check)
+    command = [sys.executable, "-m", "fairseq_cli.hydra_train"]  # where no command is installed, too
+    flags = ["--config-dir", folder, "--config-name", "tiny"]
+    return run(*command, *flags, f"hydra.run.dir={folder}", *settings, check=check)
 
 
 def records(log, kind):

@@ -6,7 +6,7 @@ from conftest import ROOT, run
 SOURCED = {"common.sh", "recipes.sh"}
 PASS_ON = {"scripts/test.sh", "summarization/train.sh", "experiments/run_queue.sh"}  # arguments, to a program
 PATTERNS = [".ci/run", "examples/*/*.sh", "experiments/run_queue.sh"]
-PATTERNS += [f"scripts/{name}.sh" for name in ("check", "quickstart", "test")]
+PATTERNS += [f"scripts/{name}.sh" for name in ("check", "measure_gpu", "quickstart", "test")]
 FOUND = {"/".join(path.parts[-2:]): path for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))}
 
 
