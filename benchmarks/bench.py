@@ -1,13 +1,10 @@
 """Shared by the benchmarks: timing in turn, peak memory, one CSV with what is needed to repeat a row."""
 
-import contextlib
 import csv
 import datetime
-import importlib.util
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils.benchmark import timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from rdrop_tools import cli
@@ -48,28 +44,12 @@ def device(name: str) -> str:
 def times(contestants: Contestants, repeats: int, device: str) -> dict[str, list[float]]:
     """Milliseconds of every round. All contestants take their turn in each: noise hits them alike."""
     results: dict[str, list[float]] = {name: [] for name in contestants}
-    warm_ups = WARM_UPS[device]
-    for round_ in range(warm_ups + repeats):
+    for _ in range(WARM_UPS[device] + repeats):
         for name, function in contestants.items():
-            milliseconds = clock(function, device)
-            if round_ >= warm_ups:
-                results[name].append(milliseconds)
-    return results
-
-
-def clock(function: Callable[[], Any], device: str) -> float:
-    """Milliseconds of a call: of the host, or by the events of a GPU that had nothing else to do."""
-    if device == "cuda":
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda.synchronize()
-        start.record()
-        function()
-        end.record()
-        end.synchronize()
-        return float(start.elapsed_time(end))
-    begin = time.perf_counter()
-    function()
-    return 1e3 * (time.perf_counter() - begin)
+            begin = timer()  # waits for a GPU
+            function()
+            results[name].append(1e3 * (timer() - begin))
+    return {name: found[-repeats:] for name, found in results.items()}
 
 
 def peak_mib(function: Callable[[], Any], device: str) -> float:
@@ -101,47 +81,6 @@ def gflop(function: Callable[[], Any]) -> float:
         function()
     flop: int = counter.get_total_flops()
     return flop / 1e9
-
-
-class Traffic(TorchDispatchMode):
-    """Counts the bytes that operators of torch read and write, each tensor once an operator, views none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = self.operators = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        aliases = [value.alias_info for value in func._schema.returns]
-        view = any(alias is not None and not alias.is_write for alias in aliases)
-        if not view and "empty" not in func.__name__:
-            self.operators += 1
-            kwargs = {name: value for name, value in (kwargs or {}).items() if name != "out"}
-            for value in tree_leaves((args, kwargs, result)):
-                self.bytes += value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 0
-        return result
-
-
-def traffic(function: Callable[[], Any]) -> tuple[int, int]:
-    """Bytes read and written in a call, and by how many operators, see :class:`Traffic`.
-
-    The kernel of the fused loss, no operator of torch's, reads the logits twice and writes them once. What
-    other projects' kernels move is not seen.
-    """
-    patch: Any = contextlib.nullcontext()
-    count = Traffic()
-    if importlib.util.find_spec("triton"):
-        from rdrop_fairseq.losses import kernel
-
-        def record(logits: torch.Tensor, *rest: Any, its: Any = kernel.losses_and_grad_) -> Any:
-            count.operators += 1
-            count.bytes += 3 * logits.numel() * logits.element_size()
-            return its(logits, *rest)
-
-        patch = mock.patch.object(kernel, "losses_and_grad_", record)
-    with patch, count:
-        function()
-    return count.bytes, count.operators
 
 
 def busy_ms(function: Callable[[], Any], device: str) -> float | None:

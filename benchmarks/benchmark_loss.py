@@ -3,11 +3,8 @@
 Contestants: the three matrix products that no loss can avoid, in the dtype of the others; fairseq's
 label-smoothed cross entropy on one pass; the R-Drop authors' formula (reference.py) and fairseq's
 label_smoothed_cross_entropy_with_rdrop, both for two passes only; rdrop_loss; linear_rdrop_loss, also with
-other chunks (--chunk-size), and on a GPU without its kernel. With --rivals and one pass also other projects'
-fused cross entropies (rivals.py). What would hold more than --max-gib is left out.
-
-"bytes_a_logit" is what operators and our kernel read and write, counted, over passes x tokens x vocabulary,
-and "tb_s" that by the time: beside a GPU's memory it says how far a loss is from its limit.
+other chunks (--chunk-size), and on a GPU without its kernel; with one pass also other projects' fused cross
+entropies (rivals.py). What would hold more than --max-gib is left out.
 """
 
 import argparse
@@ -25,7 +22,7 @@ from fairseq.criterions import label_smoothed_cross_entropy_with_rdrop as fairse
 from torch import Tensor
 
 from benchmarks import bench, reference
-from benchmarks.rivals import RIVALS, rivals
+from benchmarks.rivals import rivals
 from rdrop_fairseq import linear_rdrop_loss, rdrop_loss
 from rdrop_fairseq.losses.device import DEVICES
 from rdrop_tools import cli
@@ -48,12 +45,13 @@ def fairseq_rdrop_loss(logits: Tensor, target: Tensor, epsilon: float) -> Tensor
     return loss
 
 
-def without_kernel(function: Callable[[], None]) -> None:
+def without_kernel(function: Callable[[], Tensor]) -> Tensor:
     with mock.patch.dict(DEVICES, cuda=DEVICES["cuda"]._replace(kernel=False)):
-        function()
+        return function()
 
 
 def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench.Contestants:
+    """Each but the matrix products returns its loss."""
     epsilon = args.label_smoothing
     dtype, device, dim, passes = getattr(torch, args.dtype), args.device, args.dim, args.passes
     generator = torch.Generator().manual_seed(0)
@@ -63,23 +61,24 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench
     options: dict[str, Any] = {"alpha": ALPHA, "label_smoothing": epsilon, "ignore_index": PAD}
     ours = {**options, "passes": passes}
 
-    def backward(loss: Tensor) -> None:
+    def backward(loss: Tensor) -> Tensor:
         torch.autograd.grad(loss, (hidden, weight))
+        return loss.detach()
 
     def products(logits: Tensor) -> None:
         with torch.no_grad():
             torch.mm(hidden, weight.t(), out=logits)
             _ = logits @ weight, logits.t() @ hidden
 
-    def one_pass() -> None:
+    def one_pass() -> Tensor:
         lprobs = F.log_softmax(F.linear(hidden[:tokens], weight), dim=-1, dtype=torch.float32)
-        backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)[0])
+        return backward(fairseq_plain.label_smoothed_nll_loss(lprobs, target, epsilon, ignore_index=PAD)[0])
 
-    def of_logits(loss: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+    def of_logits(loss: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
         return lambda: backward(loss(F.linear(hidden, weight)))
 
-    def linear(**more: Any) -> None:
-        backward(linear_rdrop_loss(hidden, weight, target, **ours, **more).loss)
+    def linear(**more: Any) -> Tensor:
+        return backward(linear_rdrop_loss(hidden, weight, target, **ours, **more).loss)
 
     logits_gib = passes * tokens * vocab * 4 / 2**30
     contestants: bench.Contestants = {}
@@ -100,8 +99,8 @@ def make_contestants(tokens: int, vocab: int, args: argparse.Namespace) -> bench
         contestants["linear_rdrop_loss, no kernel"] = functools.partial(without_kernel, linear)
     for size in args.chunk_size:
         contestants[f"linear_rdrop_loss, chunk {size}"] = functools.partial(linear, chunk_size=size)
-    if args.rivals and passes == 1:
-        for name, loss in rivals(hidden, weight, target, epsilon, PAD).items():
+    if passes == 1:
+        for name, loss in rivals(hidden, weight, target, epsilon).items():
             contestants[name] = lambda loss=loss: backward(loss(hidden, weight, target))  # type: ignore[misc]
     return contestants
 
@@ -118,13 +117,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 row = {"contestant": name, **sizes, "label_smoothing": args.label_smoothing}
                 row |= {"dtype": args.dtype, **bench.summary(timings[name])}
                 row["peak_mib"] = round(bench.peak_mib(function, args.device), 1)
-                # A rival has kernels of its own.
-                moved, operators = bench.traffic(function) if name not in RIVALS else (None, None)
-                row["operators"] = operators
-                row["bytes_a_logit"] = moved and round(moved / (args.passes * tokens * vocab), 1)
-                row["tb_s"] = moved and round(moved / row["median_ms"] / 1e9, 3)
-                row["time_over_ours"] = round(row["median_ms"] / ours, 2)
-                yield row
+                yield row | {"time_over_ours": round(row["median_ms"] / ours, 2)}
 
 
 def main() -> None:
@@ -139,7 +132,6 @@ def main() -> None:
     parser.add_argument("--max-gib", type=cli.number(0), default=16, help="memory that a contestant may take")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     parser.add_argument("--label-smoothing", type=cli.number(0, 0.99), default=0.1)
-    parser.add_argument("--rivals", action="store_true", help="also other projects' losses of one pass")
     args = parser.parse_args()
     logging.disable(logging.INFO)
     bench.report(measure(args), args.device, args.out)

@@ -11,17 +11,14 @@ On a GPU "busy_ms" is the time that it works in a step, and "host_share" what is
 that share it waits for the host, which starts operators, and a step of much of it is bound by the host.
 
 A setting is a model and a batch: "multi30k" is that of examples/translation; "iwslt" is what people train on
-a GPU; "wmt-base" and "wmt-big" have batches that keep one busy. --layers and the like change it.
-
-With --profile nothing is compared: one step with R-Drop is told by operator, by the time of the device, and
-leaves a trace for chrome://tracing or ui.perfetto.dev.
+a GPU; "wmt-base" and "wmt-big" have batches that keep one busy; "tiny" is for tests.
 """
 
 import argparse
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -32,7 +29,6 @@ from fairseq.data import Dictionary, LanguagePairDataset
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
-from torch.profiler import ProfilerActivity
 
 import rdrop_fairseq  # noqa: F401  (registers the criterion)
 from benchmarks import bench
@@ -138,8 +134,9 @@ def make_batch(setting: Setting, dictionary: Dictionary) -> dict[str, Any]:
     return batch
 
 
-def measure(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for each contestant."""
+def measure(name: str, dtype: str, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each contestant in this setting."""
+    setting = SETTINGS[name]
     dictionary = make_dictionary(setting.vocab)
     batch = make_batch(setting, dictionary)
 
@@ -171,32 +168,10 @@ def measure(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -
         yield row | {f"{cost}_over_plain": round(costs[cost] / plain[cost], 3) for cost in costs}
 
 
-def profile(setting: Setting, name: str, dtype: str, args: argparse.Namespace) -> None:
-    """Prints the table by operator, and writes the trace."""
-    dictionary = make_dictionary(setting.vocab)
-    batch = make_batch(setting, dictionary)
-    trainer = make_trainer([OURS], setting, dictionary, args.device, dtype)
-    for _ in range(bench.WARM_UPS[args.device]):
-        trainer.train_step([batch])
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (args.device == "cuda")
-    with torch.profiler.profile(activities=activities, profile_memory=True) as profiler:
-        trainer.train_step([batch])
-    profiler.export_chrome_trace(str(args.profile))
-    print({**bench.provenance(args.device), "settings": name, "dtype": dtype})
-    print(profiler.key_averages().table(sort_by=f"self_{args.device}_time_total", row_limit=60))
-
-
 def main() -> None:
     parser = cli.Parser(__doc__)
     bench.add_arguments(parser)
     parser.add_argument("--settings", choices=list(SETTINGS), nargs="+", default=["small", "medium"])
-    types = {"vocab": cli.integer(5), "pre_norm": cli.integer(0, 1), "dropout": cli.number(0, 0.99)}
-    types |= {"dim": cli.integer(4), "max_tokens": cli.integer(32), "length": cli.integer(2)}
-    for field in fields(Setting):
-        flag = f"--{field.name.replace('_', '-')}"
-        parser.add_argument(
-            flag, type=types.get(field.name, cli.integer(1)), help="in place of the settings'"
-        )
     parser.add_argument("--all", action="store_true", help="all contestants")
     parser.add_argument(
         "--passes", type=cli.integer(2), nargs="+", default=[], help="further numbers of passes"
@@ -204,25 +179,13 @@ def main() -> None:
     parser.add_argument(
         "--dtype", choices=["fp32", "fp16", "bf16"], nargs="+", default=["fp32"], help="of fairseq's trainer"
     )
-    parser.add_argument("--profile", type=cli.output_file, metavar="TRACE", help=".json or .json.gz to write")
     args = parser.parse_args()
     if "fp16" in args.dtype and args.device == "cpu":
         parser.error("--dtype fp16 needs a GPU")
-    if args.profile and len(args.settings) * len(args.dtype) > 1:
-        parser.error("--profile takes one of --settings and one --dtype")
-    given = {f.name: value for f in fields(Setting) if (value := getattr(args, f.name)) is not None}
-    settings = {name: replace(SETTINGS[name], **given) for name in args.settings}
-    for setting in settings.values():
-        if setting.dim % setting.heads:
-            parser.error(f"--dim {setting.dim} is no multiple of --heads {setting.heads}")
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore")  # hydra's, for each trainer
-    cases = [(setting, name, dtype) for name, setting in settings.items() for dtype in args.dtype]
-    if args.profile:
-        profile(*cases[0], args)
-    else:
-        rows = (row for case in cases for row in measure(*case, args))
-        bench.report(rows, args.device, args.out)
+    rows = (row for name in args.settings for dtype in args.dtype for row in measure(name, dtype, args))
+    bench.report(rows, args.device, args.out)
 
 
 if __name__ == "__main__":

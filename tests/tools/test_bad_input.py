@@ -57,7 +57,8 @@ ARGUMENTS = [  # a row for every kind of argument
     ("score_translation --json absent/x", "--json: cannot write absent/x: "),
     ("plot_training --out a.x", "--out: a.x must end in .png, .pdf, .svg, .jpg"),
     ("benchmark_loss --device gpu", "--device: must be cpu or cuda, got 'gpu'"),
-    ("benchmark_step --dropout 1", "--dropout: must be a number from 0 to 0.99, got '1'"),
+    ("benchmark_loss --tokens 0", "--tokens: must be at least 1, got 0"),
+    ("benchmark_loss --label-smoothing 1", "--label-smoothing: must be a number from 0 to 0.99, got '1'"),
 ]
 CALLS = [
     (f"apply_bpe empty in out {LANGS}", "empty has no BPE codes"),
