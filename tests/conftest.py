@@ -120,7 +120,8 @@ def data_bin(text_dir, tmp_path_factory):
     """The text binarised by fairseq-preprocess, with a joined dictionary."""
     folder = tmp_path_factory.mktemp("bin") / "data"
     prefixes = [part for s in ("train", "valid", "test") for part in (f"--{s}pref", text_dir / s)]
-    run("fairseq-preprocess", "-s", "de", "-t", "en", "--joined-dictionary", *prefixes, "--destdir", folder)
+    preprocess = [sys.executable, "-m", "fairseq_cli.preprocess"]  # where no command is installed, too
+    run(*preprocess, "-s", "de", "-t", "en", "--joined-dictionary", *prefixes, "--destdir", folder)
     return folder
 
 
