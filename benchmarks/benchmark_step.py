@@ -12,6 +12,9 @@ that share it waits for the host, which starts operators, and a step of much of 
 
 A setting is a model and a batch: "multi30k" is that of examples/translation; "iwslt" is what people train on
 a GPU; "wmt-base" and "wmt-big" have batches that keep one busy; "tiny" is for tests.
+
+With --profile nothing is compared: a step with R-Drop of the first setting is told by operator, and leaves
+a trace for ui.perfetto.dev.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,6 +172,20 @@ def measure(name: str, dtype: str, args: argparse.Namespace) -> Iterator[dict[st
         yield row | {f"{cost}_over_plain": round(costs[cost] / plain[cost], 3) for cost in costs}
 
 
+def profile(name: str, dtype: str, device: str, trace: Path) -> None:
+    """Prints what each operator takes, by the time of the device, and writes the trace."""
+    setting = SETTINGS[name]
+    dictionary = make_dictionary(setting.vocab)
+    trainer = make_trainer([OURS], setting, dictionary, device, dtype)
+    batch = make_batch(setting, dictionary)
+    for _ in range(bench.WARM_UPS[device]):
+        trainer.train_step([batch])
+    with torch.profiler.profile() as profiler:
+        trainer.train_step([batch])
+    profiler.export_chrome_trace(str(trace))
+    print(profiler.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=60))
+
+
 def main() -> None:
     parser = cli.Parser(__doc__)
     bench.add_arguments(parser)
@@ -179,11 +197,15 @@ def main() -> None:
     parser.add_argument(
         "--dtype", choices=["fp32", "fp16", "bf16"], nargs="+", default=["fp32"], help="of fairseq's trainer"
     )
+    parser.add_argument("--profile", type=cli.output_file, metavar="TRACE", help=".json or .json.gz")
     args = parser.parse_args()
     if "fp16" in args.dtype and args.device == "cpu":
         parser.error("--dtype fp16 needs a GPU")
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore")  # hydra's, for each trainer
+    if args.profile:
+        profile(args.settings[0], args.dtype[0], args.device, args.profile)
+        return
     rows = (row for name in args.settings for dtype in args.dtype for row in measure(name, dtype, args))
     bench.report(rows, args.device, args.out)
 

@@ -8,11 +8,11 @@ usage() {
   cat <<'HELP'
 usage: scripts/measure_gpu.sh OUT [SECONDS] [--dry-run]
 
-Runs the tests of a GPU (tests.txt), and measures the loss (loss.csv) and the training step (step.csv), within SECONDS
-(600). OUT, a new or empty folder, has what each part has left as soon as that is done. A part that fails, or takes longer
-than it may, loses only its own result. measure.log has what each said and how it ended (124: out of time), installed.json
-where the figures come from. OUT, copied to results/gpu/NAME, is where `make results` takes its tables from. With
---dry-run some parts are run in miniature, on a CPU.
+Runs the tests of a GPU (tests.txt), and measures the loss (loss.csv) and the training step (step.csv; profile.txt and
+trace.json.gz have one by operator), within SECONDS (600). OUT, a new or empty folder, has what each part has left as
+soon as that is done. A part that fails, or takes longer than it may, loses only its own result. measure.log has what
+each said and how it ended (124: out of time), installed.json where the figures come from. OUT, copied to
+results/gpu/NAME, is where `make results` takes its tables from. With --dry-run some parts are run in miniature, on a CPU.
 
 Environment:
   PYTHON     python3; it is taken as it is, with what stands on PYTHONPATH, and nothing is downloaded
@@ -82,6 +82,7 @@ step=(step.csv 60 benchmarks.benchmark_step --device "$device")
 if [[ $device == cpu ]]; then
   measure "${loss[@]}" --repeats 1 --tokens 200 --vocab 300 --dim 16
   measure "${step[@]}" --repeats 1 --settings tiny
+  measure profile.txt "${step[@]:1}" --settings tiny --profile "$OUT/trace.json.gz"
 else
   loss+=(--tokens 4096 --max-gib 30 --vocab 10152 32768)
   measure tests.txt 180 pytest -q -p no:cacheprovider -m cuda -n 12 tests/package tests/benchmarks
@@ -92,6 +93,7 @@ else
   measure "${loss[@]}" --dtype bfloat16 --passes 1 --label-smoothing 0
   measure "${step[@]}" --dtype fp16 --settings iwslt
   measure "${step[@]}" --dtype fp32 --settings multi30k
+  measure profile.txt "${step[@]:1}" --dtype fp16 --settings iwslt --profile "$OUT/trace.json.gz"
   measure "${loss[@]}" --dtype float16
   measure "${loss[@]}" --dtype float32
   measure "${step[@]}" --dtype bf16 --settings iwslt

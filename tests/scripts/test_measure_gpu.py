@@ -27,9 +27,10 @@ def test_every_part_leaves_its_result(tmp_path):
     pytest.importorskip("fairseq")
     out = tmp_path / "out"
     output = run(SCRIPT, out, "600", "--dry-run", PYTHON=sys.executable).stdout
-    assert output.count("exit 0: benchmarks.") == 2, (out / "measure.log").read_text()
-    names = "installed.json loss.csv measure.log step.csv"
+    assert output.count("exit 0: benchmarks.") == 3, (out / "measure.log").read_text()
+    names = "installed.json loss.csv measure.log profile.txt step.csv trace.json.gz"
     assert sorted(path.name for path in out.iterdir()) == names.split()
+    assert "aten::addmm" in (out / "profile.txt").read_text()
     with pytest.raises(InputError, match="is of a dry run"):
         gpu_table(tmp_path)
     installed = json.loads((out / "installed.json").read_bytes())
