@@ -10,7 +10,6 @@ import gzip
 import itertools
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,24 +19,15 @@ from typing import IO, Any
 from rdrop_tools.cli import InputError
 
 Pair = tuple[str, str]
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode_lines(file: Iterable[bytes], name: str) -> Iterator[str]:
     """The lines of an open binary file, without their ends."""
-    offset = 0
     for number, line in enumerate(file, 1):
-        length = len(line)
-        if number == 1 and line.startswith(BYTE_ORDER_MARK):
-            line = line.removeprefix(BYTE_ORDER_MARK)
-            if not line:
-                return
         try:
-            yield line.rstrip(b"\r\n").decode("utf-8")
+            yield line.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            position = offset + length - len(line) + error.start
-            raise InputError(f"{name} is not UTF-8 at byte {position}, line {number}: convert it") from None
-        offset += length
+            raise InputError(f"{name} is not UTF-8 at byte {error.start} of line {number}") from None
 
 
 def iter_raw(path: Path) -> Iterator[bytes]:
@@ -65,25 +55,23 @@ def read_pairs(source: Path, target: Path) -> Iterator[Pair]:
     sides = iter_lines(source), iter_lines(target)
     for count, (first, second) in enumerate(itertools.zip_longest(*sides)):
         if first is None or second is None:
-            longer = count + 1 + sum(1 for side in sides for _ in side)
-            check_counts(
-                {source: count if first is None else longer, target: count if second is None else longer}
-            )
+            all_lines = count + 1 + sum(1 for side in sides for _ in side)
+            counts = (count, all_lines) if first is None else (all_lines, count)
+            raise _unequal(source, target, *counts)
         yield first, second
 
 
 def read_columns(*paths: Path) -> list[list[str]]:
     """The lines of files that belong together, of which each has as many."""
     columns = [read_lines(path) for path in paths]
-    for path, column in zip(paths[1:], columns[1:], strict=True):
-        check_counts({paths[0]: len(columns[0]), path: len(column)})
+    for path, column in zip(paths, columns, strict=True):
+        if len(column) != len(columns[0]):
+            raise _unequal(paths[0], path, len(columns[0]), len(column))
     return columns
 
 
-def check_counts(counts: dict[Path, int]) -> None:
-    if len(set(counts.values())) > 1:
-        names, numbers = (" and ".join(map(str, values)) for values in (counts, counts.values()))
-        raise InputError(f"{names} do not have the same number of lines: {numbers}")
+def _unequal(first: Path, second: Path, count: int, other: int) -> InputError:
+    return InputError(f"{first} and {second} do not have the same number of lines: {count} and {other}")
 
 
 @contextmanager
@@ -93,27 +81,20 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     What is there and no regular file, a device or a pipe, is written to directly.
     """
     encoding: Any = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    part = None
+    direct = path.exists() and not path.is_file()
+    target = path if direct else Path(os.path.realpath(path))
+    part = target if direct else target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        if path.exists() and not path.is_file():
-            with path.open(mode, **encoding) as file:
-                yield file
-            return
-        target = Path(os.path.realpath(path))
-        handle, name = tempfile.mkstemp(prefix=f"{target.name[:40]}.", suffix=".part", dir=target.parent)
-        part = Path(name)
-        with open(handle, mode, **encoding) as file:
+        with part.open(mode, **encoding) as file:
             yield file
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask)
-        part.replace(target)
+        if not direct:
+            part.replace(target)
     except OSError as error:
         if error.filename is None and not isinstance(error, BrokenPipeError):  # of a write, as on a full disk
             raise InputError(f"cannot write {path}: {error.strerror or error}") from None
         raise
     finally:
-        if part is not None:
+        if not direct:
             part.unlink(missing_ok=True)
 
 

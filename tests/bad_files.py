@@ -39,6 +39,6 @@ def write_files(folder):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    for name, target in {"loop": "loop", "link": "in", "linked": "hyp"}.items():
+    for name, target in {"link": "in", "linked": "hyp"}.items():
         (folder / name).symlink_to(target)
     return folder

@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -52,30 +51,9 @@ def call_here(script, *arguments, stdin=b""):
     return Result(code, *texts)
 
 
-def call(script, *arguments, cwd=None, stdin=subprocess.DEVNULL, redirect="", **env):
-    """The script in a process of its own; ``redirect`` is the shell's (``>&-``, ``| head -n 1``)."""
-    command = ["bash", "-o", "pipefail", "-c", f'"$0" "$@" {redirect}', sys.executable, str(path_of(script))]
-    result = subprocess.run(
-        [*command, *map(str, arguments)],
-        cwd=cwd,
-        stdin=stdin,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
-        timeout=120,
-        check=False,
-    )
-    return Result(result.returncode, result.stdout.decode("utf-8"), result.stderr.decode("utf-8"))
-
-
 def contents(folder):
-    """{file: what is in it, or where it leads}"""
-    found = {}
-    for path in Path(folder).rglob("*"):
-        if path.is_symlink():
-            found[path] = os.readlink(path)
-        elif path.is_file():
-            found[path] = path.read_bytes()
-    return found
+    """{file: what is in it}"""
+    return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def assert_one_line(result, message, code=None):
@@ -87,16 +65,14 @@ def assert_one_line(result, message, code=None):
     assert message in result.err, result.err
 
 
-def assert_refused(script, arguments, message, folder, caller=call_here, code=None, **options):
+def assert_refused(script, arguments, message, folder, code=None, **options):
     """Called in ``folder``, the script ends with that one line, prints no result and changes no file."""
-    before = contents(folder)
-    with contextlib.ExitStack() as stack:
-        if caller is call_here:
-            stack.callback(os.chdir, Path.cwd())
-            os.chdir(folder)
-        else:
-            options["cwd"] = folder
-        result = caller(script, *arguments, **options)
+    before, here = contents(folder), Path.cwd()
+    os.chdir(folder)
+    try:
+        result = call_here(script, *arguments, **options)
+    finally:
+        os.chdir(here)
     assert_one_line(result, message, code)
     assert result.out == ""
     assert contents(folder) == before

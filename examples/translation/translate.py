@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--interactive", action="store_true", help="each line as soon as it is there")
     add_tokeniser_arguments(parser)
     args, flags = parser.parse_known_args()
-    lines = decode_lines(cli.standard_input(), "standard input")
+    lines = decode_lines(sys.stdin.buffer, "standard input")
     translator = Translator(load(args, flags), args)
     if args.interactive:
         lines, args.chunk = prompted(lines, sys.stderr), 1

@@ -102,7 +102,7 @@ def main() -> None:
         parser.error("detokenize takes none of the tokeniser's options")
     if args.action == "tokenize":
         warn_of_language(args.lang)
-    lines = decode_lines(cli.standard_input(), "standard input")
+    lines = decode_lines(sys.stdin.buffer, "standard input")
     if args.action == "check":
         if lost := check_detokeniser(args.lang, list(islice(lines, SAMPLE))):
             print(lost, file=sys.stderr)

@@ -74,7 +74,7 @@ BEGINS = "a-1 begins with b-1"
 @pytest.mark.parametrize(
     ("message", "rows"),
     [
-        ("line 2: must be an integer, got 'x'", ["~,a,x,plain,,all,,9,9,,no,"]),
+        ("line 2: must be an integer of at least 1, got 'x'", ["~,a,x,plain,,all,,9,9,,no,"]),
         ("corpus must be multi30k.en-de or samsum, got", ["x,a,1,plain,,all,,9,9,,no,"]),
         ("line 2: patience must be empty, got '9'", ["samsum,a,1,plain,,all,,9,9,,no,"]),
         ("line 2: expected 12 values", ["~,a,1,plain,,all"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bad_files import LANGS, SCORED, write_files
-from bad_input import assert_refused, contents
+from bad_input import assert_refused
 
 from rdrop_tools import cli
 from rdrop_tools.training.plot_training import picture_file
@@ -17,27 +17,23 @@ pytest.importorskip("fairseq")
 pytest.importorskip("rouge_score")
 
 TYPES = [  # what a type takes; what it refuses, and how
-    (cli.integer(1), "1 20 1000000", "two 1e3 1.5 nan", "must be an integer, got {!r}"),
-    (cli.integer(1), "", "0 -1", "must be at least 1, got {}"),
-    (cli.integer(0, 20), "0 20", "21 99999999999", "must be at most 20, got {}"),
+    (cli.integer(1), "1 20 1000000", "two 1e3 1.5 nan 0 -1", "must be an integer of at least 1, got {!r}"),
+    (cli.integer(0, 20), "0 20", "21 99999999999", "must be an integer from 0 to 20, got {!r}"),
     (cli.number(1), "1 1.5 1e300", "0 0.99 -1 nan inf x", "must be a number of at least 1, got {!r}"),
     (cli.number(0, 0.5), "0 .5 1e-9", "0.6 -1 nan x", "must be a number from 0 to 0.5, got {!r}"),
     (cli.input_file, "hyp linked in/train.de /dev/null", "absent in/absent", "cannot read {}: No such file"),
     (cli.input_file, "", "in . link", "cannot read {}: Is a directory"),
-    (cli.input_file, "", "loop", "cannot read {}: Too many levels of symbolic links"),
-    (cli.input_folder, "in link .", "absent ref loop", "{} is not a folder"),
+    (cli.input_folder, "in link .", "absent ref", "{} is not a folder"),
     (cli.output_file, "hyp in/new linked /dev/full", "in . link", "cannot write {}: Is a directory"),
     (cli.output_file, "", "absent/x absent/in/x", "cannot write {}: .* is not a folder"),
-    (cli.output_folder, "in link new new/x .", "ref", "cannot write in {0}: {0} is not a folder"),
-    (cli.output_folder, "", "ref/x /dev/null/x", "cannot write {}: Not a directory"),
-    (picture_file, "a.png a.PDF in/a.svg a", "hyp.x a.pgf /dev/a.txt", "{} must end in .png, .pdf"),
+    (cli.output_folder, "in link new new/x .", "ref ref/x", "cannot write in {}: .*ref is not a folder"),
+    (picture_file, "a.png a.PDF in/a.svg a", "hyp.x a.pgf", "{} must end in .png, .pdf"),
 ]
 
 
 def test_what_a_type_takes_and_refuses(tmp_path, monkeypatch):
     """It looks only: what it accepts is made when the work begins."""
     monkeypatch.chdir(write_files(tmp_path))
-    before = contents(tmp_path)
     for convert, accepted, refused, message in TYPES:
         for text in accepted.split():
             value = convert(text)
@@ -45,19 +41,18 @@ def test_what_a_type_takes_and_refuses(tmp_path, monkeypatch):
         for text in refused.split():
             with pytest.raises(cli.InputError, match=message.format(text)):
                 convert(text)
-    assert contents(tmp_path) == before
     assert not (tmp_path / "new").exists()
 
 
 ARGUMENTS = [  # a row for every kind of argument
-    ("apply_bpe --workers two\nlines", "--workers: must be an integer, got 'two"),
+    ("apply_bpe --workers two\nlines", "--workers: must be an integer of at least 1, got 'two"),
     ("tokenize_corpus --pair ref absent", "--pair: cannot read absent: No such file or directory"),
     ("sentencepiece_encode in ref", "out_dir: cannot write in ref: ref is not a folder"),
     ("libreoffice_corpus absent", "help_dir: absent is not a folder"),
     ("score_translation --json absent/x", "--json: cannot write absent/x: "),
     ("plot_training --out a.x", "--out: a.x must end in .png, .pdf, .svg, .jpg"),
     ("benchmark_loss --device gpu", "--device: must be cpu or cuda, got 'gpu'"),
-    ("benchmark_loss --tokens 0", "--tokens: must be at least 1, got 0"),
+    ("benchmark_loss --tokens 0", "--tokens: must be an integer of at least 1, got '0'"),
     ("benchmark_loss --label-smoothing 1", "--label-smoothing: must be a number from 0 to 0.99, got '1'"),
 ]
 CALLS = [
