@@ -1,12 +1,10 @@
 """Plot loss, KL, BLEU and speed from any number of fairseq-train logs (--log-format simple, json, or tqdm).
 
-What is not whole in a log is left out with a warning, and what a later run in it did again counts once. A log
-without lines of --log-interval updates is plotted by epochs.
+What a later run in a log did again counts once. A log without lines of --log-interval updates is plotted by
+epochs.
 """
 
-import sys
 from collections.abc import Callable
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,12 @@ from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs, replacing
 from rdrop_tools.training.training_log import Curves, read_log
 
-# A panel's title, what it shows of training and of every validation subset
+# A panel's title, what it shows of training and of every validation subset ("": nothing)
 PANELS = [
     ("loss (bits per token)", "loss", "loss"),
-    ("KL between passes (bits per token)", "rdrop_kl_loss", None),
-    ("BLEU of validation", None, "bleu"),
-    ("words per second", "wps", None),
+    ("KL between passes (bits per token)", "rdrop_kl_loss", ""),
+    ("BLEU of validation", "", "bleu"),
+    ("words per second", "wps", ""),
 ]
 LINE_STYLES = ["-", "--", ":", "-."]
 FORMATS = ("png", "pdf", "svg", "jpg")  # what matplotlib writes without another program
@@ -38,7 +36,7 @@ def picture_file(name: str | Path) -> Path:
 
 def read_curves(log: Path) -> dict[str, Curves]:
     """{"train" | SUBSET: curves}: of training by --log-interval, or, where it has logged none, by epoch."""
-    records = read_log(log, lambda warning: print(f"warning: {warning}", file=sys.stderr))
+    records = read_log(log)
     by_interval, by_epoch = records.pop("train_inner"), records.pop("train")
     train = by_interval or by_epoch
     if not train and not any(records.values()):
@@ -50,19 +48,15 @@ def read_curves(log: Path) -> dict[str, Curves]:
 
 
 def x_axis(train: Curves, x: str) -> Callable[[int], float]:
-    """From an update to its place on the x axis, between the records of training where it is not one.
-
-    It never goes back: a run resumed with other batches is at an earlier place in its epoch for a while.
-    """
+    """From an update to its place on the x axis, between the records of training where it is not one."""
     if x == "update":
         return float
     points = train.get({"epoch": "position", "time": "wall"}[x], {})
     if not points:
         raise cli.InputError(f"no log line has what --x {x} needs")
     unit = 3600 if x == "time" else 1
-    furthest = accumulate((points[update] for update in sorted(points)), max)
-    updates = [u for u, value in zip(sorted(points), furthest, strict=True) if points[u] == value]
-    places = [points[u] / unit for u in updates]
+    updates = sorted(points)
+    places = [points[update] / unit for update in updates]
     return lambda update: float(np.interp(update, updates, places))
 
 
@@ -86,20 +80,24 @@ def plot(logs: list[Path], x: str) -> Any:
         curves = read_curves(log)
         place = x_axis(curves["train"], x)
         for axis, (_, of_training, of_validation) in zip(axes, PANELS, strict=True):
-            names_in = {kind: of_training if kind == "train" else of_validation for kind in curves}
-            for line, (kind, name) in enumerate((k, n) for k, n in names_in.items() if n):
-                points = [(place(u), value) for u, value in sorted(curves[kind].get(name, {}).items())]
+            for line, kind in enumerate(curves):
+                points = curves[kind].get(of_training if kind == "train" else of_validation, {})
                 if not points:
                     continue
+                updates = sorted(points)
                 # One log: a colour for each line. Several: a colour for each log.
-                several = len(logs) > 1
-                style = {
-                    "color": f"C{number if several else line}",
-                    "linestyle": LINE_STYLES[line % len(LINE_STYLES)] if several else "-",
-                }
-                marker = "o" if kind != "train" or len(points) == 1 else None
-                label = f"{run} {kind}" if several else kind
-                axis.plot(*zip(*points, strict=True), label=label, marker=marker, markersize=4, **style)
+                colour, style, label = f"C{line}", "-", kind
+                if len(logs) > 1:
+                    colour, style, label = f"C{number}", LINE_STYLES[line % len(LINE_STYLES)], f"{run} {kind}"
+                axis.plot(
+                    [place(update) for update in updates],
+                    [points[update] for update in updates],
+                    color=colour,
+                    linestyle=style,
+                    marker="o" if kind != "train" or len(points) == 1 else None,
+                    markersize=4,
+                    label=label,
+                )
     for axis in axes:
         if axis.lines:
             axis.legend(frameon=False)

@@ -4,10 +4,7 @@
 every validation, under the name of its subset (valid); "tqdm" has no train_inner, "none" has nothing.
 """
 
-import json
-import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from rdrop_tools.lines import iter_raw
@@ -16,102 +13,58 @@ TRAINING = ("train_inner", "train")
 # "... | train_inner | epoch 001:  25 / 429 loss=9.1, num_updates=25, ..." or "... | dev | epoch 001 |
 # valid on 'dev' subset | loss 7.2 | num_updates 400", or JSON with the same names after the prefix.
 # fairseq-hydra-train has "[train_inner][INFO] - " for the prefix.
-RECORD = re.compile(r"(?:\| INFO \| ([^|]+) \| |\[([^]]+)\]\[INFO\] - )(.*)")
-VALUE = re.compile(r"(\w+)[= ](-?\d+\.?\d*(?:e[-+]?\d+)?)(?=[,|\s]|$)")
-POSITION = re.compile(r"epoch (\d+)(?::\s+(\d+) / (\d+)| \|)")
-START = re.compile(r"No existing checkpoint found|Loaded checkpoint .* @ (\d+) updates\)")
+RECORD = re.compile(r"(?:\| INFO \| ([^|]+) \| |\[([^]]+)\]\[INFO\] - )(.*)\n")
+VALUE = re.compile(r'(\w+)(?:[= ]|": "?)(-?\d+\.?\d*(?:e[-+]?\d+)?)(?=[",|}\s]|$)')  # not nan, inf or null
+POSITION = re.compile(r"epoch (\d+):\s+(\d+) / (\d+)")
 
 Curves = dict[str, dict[int, float]]  # {name: {update: value}}
 
 
-def read_log(path: Path, warn: Callable[[str], None] = lambda _: None) -> dict[str, Curves]:
+def read_log(path: Path) -> dict[str, Curves]:
     """{"train_inner" | "train" | SUBSET: {name: {update: value}}}; what was done again counts once.
 
-    The subsets are those of ``--valid-subset``; "valid" is there in any case.
-
-    Among the names of train_inner and train is ``position``, in epochs. Their ``wall`` is over all runs: a
-    resumed one starts again at 0. Records that are not whole, and those after the update from which a later
-    run in the same log went on, are left out; ``warn`` is told.
+    The subsets are those of ``--valid-subset``; "valid" is there in any case. Among the names of train_inner
+    and train is ``position``, in epochs. Their ``wall`` is over all runs: a resumed one starts again at 0.
     """
-    log = _Log()
-    for number, raw in enumerate(iter_raw(path), 1):
-        text = raw.decode("utf-8", "replace")
-        if start := START.search(text):
-            log.start_run(int(start.group(1) or 0))
-        if not (record := RECORD.search(text)):
+    log: dict[str, Curves] = {kind: {} for kind in (*TRAINING, "valid")}
+    latest = 0
+    wall = earlier = 0.0  # seconds: of this run up to now, and of the runs before
+    for raw in iter_raw(path):
+        if not (record := RECORD.search(raw.decode("utf-8", "replace"))):
             continue
-        kind, body = record.group(1) or record.group(2), record.group(3).strip()
+        kind, body = record.group(1) or record.group(2), record.group(3)
         # Others log, too: a subset is known by its name in the record.
-        if kind not in log.curves and f"valid on '{kind}' subset" not in body and f'"{kind}_' not in body:
+        if kind not in log and f"valid on '{kind}' subset" not in body and f'"{kind}_' not in body:
             continue
-        values = None if "\ufffd" in text or not raw.endswith(b"\n") else _values(kind, body)
-        if values is None:
-            log.damaged.append(number)
-        else:
-            log.add(kind, values)
-    if log.damaged:
-        warn(f"{path}: left out {len(log.damaged)} records that are not whole, first line {log.damaged[0]}")
-    if log.abandoned:
-        warn(f"{path}: left out {log.abandoned} records after the update from which a later run went on")
-    return log.curves
-
-
-class _Log:
-    def __init__(self) -> None:
-        self.curves: dict[str, Curves] = {kind: {} for kind in (*TRAINING, "valid")}
-        self.damaged: list[int] = []
-        self.abandoned = 0
-        self.update = 0  # of the latest record
-        self.wall = self.earlier = 0.0  # seconds: of this run up to now, and of the runs before
-
-    def start_run(self, update: int) -> None:
-        """A run that goes on from ``update``: what an earlier one did after it was in vain."""
-        self.earlier, self.wall = self.earlier + self.wall, 0.0
-        self.go_back(update)
-
-    def go_back(self, update: int) -> None:
-        for curves in self.curves.values():
-            self.abandoned += len({u for points in curves.values() for u in points if u > update})
-            for name, points in curves.items():
-                curves[name] = {u: value for u, value in points.items() if u <= update}
-        self.update = update
-
-    def add(self, kind: str, values: dict[str, float]) -> None:
+        prefix = f"{kind}_" if body.startswith("{") else ""
+        values = {name.removeprefix(prefix): float(value) for name, value in VALUE.findall(body)}
+        if "num_updates" not in values:
+            continue
+        if kind in TRAINING:
+            values["position"] = _position(body, values)
+            if "wall" in values:
+                earlier += wall if values["wall"] < wall else 0
+                wall = values["wall"]
+                values["wall"] += earlier
         update = int(values["num_updates"])
-        if update < self.update:  # the beginning of its run is not in the log
-            self.go_back(update)
-        self.update = update
-        if kind in TRAINING and "wall" in values:
-            if values["wall"] < self.wall:
-                self.earlier += self.wall
-            self.wall = values["wall"]
-            values["wall"] += self.earlier
+        if update < latest:  # a later run, which does again what an earlier one did after its last checkpoint
+            _drop(log, update)
+        latest = update
         for name, value in values.items():
-            self.curves.setdefault(kind, {}).setdefault(name, {})[update] = value
+            log.setdefault(kind, {}).setdefault(name, {})[update] = value
+    return log
 
 
-def _values(kind: str, text: str) -> dict[str, float] | None:
-    """The finite numbers of a record by their names; None: it is not whole."""
-    try:
-        if text.startswith("{"):
-            found = {name.removeprefix(f"{kind}_"): value for name, value in json.loads(text).items()}
-            if kind in TRAINING:
-                found["position"] = found.get("update", found.get("epoch"))  # the latter at its end
-        else:
-            found = dict(VALUE.findall(text))
-            if kind in TRAINING and (match := POSITION.match(text)):
-                epoch, batch, batches = (int(part or 1) for part in match.groups())
-                found["position"] = epoch - 1 + batch / batches
-        values = {name: number for name, value in found.items() if (number := _number(value)) is not None}
-    except (ValueError, ZeroDivisionError, RecursionError):
-        return None
-    return values if values.get("num_updates", -1) >= 0 else None
+def _position(body: str, values: dict[str, float]) -> float:
+    if match := POSITION.match(body):
+        epoch, batch, batches = map(int, match.groups())
+        return epoch - 1 + batch / batches
+    return values.get("update", values.get("epoch", 0))  # of JSON; at the end of an epoch, its number
 
 
-def _number(value: object) -> float | None:
-    """fairseq writes numbers as strings, too; a name, null, NaN and infinity are none."""
-    try:
-        number = float(value) if isinstance(value, (str, int, float)) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+def _drop(log: dict[str, Curves], first: int) -> None:
+    """Takes away what is of the update ``first`` or later."""
+    for curves in log.values():
+        for points in curves.values():
+            for update in [update for update in points if update >= first]:
+                del points[update]

@@ -8,8 +8,6 @@ from rdrop_tools.training.training_log import read_log
 
 INNER = "2026-01-01 | INFO | train_inner | epoch 001: 1 / 9 loss={1}, num_updates={0}, wall={0}\n"
 VALID = "2026-01-01 | INFO | valid | epoch 002 | valid on 'valid' subset | loss 9.7 | num_updates {}\n"
-RESUMED = "2026-01-01 | INFO | fairseq.trainer | Loaded checkpoint a/b.pt (epoch 1 @ {} updates)\n"
-ANEW = "2026-01-01 | INFO | fairseq.trainer | No existing checkpoint found a/checkpoint_last.pt\n"
 
 
 def inner(*points):
@@ -22,10 +20,8 @@ def log(tmp_path):
 
 
 def read(log, content):
-    """(curves, warnings)"""
-    log.write_bytes(content if isinstance(content, bytes) else content.encode())
-    warnings = []
-    return read_log(log, warnings.append), warnings
+    log.write_text(content)
+    return read_log(log)
 
 
 def test_the_x_axis(log):
@@ -34,7 +30,7 @@ def test_the_x_axis(log):
     The lines are of fairseq-hydra-train; fairseq-train's are in test_log_formats.py.
     """
     line = "[2026-01-01][train_inner][INFO] - epoch 002:     {0} / 100 loss=9, num_updates={1}, wall={2}\n"
-    curves, _ = read(log, line.format(20, 120, 3600) + VALID.format(125) + line.format(30, 130, 7200))
+    curves = read(log, line.format(20, 120, 3600) + VALID.format(125) + line.format(30, 130, 7200))
     places = [x_axis(curves["train_inner"], x) for x in ("update", "epoch", "time")]
     assert [place(120) for place in places] == [120, 1.2, 1]
     assert [place(125) for place in places] == [125, 1.25, 1.5]
@@ -42,32 +38,25 @@ def test_the_x_axis(log):
 
 
 @pytest.mark.parametrize(
-    "damage",
+    "cut",
     [
-        inner((200, 8)).partition(", wall")[0][:-1].encode(),  # "num_updates=20" of 200
-        (inner((20, 8)).partition(", wall")[0] + RESUMED.format(10)).encode(),
-        inner((20, 8)).encode().replace(b"8", b"\xff8"),
-        b'| INFO | train_inner | {"loss": "8", "num_updates": null}\n',
-        b'| INFO | train_inner | {"loss": "8", "num_updates": 1e400}\n',
-        b'| INFO | train_inner | {"loss": ' + b"[" * 100000 + b"\n",
-        b"| INFO | train_inner | epoch 001: 1 / 0 loss=8, num_updates=20\n",
+        inner((200, 8)).partition(", wall")[0][:-1],  # "num_updates=20" of 200
+        inner((20, 8)).partition(", wall")[0] + "2026-01-01 | INFO | fairseq.trainer | the next run\n",
+        '| INFO | train_inner | {"loss": "8", "num_upd\n',
     ],
 )
-def test_what_is_not_whole_is_left_out(log, damage):
-    """Regression: most of these were a traceback, and "num_updates=20", cut from 200, was taken for 20.
-
-    A line that was cut by a kill, and has the next run's first line behind it, does not take its numbers.
-    """
-    curves, warnings = read(log, inner((10, 9)).encode() + damage)
-    assert curves["train_inner"]["loss"] == {10: 9}
-    assert warnings == [f"{log}: left out 1 records that are not whole, first line 2"]
+def test_what_is_cut_off_is_left_out(log, cut):
+    """Regression: "num_updates=20", cut from 200 or before the next run's first line, was taken for 20."""
+    assert read(log, inner((10, 9)) + cut)["train_inner"]["loss"] == {10: 9}
 
 
 def test_null_or_text_for_a_figure_leaves_out_the_figure(log):
     line = '| INFO | train_inner | {"loss": null, "wps": "fast", "bleu": NaN, "gnorm": 1, "num_updates": 5}'
-    curves, warnings = read(log, f"{line}\n")
-    assert curves["train_inner"] == {"gnorm": {5: 1}, "num_updates": {5: 5}}
-    assert not warnings
+    curves = read(log, f"{line}\n")["train_inner"]
+    assert {name: curves[name] for name in curves if name != "position"} == {
+        "gnorm": {5: 1},
+        "num_updates": {5: 5},
+    }
 
 
 def test_what_a_run_did_after_its_last_checkpoint_is_left_out(log):
@@ -76,32 +65,10 @@ def test_what_a_run_did_after_its_last_checkpoint_is_left_out(log):
     The wall-clock of the second goes on from the first's.
     """
     first = inner((5, 9), (15, 8), (25, 7)) + VALID.format(30)
-    curves, warnings = read(log, first + RESUMED.format(10) + inner((12, 8.5), (20, 8.2)))
+    curves = read(log, first + inner((12, 8.5), (20, 8.2)))
     assert curves["train_inner"]["loss"] == {5: 9, 12: 8.5, 20: 8.2}
     assert curves["train_inner"]["wall"] == {5: 5, 12: 37, 20: 45}
     assert curves["valid"]["loss"] == {}
-    assert warnings == [f"{log}: left out 3 records after the update from which a later run went on"]
-    for start in (ANEW, ""):  # "": its beginning is not in the log
-        curves, _ = read(log, first + start + inner((4, 9.5), (8, 9.1)))
-        assert list(curves["train_inner"]["loss"]) == [4, 8]
-
-
-def test_the_wall_clock_of_a_run_resumed_where_it_ended(log):
-    """It starts again at 0, which alone tells of the second run."""
-    line = "| INFO | train_inner | epoch 001:     1 / 9 loss=9, num_updates={0}, wall={1}\n"
-    curves, _ = read(log, "".join(line.format(*pair) for pair in ((10, 50), (20, 100), (20, 7), (30, 60))))
-    assert curves["train_inner"]["wall"] == {10: 50, 20: 107, 30: 160}
-
-
-def test_a_run_resumed_with_other_batches_does_not_go_back(log):
-    """Regression: after update 20, at 1.75 epochs, smaller batches had it at 1.2: the curve ran backwards."""
-    line = "2026-01-01 | INFO | train_inner | epoch 002: {1} / {2} loss=9, num_updates={0}\n"
-    old = "".join(line.format(*record) for record in ((10, 1, 4), (20, 3, 4)))
-    new = "".join(line.format(*record) for record in ((30, 4, 20), (40, 10, 20), (50, 18, 20)))
-    curves, _ = read(log, old + RESUMED.format(20) + new)
-    place = x_axis(curves["train_inner"], "epoch")
-    assert [round(place(update), 4) for update in (10, 20, 30, 40, 50)] == [1.25, 1.75, 1.8, 1.85, 1.9]
-    assert list(curves["train_inner"]["loss"]) == [10, 20, 30, 40, 50]  # nothing was left out
 
 
 def test_several_runs_have_several_names(tmp_path):
