@@ -1,11 +1,8 @@
-"""Files that are no checkpoints of fairseq, for the tests of the scripts that read some."""
+"""What is no checkpoint of fairseq, or a small one, for the tests of the scripts that read some."""
 
-import io
 import os
 
 import torch
-
-NO_CHECKPOINT = "it is damaged, or no checkpoint of fairseq"
 
 
 class Runs:
@@ -17,12 +14,3 @@ class Runs:
 
 def weights(value=1.0, **more):
     return {"model": {"w": torch.tensor([value, 2.0]), **more}}
-
-
-def checkpoint_bytes(state):
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
-
-
-CUT = checkpoint_bytes(weights())[:700]

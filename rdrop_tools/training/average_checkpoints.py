@@ -4,6 +4,7 @@ The result has no optimiser's state: it is for decoding. What is no floating-poi
 is that of the last or the best.
 """
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from rdrop_tools.lines import check_outputs, replacing
 EPOCH = re.compile(r"checkpoint(\d+)\.pt")
 UPDATE = re.compile(r"checkpoint_\d+_(\d+)\.pt")
 BEST = re.compile(r"checkpoint\.best_(.+)_(-?\d+\.?\d*(?:e[-+]?\d+)?)\.pt")
-FAIRSEQS = re.compile(r"checkpoint(\d+|_\d+_\d+|\.best_.+|_best|_last)(-[-\w]+)?\.pt")
-PART = re.compile(r"checkpoint.*-(shard|model_part-)\d+\.pt")
+FAIRSEQS = re.compile(r"checkpoint(\d+|_\d+_\d+|\.best_.+|_best|_last)\.pt")
 
 
 def choose(folder: Path, which: str, count: int, metric: str | None = None) -> list[Path]:
@@ -32,50 +32,41 @@ def choose(folder: Path, which: str, count: int, metric: str | None = None) -> l
     figure of ``metric`` in their names, by default the only one there is.
     """
     files = sorted(folder.iterdir())
-    if part := next((path for path in files if PART.fullmatch(path.name)), None):
-        raise InputError(f"{part} is a part of a checkpoint: put the parts of each together first")
     only = folder / f"checkpoint_{which}.pt"
     if count == 1 and metric is None and only.is_file():
         return [only]
     if which == "best":
-        metric, figures = _best(files, metric)
-        if len(figures) >= count:
-            highest = higher_is_better(next(iter(figures)), metric)
-            return sorted(figures, key=lambda path: figures[path], reverse=highest)[:count]
+        found = _best(files, metric)
     else:
-        for pattern in (EPOCH, UPDATE):
-            numbers = {path: int(m.group(1)) for path in files if (m := pattern.fullmatch(path.name))}
-            if len(numbers) >= count:
-                return sorted(numbers, key=lambda path: numbers[path], reverse=True)[:count]
-    raise InputError(
-        f"{folder} has fewer than {count} checkpoints to average: ask for fewer than {which}:{count}"
-    )
+        matches = [{p: m for p in files if (m := names.fullmatch(p.name))} for names in (EPOCH, UPDATE)]
+        matched = matches[0] if len(matches[0]) >= count else matches[1]
+        found = sorted(matched, key=lambda path: int(matched[path].group(1)), reverse=True)
+    if len(found) < count:
+        raise InputError(
+            f"{folder} has fewer than {count} checkpoints to average: ask for fewer than {which}:{count}"
+        )
+    return found[:count]
 
 
-def _best(files: list[Path], metric: str | None) -> tuple[str, dict[Path, float]]:
-    """The metric, and the figures of the checkpoints that are best by it."""
+def _best(files: list[Path], metric: str | None) -> list[Path]:
+    """Those that are best by a metric, the best first."""
     figures: dict[str, dict[Path, float]] = {}
     for path in files:
         if match := BEST.fullmatch(path.name):
             figures.setdefault(match.group(1), {})[path] = float(match.group(2))
-    if metric is None and len(figures) > 1:
-        raise InputError(
-            f"there are best checkpoints by {' and by '.join(figures)}: choose one with --metric"
-        )
-    if metric is not None and metric not in figures:
-        raise InputError(
-            f"--metric {metric}: the best checkpoints are by {', '.join(figures) or 'no metric'}"
-        )
-    metric = metric or next(iter(figures), "")
-    return metric, figures.get(metric, {})
+    if metric not in figures and (metric is not None or len(figures) > 1):
+        names = " and by ".join(figures) or "no metric"
+        raise InputError(f"the best checkpoints are by {names}: choose one with --metric")
+    if not figures:
+        return []
+    metric = metric or next(iter(figures))
+    paths = figures[metric]
+    return sorted(paths, key=lambda path: paths[path], reverse=higher_is_better(next(iter(paths)), metric))
 
 
 def higher_is_better(path: Path, metric: str) -> bool:
     """Whether the run that wrote the checkpoint had --maximize-best-checkpoint-metric."""
-    state = load_checkpoint(path)
-    cfg, args = state.get("cfg"), state.get("args")  # args: of fairseq before its configuration files
-    settings = cfg.get("checkpoint") if isinstance(cfg, dict) else args and vars(args)
-    settings = settings if isinstance(settings, dict) else {}
+    settings = (load_checkpoint(path).get("cfg") or {}).get("checkpoint", {})
     by = settings.get("best_checkpoint_metric")
     if by != metric:
         raise InputError(f"{path} was not saved as the best by {metric}, but by {by}")
@@ -87,45 +78,29 @@ def average(paths: list[Path]) -> dict[str, Any]:
     result = load_checkpoint(paths[0])
     result.pop("last_optimizer_state", None)
     first: dict[str, torch.Tensor] = result["model"]
-    # Tied parameters are one tensor under several names. A new tensor per name keeps each from being added
-    # to twice; the names are tied again below, as separate copies would make the file larger.
+    # Tied parameters are one tensor under several names. A new tensor per name keeps each from being added to
+    # twice.
     sums = {name: t.to(torch.promote_types(t.dtype, torch.float64), copy=True) for name, t in first.items()}
     for path in paths[1:]:
-        model = load_checkpoint(path)["model"]
-        for name in {**first, **model}:
-            mine, theirs = (_description(state.get(name)) for state in (first, model))
-            if mine != theirs:
-                raise InputError(
-                    f"{path} has other parameters than {paths[0]}: {name} is {theirs} there, and {mine} here"
-                )
+        model: dict[str, torch.Tensor] = load_checkpoint(path)["model"]
+        kinds = [{name: (t.dtype, t.shape) for name, t in state.items()} for state in (first, model)]
+        if kinds[0] != kinds[1]:
+            raise InputError(f"{path} has other parameters than {paths[0]}")
         for name, tensor in model.items():
             sums[name] += tensor
-    means: dict[str, torch.Tensor] = {}
-    tied: dict[tuple[int, torch.Size], str] = {}
     for name, tensor in first.items():
         if sums[name].isnan().any():
             raise InputError(f"{name} has NaN in one of {', '.join(path.name for path in paths)}")
-        owner = tied.setdefault((tensor.data_ptr(), tensor.shape), name)
-        if owner != name and torch.equal(sums[owner], sums[name]):
-            means[name] = means[owner]
-        elif tensor.is_floating_point() or tensor.is_complex():
-            means[name] = (sums[name] / len(paths)).to(tensor.dtype)
-        else:
-            means[name] = tensor  # a version number or the like
-    result["model"] = means
+        if tensor.is_floating_point() or tensor.is_complex():  # the others are version numbers and the like
+            first[name] = (sums[name] / len(paths)).to(tensor.dtype)
     return result
 
 
-def _description(tensor: torch.Tensor | None) -> str:
-    return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
-
-
 def save(state: dict[str, Any], out: Path) -> None:
+    content = io.BytesIO()  # torch would hide a full disk in an error of its own
+    torch.save(state, content)
     with replacing(out, "wb") as file:
-        try:
-            torch.save(state, file)
-        except RuntimeError as error:  # torch's own, where the file's was a full disk or a closed pipe
-            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+        file.write(content.getbuffer())
 
 
 def main() -> None:
