@@ -4,7 +4,6 @@ from conftest import sentences
 
 LANGS = "--langs de en"
 SCORED = "--hyp hyp --hyp-tok hyp --ref ref --ref-tok ref"
-RECORD = "| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n"
 
 
 def write_files(folder):
@@ -21,16 +20,13 @@ def write_files(folder):
         "codes": "#version: 0.2\nt h\nth e</w>\n",
         "blank/train.de": "\n \n",
         "blank/train.en": "\n\x00\n",
-        "made/tok/train.de": hyp,
-        "folders/train.de/keep": "mine",
         "test.sgm": segment,
         "cut.sgm": segment + segment[:20],
         "refs.sgm": "".join(f'<refset refid="{n}">{segment}</refset>' for n in (1, 2)),
         "less.xml": f"<src>{segment}{segment}</src><ref>{segment}</ref>",
         "hyp": hyp,
         "ref": hyp.replace("dog", "hound"),
-        "log": RECORD,
-        "log.png": RECORD,
+        "log": "| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n",
         "empty": "",
         "blank.txt": "\n\n\n",
         "utf16": hyp.encode("utf-16"),

@@ -1,14 +1,13 @@
 """What every Python script owes to whatever it is given: one line of error, nothing lost, nothing left."""
 
-import contextlib
 import io
-import os
 import runpy
 import sys
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
+import pytest
 from conftest import ROOT, TOOLS
 
 
@@ -32,23 +31,15 @@ def path_of(script):
 
 def call_here(script, *arguments, stdin=b""):
     """The script in this process, where the imports are done: twenty times as fast as in one of its own."""
-    streams = [io.TextIOWrapper(io.BytesIO(content)) for content in (stdin, b"", b"")]
     path = str(path_of(script))
-    with contextlib.ExitStack() as stack:
-        for name, stream in zip(("stdin", "stdout", "stderr"), streams, strict=True):
-            stack.enter_context(mock.patch.object(sys, name, stream))
-        stack.enter_context(mock.patch.object(sys, "argv", [path, *map(str, arguments)]))
-        try:
+    stdin, out, err = (io.TextIOWrapper(io.BytesIO(content)) for content in (stdin, b"", b""))
+    argv = [path, *map(str, arguments)]
+    with mock.patch.multiple(sys, stdin=stdin, stdout=out, stderr=err, argv=argv):
+        with pytest.raises(SystemExit) as ended:
             runpy.run_path(path, run_name="__main__")
-        except SystemExit as exit_:
-            code = exit_.code
-        else:
-            raise AssertionError(f"{script} does not end by cli.run")
-    texts = []
-    for stream in streams[1:]:
-        stream.flush()
-        texts.append(stream.buffer.getvalue().decode("utf-8"))
-    return Result(code, *texts)
+        out.flush()
+        err.flush()
+    return Result(ended.value.code, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err)))
 
 
 def contents(folder):
@@ -67,12 +58,10 @@ def assert_one_line(result, message, code=None):
 
 def assert_refused(script, arguments, message, folder, code=None, **options):
     """Called in ``folder``, the script ends with that one line, prints no result and changes no file."""
-    before, here = contents(folder), Path.cwd()
-    os.chdir(folder)
-    try:
+    before = contents(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
         result = call_here(script, *arguments, **options)
-    finally:
-        os.chdir(here)
     assert_one_line(result, message, code)
     assert result.out == ""
     assert contents(folder) == before

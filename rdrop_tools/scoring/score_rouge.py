@@ -7,7 +7,6 @@ scores 0; an empty reference is an error.
 
 import re
 import unicodedata
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,8 +63,8 @@ def score_lines(
     words = UnicodeTokenizer() if tokenizer == "unicode" else None
     scorer = RougeScorer(list(METRICS), use_stemmer=stemmer, tokenizer=words)
     if sentences == "punctuation":
-        split = partial(split_sentences, tokenizer=tokenizer)
-        references, hypotheses = (list(map(split, texts)) for texts in (references, hypotheses))
+        sides = references, hypotheses
+        references, hypotheses = ([split_sentences(text, tokenizer) for text in side] for side in sides)
     scores = [scorer.score(*pair) for pair in zip(references, hypotheses, strict=True)]
     return 100 * np.array([[score[metric] for metric in METRICS] for score in scores])
 
@@ -105,18 +104,19 @@ def comparison(difference: Array, samples: Array) -> dict[str, Any]:
     return result
 
 
+def cell(value: dict[str, Any], sign: str) -> str:
+    low, high = value["f_95"]
+    return f"{value['f']:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
 def table(result: dict[str, Any]) -> str:
     rows = [("", *METRICS.values())]
-    for name in ("system", "baseline"):
+    for name, sign in (("system", ""), ("baseline", ""), ("difference", "+")):
         if name in result:
-            scores = [result[name][metric] for metric in METRICS]
-            cells = (f"{s['f']:.2f} [{s['f_95'][0]:.2f}, {s['f_95'][1]:.2f}]" for s in scores)
-            rows.append((f"{name}: {result[name]['file']}", *cells))
+            title = f"{name}: {result[name]['file']}" if "file" in result[name] else name
+            rows.append((title, *(cell(result[name][metric], sign) for metric in METRICS)))
     if "difference" in result:
-        values = [result["difference"][metric] for metric in METRICS]
-        cells = (f"{v['f']:+.2f} [{v['f_95'][0]:+.2f}, {v['f_95'][1]:+.2f}]" for v in values)
-        rows.append(("difference", *cells))
-        rows.append(("p", *(f"{v['p']:.4f}" for v in values)))
+        rows.append(("p", *(f"{result['difference'][metric]['p']:.4f}" for metric in METRICS)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -22,16 +22,7 @@ PANELS = [
     ("words per second", "wps", ""),
 ]
 LINE_STYLES = ["-", "--", ":", "-."]
-FORMATS = ("png", "pdf", "svg", "jpg")  # what matplotlib writes without another program
 UNITS = {"update": "updates", "epoch": "epochs", "time": "hours of training"}
-
-
-def picture_file(name: str | Path) -> Path:
-    """A type for argparse: a picture that can be written, in the format of its name; PNG without one."""
-    path = cli.output_file(name)
-    if path.suffix and path.suffix[1:].lower() not in FORMATS:
-        raise cli.InputError(f"{name} must end in .{', .'.join(FORMATS)}")
-    return path
 
 
 def read_curves(log: Path) -> dict[str, Curves]:
@@ -107,13 +98,16 @@ def plot(logs: list[Path], x: str) -> Any:
 def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("logs", type=cli.input_file, nargs="+", metavar="LOG")
-    parser.add_argument("-o", "--out", type=picture_file, default="training.png")
+    parser.add_argument("-o", "--out", type=cli.output_file, default="training.png")
     parser.add_argument("--x", choices=list(UNITS), default="update", help="wall-clock: time")
     args = parser.parse_args()
     check_outputs([args.out], args.logs)
     figure = plot(args.logs, args.x)
     with replacing(args.out, "wb") as file:
-        figure.savefig(file, format=args.out.suffix[1:].lower() or "png", dpi=120)
+        try:
+            figure.savefig(file, format=args.out.suffix[1:].lower() or "png", dpi=120)
+        except ValueError as error:  # which lists the endings that matplotlib takes
+            raise cli.InputError(f"{args.out}: {error}") from None
 
 
 def command() -> None:

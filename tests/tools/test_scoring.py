@@ -69,19 +69,14 @@ def test_tokenised_rows_are_those_of_fairseq(texts, tmp_path, monkeypatch, capsy
     """The rows are those of fairseq-score on the tokens, and after compound_split_bleu.sh as in the paper."""
     split = r"s{(\S)-(\S)}{$1 ##AT##-##AT## $2}g"  # of that script
     for name in ("hyp", "ref"):
-        (tmp_path / name).write_text(run("perl", "-ple", split, texts / f"{name}.tok").stdout)
-    table, scores = score(texts, "--split-compounds", "both")
-    for row, folder, suffix, title in (
-        (0, texts, ".tok", "BLEU, tokenised"),
-        (1, tmp_path, "", "BLEU, tokenised, compounds split"),
-    ):
-        files = ["--sys", f"{folder}/hyp{suffix}", "--ref", f"{folder}/ref{suffix}"]
+        (tmp_path / f"{name}.tok").write_text(run("perl", "-ple", split, texts / f"{name}.tok").stdout)
+    _, scores = score(texts, "--split-compounds", "both")
+    for row, folder in ((0, texts), (1, tmp_path)):
+        files = ["--sys", f"{folder}/hyp.tok", "--ref", f"{folder}/ref.tok"]
         monkeypatch.setattr("sys.argv", ["fairseq-score", *files])
         fairseq_score.cli_main()
-        out = capsys.readouterr().out
-        assert scores[row]["name"] == title
-        assert float(re.search(r"BLEU4 = ([\d.]+)", out)[1]) == round(scores[row]["score"], 2)
-        assert f"{title}  " in table.splitlines()[row + 1]
+        assert f"BLEU4 = {scores[row]['score']:.2f}," in capsys.readouterr().out
+    assert [row["name"] for row in scores[:2]] == ["BLEU, tokenised", "BLEU, tokenised, compounds split"]
     assert scores[0]["score"] != scores[1]["score"]
     for choice, row in (["no"], 0), (["yes"], 1), ([], 1):
         assert score(texts, "--split-compounds", *choice)[1] == [scores[row], *scores[2:]]
@@ -106,26 +101,16 @@ def test_significance_is_that_of_the_command_line(texts):
 
 def test_several_references_score_as_on_the_command_line(texts):
     """Regression: with --ref A --ref B, B alone was scored against."""
-    files = ["--hyp", texts / "hyp.txt", "--hyp-tok", texts / "hyp.tok"]
-    ways = [
-        ["--ref", texts / "ref.txt", texts / "base.txt", "--ref-tok", texts / "ref.tok", texts / "base.tok"],
-        [a for n in ("ref", "base") for a in ("--ref", texts / f"{n}.txt", "--ref-tok", texts / f"{n}.tok")],
-    ]
-    options = ["--split-compounds", "both", "--json", texts / "scores.json"]
-    tables = [call_here("score_translation", *files, *way, *options) for way in ways]
-    assert tables[0] == tables[1]
-    scores = json.loads((texts / "scores.json").read_text())["scores"]
-    assert all("nrefs:2" in score["signature"] for score in scores)
+    more = ["--ref", texts / "base.txt", "--ref-tok", texts / "base.tok"]
+    scores = score(texts, *more)[1]
     command = ["sacrebleu", texts / "ref.txt", texts / "base.txt", "-i", texts / "hyp.txt", "-w", "15"]
     expected = json.loads(run(*command, "-m", "bleu", "chrf", "ter", stderr=None).stdout)
-    assert [round(score["score"], 15) for score in scores[2:]] == [e["score"] for e in expected]
-    alone = score(texts, "--split-compounds", "both")[1]
-    assert all(both["score"] > one["score"] for both, one in zip(scores[:4], alone[:4], strict=True))
+    assert [round(score["score"], 15) for score in scores[1:]] == [e["score"] for e in expected]
+    assert all("nrefs:2" in score["signature"] for score in scores)
+    assert scores[0]["score"] > score(texts)[1][0]["score"]
 
 
 THAI = "วันนี้อากาศดีมาก เราจะไปเดินเล่นที่สวนสาธารณะ"
-BURMESE = "ကျွန်တော် မနက်ဖြန် ရန်ကုန်ကို သွားမယ်။"  # today's way of writing: a space between phrases
-PERSIAN = "من کتاب می‌خوانم."
 CHINESE = ["我喜欢吃苹果。", "他昨天去了北京。", "天气很好。", "这是一本书。"]
 
 
@@ -133,9 +118,10 @@ def test_scripts_without_spaces_need_a_tokeniser(tmp_path):
     """Regression: three right Chinese lines of four had BLEU 0.00, as the default tokeniser has one word."""
     write(tmp_path, ref=CHINESE, hyp=[*CHINESE[:3], "那是两本书。"])
     message, _ = score(tmp_path, check=False)
-    assert message.startswith(f"error: {tmp_path / 'ref.txt'} has hardly a space, and the default tokeniser")
-    assert message.count("\n") == 1
-    assert "choose --tokenize zh or, to take it so, --tokenize 13a" in message
+    assert message == (
+        f"error: {tmp_path / 'ref.txt'} has hardly a space, and the default tokeniser takes a sentence for a "
+        "word: choose --tokenize zh or, to take it so, --tokenize 13a\n"
+    )
     rows = {row["name"]: row for row in score(tmp_path, "--tokenize", "zh")[1]}
     assert rows["BLEU, sacreBLEU"]["score"] > 80
     assert "norm:yes|punct:yes|asian:yes" in rows["TER, sacreBLEU"]["signature"]
@@ -148,7 +134,7 @@ def test_what_would_count_clauses_as_words_is_refused_or_left_out(tmp_path):
     with the advice to take zh, which knows no Thai, its BLEU.
     """
     write(tmp_path, ref=[THAI] * 4, hyp=[THAI] * 4)
-    for wanted in ([], ["--tokenize", "zh"], ["--tokenize", "intl"]):
+    for wanted in ([], ["--tokenize", "zh"]):
         message, _ = score(tmp_path, *wanted, check=False)
         assert "takes a sentence for a word: choose --tokenize char or" in message
     table, scores = score(tmp_path, "--tokenize", "char")
@@ -162,16 +148,12 @@ SCRIPTS = [  # a text, sacreBLEU's tokeniser for it, whether it has hardly a spa
     ("".join(["他喜欢の字。", *CHINESE * 5]), "zh", True),
     ("请在 Python 3.11 中运行 pip install 命令，然后重新启动 Jupyter 服务器。", "zh", True),  # noqa: RUF001
     ("今日は天気がいいです。", "ja-mecab", True),
-    ("コンピュータ", "ja-mecab", True),
     ("오늘은 날씨가 좋습니다.", "ko-mecab", False),
-    ("วันนี้อากาศดีมาก", "char", True),
     (THAI, "char", True),
     ("วันนี้ อากาศ ดี มาก เรา จะ ไป เดินเล่น ที่ สวนสาธารณะ", "char", False),
-    (BURMESE, None, True),
-    ("བོད་ཀྱི་སྐད་ཡིག་ནི་བོད་མིའི་སྐད་ཡིག་ཡིན།", None, True),
-    ("haus", "13a", False),
+    ("ကျွန်တော် မနက်ဖြန် ရန်ကုန်ကို သွားမယ်။", None, True),  # a space between phrases
     ("He said 你好 and left.", "13a", False),
-    (f"मैं घर जा रहा हूँ। {PERSIAN}", "13a", False),
+    ("मैं घर जा रहा हूँ। من کتاب می‌خوانم.", "13a", False),
     ("", "13a", False),
 ]
 
