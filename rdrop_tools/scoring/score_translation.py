@@ -101,24 +101,26 @@ def check_words(path: Path, lines: list[str], bleu: BLEU, wanted: str | None) ->
     )
 
 
+def inputs(args: argparse.Namespace) -> list[Path]:
+    return [path for path in (args.hyp, args.hyp_tok, *args.ref, *args.ref_tok, *args.baseline) if path]
+
+
 def score_all(args: argparse.Namespace) -> list[Score]:
     bleu = make_bleu(args.tokenize or BLEU.TOKENIZER_DEFAULT, args.lowercase)
-    systems = [path for path in (args.hyp, args.hyp_tok, *args.baseline) if path]
-    columns = read_columns(*args.ref, *args.ref_tok, *systems)
-    count, step = len(args.ref), 2 if args.ref_tok else 1  # references, files of a system
-    references, references_tok = columns[:count], columns[count : count * step]
-    outputs = columns[count * step :]
-    for path, lines in zip([*args.ref, *args.ref_tok], columns, strict=False):
-        if not any(line.strip() for line in lines):
+    paths = inputs(args)
+    texts = dict(zip(paths, read_columns(*paths), strict=True))
+    for path in (*args.ref, *args.ref_tok):
+        if not any(line.strip() for line in texts[path]):
             raise cli.InputError(f"{path} has no text: there is nothing to score against")
-    for path, lines in zip(args.ref, references, strict=True):
-        check_words(path, lines, bleu, args.tokenize)
-    names = ["system", "baseline"]
-    plain: Systems = list(zip(names, outputs[::step], strict=False))
-    tokenised: Systems = list(zip(names, outputs[1::step], strict=False)) if args.ref_tok else []
+    for path in args.ref:
+        check_words(path, texts[path], bleu, args.tokenize)
+    references, references_tok = ([texts[path] for path in side] for side in (args.ref, args.ref_tok))
+    plain: Systems = [("system", texts[args.hyp])]
+    tokenised: Systems = [("system", texts[args.hyp_tok])] if args.hyp_tok else []
+    for systems, path in zip((plain, tokenised), args.baseline, strict=False):
+        systems.append(("baseline", texts[path]))
     metrics: dict[str, Metric] = {"BLEU, sacreBLEU": bleu, "chrF2, sacreBLEU": CHRF(lowercase=args.lowercase)}
-    script = sacrebleu_tokenizer(list(chain(*references)))
-    is_asian = script in CJK
+    is_asian = sacrebleu_tokenizer(list(chain(*references))) in CJK
     if is_asian or not any(map(is_unspaced, references)):
         metrics["TER, sacreBLEU"] = TER(normalized=is_asian, asian_support=is_asian)
     else:
@@ -173,8 +175,7 @@ def main() -> None:
         parser.error(f"--ref has {len(args.ref)} files and --ref-tok {len(args.ref_tok)}: give as many")
     if args.baseline and len(args.baseline) != (2 if args.ref_tok else 1):
         parser.error(f"--baseline: expected HYP{' and HYP_TOK' if args.ref_tok else ''}")
-    inputs = [args.hyp, args.hyp_tok, *args.ref, *args.ref_tok, *args.baseline]
-    check_outputs([args.json] if args.json else [], [path for path in inputs if path])
+    check_outputs([args.json] if args.json else [], inputs(args))
     scores = score_all(args)
     if args.json:
         write_json(args.json, {"scores": [asdict(score) for score in scores]})

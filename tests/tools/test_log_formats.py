@@ -6,7 +6,6 @@ import pytest
 import training
 from conftest import TRANSFORMER
 
-from rdrop_tools.cli import InputError
 from rdrop_tools.training import average_checkpoints
 from rdrop_tools.training.plot_training import plot, read_curves
 from rdrop_tools.training.training_log import read_log
@@ -66,11 +65,3 @@ def check_best_checkpoints(folder):
     figures = [float(path.name.removeprefix("checkpoint.best_loss_").removesuffix(".pt")) for path in paths]
     assert figures == sorted(figures)
     assert average_checkpoints.higher_is_better(paths[0], "loss") is False
-
-
-def test_a_log_without_progress_is_told(data_bin, tmp_path):
-    log = tmp_path / "none.log"
-    log.write_text(training.train(data_bin, tmp_path, *"--log-format none --max-update 2 --no-save".split()))
-    assert read_log(log) == {"train_inner": {}, "train": {}, "valid": {}}
-    with pytest.raises(InputError, match=r"none.log has no train_inner, train or valid lines: .* than none"):
-        read_curves(log)
