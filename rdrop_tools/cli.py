@@ -125,14 +125,12 @@ def _in_range(convert: Callable[[str], Any], kind: str, least: float, most: floa
 
 
 def input_file(name: str | Path) -> Path:
-    """A type for argparse: a file, or pipe, that can be read."""
+    """A type for argparse: a file, or pipe, that is there."""
     path = Path(name)
     if not path.exists():
         raise InputError(f"cannot read {name}: {os.strerror(errno.ENOENT)}")
     if path.is_dir():
         raise InputError(f"cannot read {name}: {os.strerror(errno.EISDIR)}")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"cannot read {name}: {os.strerror(errno.EACCES)}")
     return path
 
 

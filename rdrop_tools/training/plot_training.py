@@ -52,11 +52,9 @@ def x_axis(train: Curves, x: str) -> Callable[[int], float]:
 
 
 def names(logs: list[Path]) -> list[str]:
-    """What tells the logs apart: their folders, or their own names, or all of their paths."""
-    for short in ([log.parent.name for log in logs], [log.stem for log in logs]):
-        if all(short) and len(set(short)) == len(logs):
-            return short
-    return [str(log) for log in logs]
+    """What tells the logs apart: their folders, or all of their paths."""
+    folders = [log.parent.name for log in logs]
+    return folders if all(folders) and len(set(folders)) == len(logs) else [str(log) for log in logs]
 
 
 def plot(logs: list[Path], x: str) -> Any:
@@ -76,18 +74,14 @@ def plot(logs: list[Path], x: str) -> Any:
                 if not points:
                     continue
                 updates = sorted(points)
-                # One log: a colour for each line. Several: a colour for each log.
-                colour, style, label = f"C{line}", "-", kind
-                if len(logs) > 1:
-                    colour, style, label = f"C{number}", LINE_STYLES[line % len(LINE_STYLES)], f"{run} {kind}"
                 axis.plot(
                     [place(update) for update in updates],
                     [points[update] for update in updates],
-                    color=colour,
-                    linestyle=style,
+                    color=f"C{number}",  # of the log
+                    linestyle=LINE_STYLES[line % len(LINE_STYLES)],  # of the kind
                     marker="o" if kind != "train" or len(points) == 1 else None,
                     markersize=4,
-                    label=label,
+                    label=f"{run} {kind}" if len(logs) > 1 else kind,
                 )
     for axis in axes:
         if axis.lines:

@@ -7,7 +7,6 @@ says what R-Drop brought there.
 
 import csv
 from pathlib import Path
-from typing import NamedTuple
 
 from rdrop_tools import cli
 from rdrop_tools.lines import read_lines
@@ -16,17 +15,11 @@ from rdrop_tools.training.training_log import read_log
 GAINS = Path(__file__).with_name("gains.csv")
 
 
-class Best(NamedTuple):
-    """The best validation: nll in bits per token, the one on train of the epoch up to then, with dropout."""
+def best(log: Path) -> tuple[int, float | None, float, float] | None:
+    """Of the best validation: update, BLEU, and nll on valid and on train, in bits per token.
 
-    update: int
-    bleu: float | None
-    train_nll: float
-    valid_nll: float
-
-
-def best(log: Path) -> Best | None:
-    """None where nothing was validated, or no epoch ended."""
+    That on train is of the epoch up to then, with dropout. None: nothing was validated, or no epoch ended.
+    """
     curves = read_log(log)
     valid, train = curves["valid"], curves["train"].get("nll_loss", {})
     losses = {update: -loss for update, loss in valid.get("loss", {}).items()}
@@ -35,7 +28,7 @@ def best(log: Path) -> Best | None:
         return None
     update = max(scores, key=lambda update: (scores[update], update))
     nearest = min(train, key=lambda other: abs(other - update))
-    return Best(update, valid.get("bleu", {}).get(update), train[nearest], valid["nll_loss"][update])
+    return update, valid.get("bleu", {}).get(update), valid["nll_loss"][update], train[nearest]
 
 
 def advice(task: str, gap: float) -> list[str]:
@@ -70,13 +63,14 @@ def main() -> None:
     if point is None:
         print("The log has no validation and end of an epoch to tell what was reached.")
         return
-    score = "" if point.bleu is None else f"BLEU {point.bleu:.2f}, "
+    update, bleu, valid_nll, train_nll = point
+    score = "" if bleu is None else f"BLEU {bleu:.2f}, "
     print(
-        f"best on valid, after {point.update:,} updates: {score}nll {point.valid_nll:.2f} on valid, "
-        f"{point.train_nll:.2f} on train with dropout (bits per token)"
+        f"best on valid, after {update:,} updates: {score}nll {valid_nll:.2f} on valid, "
+        f"{train_nll:.2f} on train with dropout (bits per token)"
     )
     if args.advice:
-        gap = point.valid_nll - point.train_nll
+        gap = valid_nll - train_nll
         print(
             f"nll on valid minus nll on train is {gap:.2f}: R-Drop pays the more the wider this "
             "gap is; where there is none, the model underfits."

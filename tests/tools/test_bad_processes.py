@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from bad_files import LANGS, SCORED, write_files
+from bad_files import SCORED, write_files
 from bad_input import assert_refused, call_here
 from conftest import run
 from sacrebleu.tokenizers import tokenizer_ja_mecab
@@ -39,16 +39,6 @@ def test_standard_streams(folder, command, code, output):
     assert result.returncode == code
     assert result.stdout.startswith(output)
     assert result.stdout.count("\n") == 1
-
-
-def test_a_folder_of_any_name(folder, monkeypatch):
-    """Regression: SentencePiece took a comma in the folder's name for the end of the file's."""
-    monkeypatch.chdir(folder)
-    name = " a 'b' \"c\", $d"
-    (folder / name).symlink_to("in")
-    arguments = [name, f"out {name}", *LANGS.split()]
-    assert call_here("sentencepiece_encode", *arguments, "--vocab-size", "60").code == 0
-    assert call_here("apply_bpe", "codes", *arguments).code == 0
 
 
 @pytest.mark.parametrize(

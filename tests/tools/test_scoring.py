@@ -84,8 +84,7 @@ def test_tokenised_rows_are_those_of_fairseq(texts, tmp_path, monkeypatch, capsy
 
 def test_significance_is_that_of_the_command_line(texts):
     baseline = ["--baseline", texts / "base.txt", texts / "base.tok"]
-    table, scores = score(texts, "--samples", "200", *baseline)
-    assert "baseline" in table.splitlines()[0]
+    _, scores = score(texts, "--samples", "200", *baseline)
     systems = [texts / "base.txt", texts / "hyp.txt"]
     options = ["-m", "bleu", "chrf", "ter", "--paired-bs", "--paired-bs-n", "200", "-w", "4", "-f", "text"]
     result = run("sacrebleu", texts / "ref.txt", "-i", *systems, *options)
