@@ -77,8 +77,8 @@ def plot(logs: list[Path], x: str) -> Any:
                 axis.plot(
                     [place(update) for update in updates],
                     [points[update] for update in updates],
-                    color=f"C{number}",  # of the log
-                    linestyle=LINE_STYLES[line % len(LINE_STYLES)],  # of the kind
+                    color=f"C{number if len(logs) > 1 else line}",
+                    linestyle=LINE_STYLES[line % len(LINE_STYLES)],
                     marker="o" if kind != "train" or len(points) == 1 else None,
                     markersize=4,
                     label=f"{run} {kind}" if len(logs) > 1 else kind,
