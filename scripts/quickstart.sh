@@ -26,11 +26,8 @@ HELP
 [[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 CORPUS=${CORPUS:-libreoffice} CRITERION=${CRITERION:-rdrop}
-check_choice CORPUS libreoffice multi30k
-check_choice CRITERION rdrop plain
-check_integer 1-999999999 MAX_UPDATE HELDOUT MERGES # before the text is made: what a user is likely to set
-check_integer 0-999999999 SEED MIN_FREE_MB
-check_number ALPHA
+check 'libreoffice|multi30k' CORPUS
+check_settings
 [[ $CORPUS == libreoffice ]] || export MAX_UPDATE=${MAX_UPDATE:-1074} # two epochs; to converge takes 14,000
 OUT=${OUT:-$ROOT/quickstart/$CORPUS}
 check_folders OUT VENV

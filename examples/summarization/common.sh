@@ -15,17 +15,16 @@ GPT2_URL=https://dl.fbaipublicfiles.com/fairseq/gpt2_bpe
 # choose_bpe DEFAULT: sets BPE, and ENCODING, which names the folders of an encoding.
 choose_bpe() {
   BPE=${BPE:-$1}
-  check_choice BPE gpt2 sentencepiece
+  check 'gpt2|sentencepiece' BPE
   VOCAB=${VOCAB:-4000}
-  check_integer 1-999999 VOCAB
   ENCODING=$BPE
   [[ $BPE == gpt2 ]] || ENCODING+=$VOCAB
 }
 
 # check_system: CORPUS, MODEL and CRITERION of train.sh and evaluate.sh; sets DATA, OUT and the BPE.
 check_system() {
-  check_choice MODEL bart.large bart.base transformer
-  check_choice CRITERION rdrop plain
+  check_settings
+  check 'bart.large|bart.base|transformer' MODEL
   if [[ $MODEL == transformer ]]; then choose_bpe sentencepiece; else choose_bpe gpt2; fi
   DATA=${DATA:-$ROOT/summarization/$CORPUS}
   OUT=${OUT:-$DATA/$MODEL-$CRITERION${FROM:+-finish}}

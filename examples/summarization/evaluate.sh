@@ -39,11 +39,8 @@ case $CORPUS in
   *) SEARCH=(BEAM=4 LENPEN=1.0 MAX_LEN=100 MIN_LEN=5) ;;
 esac
 set_defaults "${SEARCH[@]}"
-check_choice SPLIT test val
-check_choice TOKENIZER rouge-score unicode
-check_integer 1-999999 BEAM MAX_LEN
-check_integer 0-999999 MIN_LEN
-check_number LENPEN
+check 'test|val' SPLIT
+check 'rouge-score|unicode' TOKENIZER
 ((MIN_LEN <= MAX_LEN)) || die "MIN_LEN must not be more than MAX_LEN ($MAX_LEN), got $MIN_LEN"
 absolute BASELINE
 

@@ -65,10 +65,6 @@ case ${FROM:+$CORPUS:$MODEL} in
   *:transformer) RECIPE=(MAX_UPDATE=1500 LR=1e-3 "${RECIPE[@]}") ;;
 esac
 set_defaults "${RECIPE[@]}" # of two values for a name the first counts
-check_integer 1-999999999 MAX_UPDATE UPDATE_TOKENS MAX_TOKENS UPDATE_FREQ
-check_integer 0-999999999 SEED WARMUP MIN_FREE_MB
-check_number ALPHA LR
-check_choice PRECISION fp16 fp32
 absolute LOCAL_FILES
 
 # A document that is too long is cut; a pair whose summary is too long is left out, of valid too.

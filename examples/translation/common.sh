@@ -52,8 +52,7 @@ read_expected() {
 
 # check_prepare_settings: those of every prepare-*.sh.
 check_prepare_settings() {
-  check_choice BPE subword-nmt sentencepiece
-  check_integer 1-999999 MERGES
+  check 'subword-nmt|sentencepiece' BPE
   check_common_settings
 }
 
@@ -67,7 +66,7 @@ check_data() { # that DATA is what the script for BENCHMARK made
 read_training() {
   local name
   check_folders CHECKPOINT_DIR BASELINE_DIR VENV
-  check_integer 1-999999999 MAX_TOKENS
+  check_settings
   check_kind CHECKPOINT_DIR translation-training train.sh
   DATA=${DATA:-$(setting "$CHECKPOINT_DIR" DATA)}
   check_folders DATA
@@ -99,7 +98,7 @@ sacrebleu_tokenizer() {
   python -m rdrop_tools.scoring.unspaced "$DATA/corpus/raw/$split.$1"
 }
 
-check_tokenize() { check_choice TOKENIZE 13a intl zh char ja-mecab ko-mecab none spm flores101 flores200 spBLEU-1K; }
+check_tokenize() { check '13a|intl|zh|char|ja-mecab|ko-mecab|none|spm|flores101|flores200|spBLEU-1K' TOKENIZE; }
 
 # choose_tokenize LANG [TOKENIZER]: sets TOKENIZE, unless it is set, to that of the text, which is not to be empty.
 choose_tokenize() {
@@ -122,7 +121,7 @@ check_tokenizer() {
 # begin MEGABYTES KEY=VALUE...: makes OUT, with what its text is made of, where there is room, and the environment.
 begin() {
   check_room "$OUT" "${MIN_FREE_MB:-$1}"
-  own_folder OUT translation-data corpus "${@:2}" pieces "BPE=$BPE" "MERGES=$MERGES"
+  own_folder OUT translation-data corpus "${@:2}" "BPE=$BPE" "MERGES=$MERGES"
   setup_venv examples
 }
 

@@ -34,7 +34,6 @@ HELP
 
 CHECKPOINT_DIR=$1 BASELINE_DIR=${2:-}
 SUBSET=${SUBSET:-}
-check_integer 0-999999999 MIN_FREE_MB
 [[ -z $SUBSET || $SUBSET =~ ^(train|valid|test[0-9]*)$ ]] || die "SUBSET must be test, valid, train, test1 ..., got $SUBSET"
 read_training
 wanted_tokenize=${TOKENIZE:-}

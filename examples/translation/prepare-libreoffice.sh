@@ -56,7 +56,6 @@ corpus() {
   python -m rdrop_tools.text.libreoffice_corpus "$pages" "$1/raw" --source "${LANGS[0]}" --heldout "$HELDOUT"
 }
 
-check_integer 1-999999999 HELDOUT
 check_prepare_settings
 absolute LIBREOFFICE_HELP_DIR
 [[ $BPE == sentencepiece ]] || die "BPE must be sentencepiece for this benchmark, got $BPE"

@@ -73,7 +73,6 @@ corpus() {
   rm -r "$text"
 }
 
-check_integer 1-999999999 PAIRS
 check_prepare_settings
 begin 200 BENCHMARK=multi30k "LANGS=$PAIR" "PAIRS=$PAIRS"
 for name in "${NAMES[@]}"; do

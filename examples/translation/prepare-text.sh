@@ -39,7 +39,7 @@ OUT=${OUT:-$ROOT/data/$1}
 BPE=${BPE:-sentencepiece}
 HELDOUT=${HELDOUT:-} SEPARATE=${SEPARATE:-0}
 SPLITS=(train valid) # and test, if there is one
-check_choice SEPARATE 0 1
+check '0|1' SEPARATE
 check_tokenize
 check_prepare_settings
 read_own_text "$2" "$SRC" "$TGT"
@@ -74,7 +74,7 @@ if [[ -z ${MERGES:-} ]]; then
   ((PAIRS >= 10000)) || MERGES=$((PAIRS * 6 / 10 + 1)) # whole sentences would be pieces
 fi
 own_folder OUT translation-data corpus "BENCHMARK=$NAME" "LANGS=$SRC-$TGT" "TEXT_SHA256=$SHA256" "HELDOUT=$HELDOUT" \
-  pieces "BPE=$BPE" "MERGES=$MERGES" "SEPARATE=$SEPARATE"
+  "BPE=$BPE" "MERGES=$MERGES" "SEPARATE=$SEPARATE"
 run_stage "text" corpus corpus
 [[ ! -e $OUT/corpus/raw/test.$SRC ]] || SPLITS+=(test)
 make_pieces

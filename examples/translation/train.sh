@@ -50,15 +50,10 @@ BENCHMARK=${BASH_REMATCH[1]} SRC=${BASH_REMATCH[2]} TGT=${BASH_REMATCH[4]}
 CRITERION=${CRITERION:-rdrop}
 SEED=${SEED:-1}
 NODES=${NODES:-1} NODE_RANK=${NODE_RANK:-0} MASTER=${MASTER:-}
-check_choice CRITERION rdrop plain
-check_integer 1-999999999 MAX_UPDATE MAX_TOKENS
-check_integer 1-4096 NODES PROCESSES
-check_integer 0-999999999 SEED NODE_RANK MIN_FREE_MB
-check_number ALPHA
+check_settings
 ((NODE_RANK < NODES)) || die "NODE_RANK must be less than NODES ($NODES), got $NODE_RANK"
 ((NODES == 1)) || [[ $MASTER =~ ^[^[:space:]]+:[1-9][0-9]{0,4}$ ]] \
   || die "MASTER must be HOST:PORT of the first machine for NODES=$NODES, got '$MASTER'"
-check_choice PRECISION fp16 fp32 # bf16: fairseq-hydra-train, see README.md
 if [[ -z ${DATA:-} ]]; then
   DATA=$ROOT/data/$BENCHMARK.$SRC-$TGT
   [[ -e $DATA || ! -e $ROOT/data/$BENCHMARK.$TGT-$SRC ]] || DATA=$ROOT/data/$BENCHMARK.$TGT-$SRC

@@ -63,21 +63,19 @@ find_python() {
 
 # check_python PYTHON: dies, before anything is downloaded, unless fairseq can be installed with it.
 check_python() {
-  local version packages=() # Debian's, of what is not there
+  local version needed ready=yes
   version=$(python_version "$1") || die "PYTHON: $1 does not start, or is no Python"
-  case $version in
-    3.11 | 3.12) ;; # fairseq has wheels
-    3.10 | 3.13)
-      command -v g++ >/dev/null || packages+=(g++)
-      [[ -e $("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h ]] \
-        || packages+=("python$version-dev")
-      ;;
-    *) die "there is no fairseq build for $1, Python $version: name one from 3.10 to 3.13 with PYTHON," \
-      "or a new folder for its environment with VENV" ;;
-  esac
-  "$1" -c 'import ensurepip' 2>/dev/null || packages+=("python$version-venv")
-  [[ ${#packages[@]} -eq 0 ]] \
-    || die "$1 lacks what the installation needs; on Debian or Ubuntu: apt-get install ${packages[*]}"
+  [[ $version =~ ^3\.1[0-3]$ ]] \
+    || die "there is no fairseq build for $1, Python $version: name one from 3.10 to 3.13 with PYTHON," \
+      "or a new folder for its environment with VENV"
+  needed="python$version-venv"
+  "$1" -c 'import ensurepip' 2>/dev/null || ready=
+  if [[ $version == 3.10 || $version == 3.13 ]]; then # no wheels: fairseq is compiled
+    needed+=" g++ python$version-dev"
+    command -v g++ >/dev/null && [[ -e $("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h ]] \
+      || ready=
+  fi
+  [[ -n $ready ]] || die "$1 lacks what the installation needs; on Debian or Ubuntu: apt-get install $needed"
 }
 
 # create_venv: the virtual environment $VENV, by the Python of find_python or, without one, by uv.
@@ -86,23 +84,13 @@ create_venv() {
   python=$(find_python)
   if [[ -n $python ]]; then
     check_python "$python"
-    "$python" -m venv "$VENV" || die "$python could not create $VENV, see above"
-  elif command -v uv >/dev/null; then
-    uv venv --quiet --seed --allow-existing --python 3.12 "$VENV" || die "uv could not create $VENV, see above"
+    "$python" -m venv "$VENV"
   else
-    die "no Python with a fairseq build is here (3.10 to 3.13): install one and name it with PYTHON=/path/to/python3," \
-      "or install uv, which brings its own (https://docs.astral.sh/uv)"
+    command -v uv >/dev/null \
+      || die "no Python with a fairseq build is here (3.10 to 3.13): install one and name it with PYTHON=/path/to/python3," \
+        "or install uv, which brings its own (https://docs.astral.sh/uv)"
+    uv venv --quiet --seed --allow-existing --python 3.12 "$VENV"
   fi
-}
-
-# check_python_on_path: dies unless the python on PATH has what all scripts need. A tool names what it lacks beyond that.
-check_python_on_path() {
-  local missing
-  missing=$(python -c 'from importlib.util import find_spec as find
-print(*(name for name in ("torch", "fairseq", "sacrebleu", "sentencepiece") if find(name) is None))') \
-    || die "VENV=none: the python on PATH does not start"
-  [[ -z $missing ]] || die "VENV=none: $(command -v python) lacks $missing: activate the environment that has them, or" \
-    "leave VENV out for one of the script's own"
 }
 
 # check_room_for_venv: dies unless there is room for $VENV, if it is to be made.
@@ -113,14 +101,15 @@ check_room_for_venv() { [[ $VENV == none || -e $VENV/bin/python ]] || check_room
 # folder that the script is started from.
 setup_venv() {
   if [[ $VENV == none ]]; then
-    check_python_on_path
+    python -c 'import sys, importlib.util as u
+sys.exit(not all(map(u.find_spec, ("torch", "fairseq", "sacrebleu", "sentencepiece"))))' 2>/dev/null \
+      || die "VENV=none: the python on PATH does not start, or lacks torch, fairseq, sacrebleu or sentencepiece:" \
+        "activate the environment that has them, or leave VENV out for one of the script's own"
   else
     install_venv "$@"
     export PATH="$VENV/bin:$PATH"
   fi
   export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" PYTHONSAFEPATH=1 # of Python 3.11 on
-  [[ . -ef $ROOT || ! -e rdrop_tools || $(python_version python) != 3.10 ]] \
-    || die "$PWD has an rdrop_tools of its own, which Python 3.10 would take: start the script from another folder"
 }
 
 # install_venv EXTRA...: $VENV with fairseq, this package, editable, and its extras, at the versions of constraints.txt,
@@ -138,10 +127,8 @@ install_venv() {
   [[ -e $constraints ]] || constraints=$ROOT/constraints.txt
   # torch comes first: as somebody's dependency it may be a newer build with gigabytes of CUDA packages, and where
   # fairseq is compiled, an isolated build would fetch one more.
-  "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 cython numpy setuptools wheel \
-    || die "pip could not install torch 2.13.0, see above"
-  "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]" \
-    || die "pip could not install the requirements of pyproject.toml, see above"
+  "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch==2.13.0 cython numpy setuptools wheel
+  "$VENV/bin/python" -m pip install --quiet -c "$constraints" --no-build-isolation --use-pep517 -e "${ROOT}[$extras]"
   # fairseq brings a torchaudio that does not load without CUDA, and then transformers' Trainer does not load either.
   "$VENV/bin/python" -c 'import torchaudio' 2>/dev/null \
     || "$VENV/bin/python" -m pip uninstall --quiet --yes torchaudio
@@ -153,49 +140,40 @@ install_venv() {
 # one, and for a file of the user's, what it was at first, kept in FILE.sha256.
 # DOWNLOADER="command" is called as: command URL FILE.
 fetch() {
-  local url=$1 file=$2 expected=${3:-} name actual
-  name=$(basename "$file")
+  local url=$1 file=$2 expected=${3:-} own
+  own=${LOCAL_FILES:-}/$(basename "$file")
   mkdir -p "$(dirname "$file")"
   if [[ ! -e $file ]]; then
+    rm -f "$file.sha256"
     if [[ -n ${LOCAL_FILES:-} ]]; then
-      [[ -s $LOCAL_FILES/$name ]] || die "LOCAL_FILES: $LOCAL_FILES/$name is not there or empty (it stands for $url)"
-      ln -sf "$(realpath "$LOCAL_FILES/$name")" "$file"
+      [[ -s $own ]] || die "LOCAL_FILES: $own is not there or empty (it stands for $url)"
+      ln -sf "$(realpath "$own")" "$file"
     else
       say "downloading $url"
       if [[ -n ${DOWNLOADER:-} ]]; then
-        $DOWNLOADER "$url" "$file.part" || die "DOWNLOADER ($DOWNLOADER) could not download $url"
+        $DOWNLOADER "$url" "$file.part"
       else
-        curl -fL --retry 3 --continue-at - --progress-bar -o "$file.part" "$url" \
-          || die "could not download $url, for the reason above: start again, it resumes"
-      fi
-      [[ -s $file.part ]] || die "what came from $url is empty: start again"
+        curl -fL --retry 3 --continue-at - --progress-bar -o "$file.part" "$url"
+      fi && [[ -s $file.part ]] || die "could not download $url: start again, it resumes"
       mv "$file.part" "$file"
     fi
-    rm -f "$file.sha256"
   fi
-  actual=$(sha256sum <"$file" | cut -d' ' -f1)
-  [[ ! -L $file ]] || expected=
-  if [[ -e $file.sha256 ]]; then
-    expected=$(<"$file.sha256")
-  elif [[ -z $expected ]]; then
-    echo "$actual" >"$file.sha256.part" && mv "$file.sha256.part" "$file.sha256"
-    expected=$actual
+  if [[ -L $file || -z $expected ]]; then
+    [[ -e $file.sha256 ]] || { sha256sum <"$file" >"$file.sha256.part" && mv "$file.sha256.part" "$file.sha256"; }
+    expected=$(cut -d' ' -f1 "$file.sha256")
   fi
-  [[ $actual == "$expected" ]] && return
+  sha256sum --status --check <<<"$expected  $file" && return
   [[ ! -L $file ]] || die "$(realpath "$file") has a wrong checksum, it is not what $OUT was begun with: put that" \
     "back, or choose another folder with OUT"
   die "$file has a wrong checksum: delete it and start again"
 }
 
-# damaged FILE [HINT]: dies, after forgetting the checksum of a file of the user's, so that a whole one is taken.
+# damaged FILE [HINT]: dies, after forgetting a file of the user's, so that a whole one is taken.
 damaged() {
-  local file=$1
-  if [[ -L $file ]]; then
-    file=$(realpath "$file")
-    rm -f "$1" "$1.sha256"
-    die "$file is damaged${2:-}: replace it and start again"
-  fi
-  die "$file is damaged${2:-}: delete it and start again"
+  local file
+  file=$(realpath "$1")
+  [[ ! -L $1 ]] || rm -f "$1"
+  die "$file is damaged${2:-}: delete or replace it, and start again"
 }
 
 lines() { LC_ALL=C awk 'END {print NR}' "$1"; } # FILE: how many it has; the last one may lack its line feed

@@ -17,8 +17,7 @@ HELP
 
 # check_common_settings: those of every prepare-*.sh.
 check_common_settings() {
-  check_integer 1-4096 WORKERS
-  check_integer 0-999999999 MIN_FREE_MB
+  check_settings
   check_folders OUT VENV
   absolute LOCAL_FILES
 }
@@ -26,7 +25,6 @@ check_common_settings() {
 # read_own_text FOLDER SRC TGT OPTION...: sets READ, the command that reads the text there, of somebody's own.
 read_own_text() {
   local text=$1
-  check_integer 1-999999999 HELDOUT
   absolute text
   [[ -e $text ]] || die "$text is not there: name a folder with train.$2 and train.$3, or a table"
   READ=(python -m rdrop_tools.text.own_corpus "$text" --langs "$2" "$3" ${HELDOUT:+--heldout "$HELDOUT"} "${@:4}")

@@ -2,40 +2,35 @@
 # shellcheck shell=bash
 # lib.sh sources it. A variable that is empty counts as not set.
 
-# check_integer LEAST-MOST NAME...: dies unless each of these variables that is set is an integer in this range.
-check_integer() {
-  local name least=${1%-*} most=${1#*-}
+# check KIND NAME...: dies unless each of these variables that is set is of this kind: positive, natural, number, or
+# one of several words, such as fp16|fp32.
+check() {
+  local name pattern=${1//./[.]} what=${1//|/ or }
+  case $1 in
+    positive) pattern='[1-9][0-9]{0,8}' what="an integer of at least 1" ;;
+    natural) pattern='0|[1-9][0-9]{0,8}' what="an integer of at least 0" ;;
+    number) pattern='([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?' what="a number of at least 0" ;;
+  esac
   for name in "${@:2}"; do
-    [[ -z ${!name:-} ]] || [[ ${!name} =~ ^(0|[1-9][0-9]{0,8})$ && ${!name} -ge $least && ${!name} -le $most ]] \
-      || die "$name must be an integer from $least to $most, got ${!name}"
+    [[ -z ${!name:-} || ${!name} =~ ^($pattern)$ ]] || die "$name must be $what, got ${!name}"
   done
 }
 
-# check_number NAME...: dies unless each that is set is a number of at least 0, such as 5, 0.7 or 3e-5.
-check_number() {
-  local name
-  for name; do
-    [[ -z ${!name:-} || ${!name} =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$ ]] \
-      || die "$name must be a number of at least 0, got ${!name}"
-  done
-}
-
-# check_choice NAME CHOICE CHOICE...: dies unless it is one of these, or not set.
-check_choice() {
-  local choice choices
-  [[ -n ${!1:-} ]] || return 0
-  for choice in "${@:2}"; do [[ ${!1} != "$choice" ]] || return 0; done
-  choices=$(printf ', %s' "${@:2:$#-2}")
-  die "$1 must be ${choices:2} or ${!#}, got ${!1}"
+# check_settings: those that several scripts have.
+check_settings() {
+  check positive MAX_UPDATE MAX_TOKENS UPDATE_TOKENS UPDATE_FREQ PROCESSES NODES WORKERS
+  check positive HELDOUT PAIRS MERGES VOCAB BEAM MAX_LEN
+  check natural SEED WARMUP NODE_RANK MIN_LEN MIN_FREE_MB
+  check number ALPHA LR LENPEN
+  check 'rdrop|plain' CRITERION
+  check 'fp16|fp32' PRECISION # bf16: fairseq-hydra-train, see examples/translation/README.md
 }
 
 # absolute NAME...: makes the paths that are set absolute: none is taken for a flag, or changes in another folder.
 absolute() {
   local name
   for name; do
-    [[ -n ${!name:-} && $name=${!name} != VENV=none ]] || continue
-    [[ ${!name} != *$'\n'* ]] || die "$name: a path must not have a line break: ${!name}"
-    printf -v "$name" %s "$(realpath -ms -- "${!name}")"
+    [[ -z ${!name:-} || $name=${!name} == VENV=none ]] || printf -v "$name" %s "$(realpath -ms -- "${!name}")"
   done
 }
 
@@ -44,7 +39,7 @@ check_folders() {
   local name
   absolute "$@"
   for name; do
-    [[ ${!name:-} != *[:,]* && ${!name:-} != *"\${"* ]] \
+    [[ ${!name:-} != *[:,$'\n']* && ${!name:-} != *"\${"* ]] \
       || die "$name: fairseq does not take a colon, a comma or \${ in a path: rename ${!name}," \
         "or choose another folder"
   done
@@ -68,68 +63,42 @@ check_made_with() {
   done
 }
 
-# own_folder NAME KIND [RESULT KEY=VALUE...]...: makes the folder in this variable, and locks it until this script
-# ends. Its file settings, with KIND, is the proof that such a script made what is in it, which may be replaced.
-# Dies if there is anything but no such proof, or what keep_settings dies of.
+# own_folder NAME KIND [RESULT KEY=VALUE...]: makes the folder in this variable, and locks it until this script ends.
+# Its file settings, with KIND, is the proof that such a script made what is in it, which may be replaced. Dies if
+# there is anything but no such proof, or what keep_settings dies of.
 own_folder() {
-  local name=$1 kind=$2 dir=${!1} found
-  [[ ! -e $dir || -d $dir ]] || die "$name: $dir is not a folder"
+  local name=$1 kind=$2 dir=${!1}
   if [[ -s $dir/settings ]]; then
-    found=$(setting "$dir" KIND)
-    [[ $found == "$kind" ]] \
-      || die "$name: $dir is of the kind ${found:-unknown}, not $kind: choose another folder with $name"
-  elif [[ -d $dir && -n $(find "$dir" -mindepth 1 ! -name '.lock*' ! -name 'settings.*.part' -print -quit) ]]; then
+    [[ $(setting "$dir" KIND) == "$kind" ]] \
+      || die "$name: $dir is of the kind $(setting "$dir" KIND), not $kind: choose another folder with $name"
+  elif [[ -e $dir && -n $(find "$dir" -mindepth 1 ! -name '.lock*' ! -name 'settings.*.part' -print -quit) ]]; then
     die "$name: $dir has files, and no file settings of this script's: choose another folder with $name"
   fi
-  mkdir -p "$dir" 2>/dev/null || die "cannot write to $dir: make it writable or choose another folder with $name"
+  mkdir -p "$dir"
   lock_folder "$name"
-  keep_settings "$dir/settings" "KIND=$kind" "${@:3}"
+  keep_settings "$dir/settings" "${3:-}" "KIND=$kind" "${@:4}"
 }
 
 LOCK= # distinguishes the processes of one training on several machines, each with a lock of its own
 
 # lock_folder NAME: until this script ends, and with it the programs that it started.
 lock_folder() {
-  local lock error code=0
-  { exec {lock}>>"${!1}/.lock$LOCK"; } 2>/dev/null \
-    || die "cannot write to ${!1}: make it writable or choose another folder with $1"
-  # What was killed a moment ago may still be ending. 75: it is locked
-  error=$(flock -w 5 -E 75 "$lock" 2>&1) || code=$?
-  [[ $code != 75 ]] || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1"
-  [[ $code == 0 ]] \
-    || die "$1: cannot lock ${!1} (${error:-flock ended with $code}): choose a folder on another file system with $1"
+  local lock
+  exec {lock}>>"${!1}/.lock$LOCK"
+  flock -w 5 "$lock" \
+    || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1" # killed, it may still be ending
 }
 
-# keep_settings FILE [RESULT KEY=VALUE...]...: notes in FILE what its folder is made with. Dies if something there
-# like RESULT, a pattern, has been made with another value of the keys after it; before that, they may be corrected.
+# keep_settings FILE RESULT KEY=VALUE...: notes in FILE what its folder is made with. Dies if something there like
+# RESULT, a pattern, has been made with other settings; before that, they may be corrected.
 keep_settings() {
-  local file=$1 argument key earlier result='' settings=() conflicts=()
-  for argument in "${@:2}"; do
-    [[ $argument != *$'\n'* ]] || die "a setting must not have a line break: $argument"
-    if [[ $argument != *=* ]]; then
-      result=$argument
-      continue
-    fi
-    settings+=("$argument")
-    key=${argument%%=*}
-    earlier=$(sed -n "s/^$key=//p" "$file" 2>/dev/null) || true # none is an empty one
-    if [[ $key != KIND && $earlier != "${argument#*=}" ]] && is_made "$(dirname "$file")" "$result"; then
-      conflicts+=("$key=$earlier")
-    fi
-  done
-  ((${#conflicts[@]} == 0)) \
-    || die "$(dirname "$file") was made with other settings (${conflicts[*]}): choose another folder with OUT," \
-      "or delete it"
-  [[ ! -s $file || $(<"$file") != "$(printf '%s\n' "${settings[@]}")" ]] || return 0
-  { printf '%s\n' "${settings[@]}" >"$file.$$.part" && mv "$file.$$.part" "$file"; } 2>/dev/null \
-    || die "cannot write $file: make room, or make its folder writable"
-}
-
-is_made() { # DIR PATTERN
-  local path
-  # shellcheck disable=SC2231 # a pattern
-  for path in "$1"/$2; do [[ ! -e $path ]] || return 0; done
-  return 1
+  local dir settings
+  dir=$(dirname "$1") settings=$(printf '%s\n' "${@:3}")
+  [[ ! -s $1 || $(<"$1") != "$settings" ]] || return 0
+  [[ ! -s $1 ]] || ! (cd "$dir" && compgen -G "$2" >/dev/null) \
+    || die "$dir was made with other settings ($(grep -vxF "$settings" "$1" | paste -sd ' ')): choose another folder" \
+      "with OUT, or delete it"
+  echo "$settings" >"$1.$$.part" && mv "$1.$$.part" "$1"
 }
 
 # check_room DIR MEGABYTES: dies unless there is that much room where DIR is, or is to be.

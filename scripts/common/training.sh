@@ -33,14 +33,7 @@ choose_loss() {
 
 # print_command WORD...: for a shell, a line a flag.
 print_command() {
-  local word
-  printf %s "$1"
-  for word in "${@:2}"; do
-    [[ $word != --* ]] || printf ' \\\n '
-    [[ $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]] || word=${word@Q}
-    printf ' %s' "$word"
-  done
-  echo
+  sed -E "s/'([A-Za-z0-9_./:=,@%+-]+)'/\1/g; s/ (--[a-z])/ \\\\\n  \1/g" <<<"${*@Q}"
 }
 
 # count_gpus: sets GPUS, the number that torch sees. Where there is no device of NVIDIA's, AMD's or WSL's, torch, which
