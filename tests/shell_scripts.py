@@ -13,7 +13,7 @@ BAD = {
     "prepare-multi30k": "BPE=moses PAIRS=0",
     "translation/prepare-text": "SEPARATE=yes TOKENIZE=words",
     "translation/train": "PRECISION=bf16 NODE_RANK=1",
-    "translation/evaluate": "AVERAGE=5 AVERAGE=worst:1 SUBSET=../test DECODING=abc TOKENIZE=words MAX_TOKENS=0",
+    "translation/evaluate": "AVERAGE=5 AVERAGE=worst:1 SUBSET=../test DECODING=abc TOKENIZE=words",
     "prepare-samsum": "BPE=words",
     "summarization/prepare-text": "HELDOUT=0",
     "summarization/train": "CORPUS=foo MODEL=foo MAX_TOKENS=512",

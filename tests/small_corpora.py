@@ -92,7 +92,7 @@ def write_xsum(folder, counts=(40, 6, 7)):
             files[f"bbc-summary-data/{name}.summary"] = (
                 f"[SN]URL[SN]\nbbc.example/{name}\n\n[SN]TITLE[SN]\nA title\n\n"
                 f"[SN]FIRST-SENTENCE[SN]\n{summary}\n\n"
-                f"[SN]RESTBODY[SN]\nShare this with\nEmail\n{article}\nThe end.\n"
+                f"[SN]RESTBODY[SN]\nShare this with\nEmail\n{article}\nThe [SN] end.\n"
             )
     (folder / "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json").write_text(json.dumps(splits))
     write_tar(folder / "XSUM-EMNLP18-Summary-Data-Original.tar.gz", files)

@@ -48,7 +48,7 @@ summarize() { # summarize.py goes on with what an earlier call has left in test.
   python "$HERE/summarize.py" "$DATA/raw/$SPLIT.source" --out "$OUT/$SPLIT.lines" \
     --checkpoint "$OUT/checkpoints/$CHECKPOINT" --data "$DATA/bin-$ENCODING" --bpe "$BPE" --bpe-dir "$BPE_DIR" \
     --beam "$BEAM" --lenpen "$LENPEN" --max-len-b "$MAX_LEN" --min-len "$MIN_LEN" 2>"$OUT/summarize.log" \
-    || die "summarize.py failed, see $OUT/summarize.log; its last line: $(tail -n 1 "$OUT/summarize.log" | sed 's/--min-len/MIN_LEN/')"
+    || die "summarize.py failed, see $OUT/summarize.log; its last line: $(tail -n 1 "$OUT/summarize.log")"
   same_lines "$DATA/raw/$SPLIT.source" "$OUT/$SPLIT.lines"
   mv "$OUT/$SPLIT.lines" "$1"
 }

@@ -10,21 +10,22 @@ URL=https://arxiv.org/src/1911.12237v2/anc/corpus.7z
 
 usage() {
   prepare_usage "Prepares SAMSum (Gliwa et al. 2019, arXiv 1911.12237, CC BY-NC-ND 4.0) for fairseq. To unpack its
-archive it needs one of 7z, 7zz, 7za, bsdtar, or Python's py7zr." \
+archive it needs 7z or Python's py7zr." \
     "corpus.7z, or the {train,val,test}.json in it, or {train,valid,test}.{dialogue,summary}.gz"
 }
 [[ $# -eq 0 ]] || show_usage "unexpected argument: $1" "$@"
 
 # unpack ARCHIVE FOLDER: with whatever is there.
 unpack() {
-  local program command=()
-  for program in 7z 7zz 7za; do
-    if command -v "$program" >/dev/null; then command=("$program" x -y "-o$2" "$1"); fi
-  done
-  if command -v bsdtar >/dev/null; then command=(bsdtar -xf "$1" -C "$2"); fi
-  if python -c 'import py7zr' 2>/dev/null; then command=(python -m py7zr x "$1" "$2"); fi
-  [[ -n ${command[*]} ]] || die "nothing here unpacks $1: run '$VENV/bin/pip install py7zr' (or install 7zip) and" \
-    "start again, or unpack it elsewhere and name the folder of its JSON files with LOCAL_FILES"
+  local command
+  if python -c 'import py7zr' 2>/dev/null; then
+    command=(python -m py7zr x "$1" "$2")
+  elif command -v 7z >/dev/null; then
+    command=(7z x -y "-o$2" "$1")
+  else
+    die "nothing here unpacks $1: run '$VENV/bin/pip install py7zr' (or install 7zip) and start again," \
+      "or unpack it elsewhere and name the folder of its JSON files with LOCAL_FILES"
+  fi
   "${command[@]}" >"$OUT/unpack.log" 2>&1 || damaged "$1" ", see $OUT/unpack.log"
 }
 

@@ -12,14 +12,15 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rdrop_tools import cli
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import iter_lines, read_pairs, replacing_all
 
 SPLITS = ("train", "val", "test")
+SIDES = ("source", "target")
 Triple = tuple[str, str, str]  # split, source, target
 
 # Not part of an article: the share buttons of the page
@@ -30,30 +31,23 @@ XSUM_BUTTONS = {
 END_OF_SENTENCE = (".", "!", "?", "'", "`", '"', "\u2019", "\u201d", ")")
 
 
-def tar_texts(path: Path, suffix: str) -> Iterator[tuple[str, str]]:
-    """(name without folder and suffix, text) of the archive's files that end in suffix.
-
-    Raises:
-        InputError: the archive can't be read, or one of its texts is not UTF-8; names it.
-    """
-    cli.input_file(path)
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Names the file when it is damaged, or has another structure than expected."""
     try:
-        with tarfile.open(path, "r:gz") as archive:  # "r|gz" takes the end of a truncated file for its end
-            for member in archive:
-                if not member.isfile() or not member.name.endswith(suffix):
-                    continue
-                file = archive.extractfile(member)
-                raw = b"" if file is None else file.read()
-                try:
-                    yield Path(member.name).stem, raw.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise InputError(f"{path}: {member.name} is not UTF-8 at byte {error.start}") from None
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise damaged(path, error) from None
+        yield
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and start again") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} has another structure than it should have: {error}") from None
 
 
-def damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is damaged ({error}): delete it and start again")
+def tar_texts(path: Path, suffix: str) -> Iterator[tuple[str, str]]:
+    """(name without folder and suffix, text) of the archive's files that end in suffix."""
+    with reading(cli.input_file(path)), tarfile.open(path, "r:gz") as archive:
+        for member in archive:  # "r|gz" would take the end of a truncated file for its end
+            if member.name.endswith(suffix) and (file := archive.extractfile(member)):
+                yield Path(member.name).stem, file.read().decode("utf-8")
 
 
 def with_period(line: str) -> str:
@@ -77,27 +71,23 @@ def read_story(text: str) -> tuple[str, str]:
 def read_cnn_dm(folder: Path) -> Iterator[Triple]:
     split_of = {}
     for split in SPLITS:
-        path = folder / f"all_{split}.txt"
-        for url in filter(None, map(str.strip, iter_lines(path))):
+        for url in filter(None, map(str.strip, iter_lines(folder / f"all_{split}.txt"))):
             split_of[hashlib.sha1(url.encode()).hexdigest()] = split
     for archive in ("cnn_stories.tgz", "dailymail_stories.tgz"):
         for name, text in tar_texts(folder / archive, ".story"):
             if name in split_of:
                 yield split_of.pop(name), *read_story(text)
-    missing(split_of, "cnn_stories.tgz and dailymail_stories.tgz")
+    check_all_found(split_of, "cnn_stories.tgz and dailymail_stories.tgz")
 
 
 def read_xsum(folder: Path) -> Iterator[Triple]:
     """Each file has [SN]URL[SN], [SN]TITLE[SN], [SN]FIRST-SENTENCE[SN] (the summary) and [SN]RESTBODY[SN]."""
     path = folder / "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
-    splits = read_json(path)
-    split_of: dict[str, str] = {}
-    for split, name in (("train", "train"), ("validation", "val"), ("test", "test")):
-        articles = splits.get(split) if isinstance(splits, dict) else None
-        if not isinstance(articles, list) or not all(isinstance(article, str) for article in articles):
-            raise InputError(f"{path} has another structure than xsum's: no list of names for {split}")
-        split_of |= dict.fromkeys(articles, name)
     archive = folder / "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
+    with reading(path):
+        articles = json.loads(path.read_text(encoding="utf-8-sig"))
+        names = zip(("train", "validation", "test"), SPLITS, strict=True)
+        split_of = {article: split for name, split in names for article in articles[name]}
     for name, text in tar_texts(archive, ".summary"):
         if name not in split_of:
             continue
@@ -106,74 +96,48 @@ def read_xsum(folder: Path) -> Iterator[Triple]:
             raise InputError(f"{archive}: {name}.summary has no [SN]FIRST-SENTENCE[SN] and [SN]RESTBODY[SN]")
         body = [line for line in parts[8].split("\n") if line.strip() not in XSUM_BUTTONS]
         yield split_of.pop(name), "\n".join(body), parts[6]
-    missing(split_of, archive.name)
+    check_all_found(split_of, archive.name)
 
 
 def read_samsum(folder: Path) -> Iterator[Triple]:
     """The distribution's {train,val,test}.json, or {train,valid,test}.{dialogue,summary}.gz."""
     for split, name in zip(SPLITS, ("train", "valid", "test"), strict=True):
-        if (folder / "train.json").exists():
-            pairs = samsum_json(folder / f"{split}.json")
-        else:
-            pairs = read_pairs(*(folder / f"{name}.{side}.gz" for side in ("dialogue", "summary")))
-        for source, target in pairs:
-            yield split, source, target
+        path = folder / f"{split}.json"
+        if not path.exists():
+            sides = (folder / f"{name}.{side}.gz" for side in ("dialogue", "summary"))
+            yield from ((split, *pair) for pair in read_pairs(*sides))
+            continue
+        with reading(path):
+            items = json.loads(path.read_text(encoding="utf-8-sig"))
+            pairs = [(one_line(item["dialogue"]), one_line(item["summary"])) for item in items]
+        yield from ((split, *pair) for pair in pairs)
 
 
-def samsum_json(path: Path) -> Iterator[tuple[str, str]]:
-    items = read_json(path)
-    if not isinstance(items, list):
-        raise InputError(f"{path} has another structure than samsum's: no list")
-    for number, item in enumerate(items, 1):
-        source, target = (item.get(k) if isinstance(item, dict) else None for k in ("dialogue", "summary"))
-        if not isinstance(source, str) or not isinstance(target, str):
-            lack = f"item {number} has no 'dialogue' and 'summary'"
-            raise InputError(f"{path} has another structure than samsum's: {lack}")
-        yield source, target
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
-def read_json(path: Path) -> Any:
-    try:
-        return json.loads("\n".join(iter_lines(path)))
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, error) from None
-
-
-def missing(split_of: dict[str, str], archive: str) -> None:
+def check_all_found(split_of: dict[str, str], archive: str) -> None:
     if split_of:
         count, one = len(split_of), next(iter(split_of))
         raise InputError(f"{archive}: {count} texts are not there, one of them {one}")
 
 
 def write(triples: Iterator[Triple], out: Path) -> None:
-    """All files of ``out``, or, after an error, none of them, nor the folder if it was not there."""
-    new = not out.exists()
+    """All files of ``out``, or, after an error, none of them."""
     out.mkdir(parents=True, exist_ok=True)
-    try:
-        write_files(triples, out)
-    except BaseException:
-        if new:
-            out.rmdir()
-        raise
-
-
-def write_files(triples: Iterator[Triple], out: Path) -> None:
     written, left_out = Counter[str](), Counter[str]()
-    names = [(split, side) for split in SPLITS for side in ("source", "target")]
+    names = [(split, side) for split in SPLITS for side in SIDES]
     with replacing_all([out / f"{split}.{side}" for split, side in names]) as files:
         file_of = dict(zip(names, files, strict=True))
         for split, *texts in triples:
-            lines = [" ".join(text.split()) for text in texts]
+            lines = [one_line(text) for text in texts]
             if not all(lines):
                 left_out[split] += 1
                 continue
             written[split] += 1
-            for side, line in zip(("source", "target"), lines, strict=True):
-                try:
-                    file_of[split, side].write(f"{line}\n")
-                except UnicodeEncodeError as error:  # JSON can hold half of a surrogate pair
-                    where = f"{split}, pair {written[split]}"
-                    raise InputError(f"{where}: the {side} is no text: {error}") from None
+            for side, line in zip(SIDES, lines, strict=True):
+                file_of[split, side].write(f"{line}\n")
         for split in SPLITS:
             if not written[split]:
                 raise InputError(f"the corpus has no text for {split}")

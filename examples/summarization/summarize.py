@@ -12,17 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # this clone's packages, whatever other copy is installed
-
 import torch
 from fairseq.hub_utils import GeneratorHubInterface, from_pretrained
 from fairseq.models.bart import BARTHubInterface, BARTModel
 
 import rdrop_fairseq
 from rdrop_tools import cli
-from rdrop_tools.checkpoints import load_checkpoint
 from rdrop_tools.cli import InputError
-from rdrop_tools.lines import check_outputs, iter_raw, read_lines
+from rdrop_tools.lines import iter_raw, read_lines
 
 BPE_FILES = {
     "gpt2": {"gpt2_encoder_json": "encoder.json", "gpt2_vocab_bpe": "vocab.bpe"},
@@ -39,10 +36,6 @@ def load(args: argparse.Namespace) -> GeneratorHubInterface:
     bpe = {kind: str(cli.input_file(args.bpe_dir / name)) for kind, name in BPE_FILES[args.bpe].items()}
     for side in ("source", "target"):
         cli.input_file(args.data / f"dict.{side}.txt")
-    for name in (str(args.data.resolve()), args.checkpoint.resolve().name):
-        if ":" in name:
-            raise InputError(f"{name}: fairseq takes a colon for the end of a name, rename it")
-    load_checkpoint(args.checkpoint)  # what is wrong with it is told better than by fairseq
     try:
         loaded = from_pretrained(
             str(args.checkpoint.resolve().parent),
@@ -59,20 +52,20 @@ def load(args: argparse.Namespace) -> GeneratorHubInterface:
             load_checkpoint_heads=True,
             **bpe,
         )
-    except Exception as error:  # of fairseq, json or sentencepiece: a file is damaged, or of another model
+    except (
+        Exception
+    ) as error:  # of fairseq, torch or json: a file is damaged, or of another model
         names = f"{args.checkpoint} with {args.data} and {args.bpe_dir}"
         raise InputError(f"cannot load {names}: {type(error).__name__}: {error}") from None
     (model,), is_bart = loaded["models"], isinstance(loaded["models"][0], BARTModel)
     interface, models = (BARTHubInterface, model) if is_bart else (GeneratorHubInterface, [model])
     hub: GeneratorHubInterface = interface(loaded["args"], loaded["task"], models).eval()
-    if args.cpu or not torch.cuda.is_available():
-        return hub
-    return hub.cuda() if args.fp32 else hub.cuda().half()
+    return hub.cuda().half() if torch.cuda.is_available() else hub
 
 
 def keep_whole_lines(path: Path) -> int:
-    """Cut what a kill has left of a line, and return how many lines are there; none in a device."""
-    if not path.is_file():
+    """Cut what a kill has left of a line, and return how many lines are there."""
+    if not path.exists():
         return 0
     lengths = [len(line) for line in iter_raw(path) if line.endswith(b"\n")]
     if sum(lengths) < path.stat().st_size:
@@ -84,10 +77,6 @@ def keep_whole_lines(path: Path) -> int:
 def write_summaries(lines: list[str], done: int, args: argparse.Namespace) -> None:
     """Write the summaries of the lines that are not done yet; after each chunk, the file has whole lines."""
     hub = load(args)
-    longest = min(model.max_decoder_positions() for model in hub.models) - 1  # as fairseq caps --max-len-b
-    if args.min_len > longest:
-        message = f"--min-len {args.min_len} is more than the {longest} tokens that this model can make"
-        raise InputError(message)
     names = ("beam", "lenpen", "max_len_b", "min_len", "no_repeat_ngram_size")
     decoding = {name: getattr(args, name) for name in names}
     limit, cut = min(hub.max_positions[0], args.max_tokens), 0
@@ -123,19 +112,9 @@ def main() -> None:
     parser.add_argument("--no-repeat-ngram-size", type=cli.integer(0), default=3)
     parser.add_argument("--max-tokens", type=cli.integer(2), default=8192, help="source tokens of a batch")
     parser.add_argument("--chunk", type=count, default=128, help="lines between two writes")
-    parser.add_argument("--cpu", action="store_true", help="even if there is a GPU")
-    parser.add_argument("--fp32", action="store_true", help="full precision on a GPU")
     args = parser.parse_args()
-    if args.min_len > args.max_len_b:
-        parser.error(f"--min-len {args.min_len} is more than --max-len-b {args.max_len_b}")
-    check_outputs([args.out], [args.source, args.checkpoint])
-
     lines = read_lines(args.source)
-    if not lines:
-        raise InputError(f"{args.source} is empty")
     done = keep_whole_lines(args.out)
-    if done > len(lines):
-        raise InputError(f"{args.out} has {done} lines, more than {args.source} ({len(lines)}): delete it")
     if done < len(lines):
         write_summaries(lines, done, args)
 

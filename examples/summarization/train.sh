@@ -102,8 +102,9 @@ fi
 published_weights() {
   local OUT=$WEIGHTS # of run_stage
   [[ ! -e $WEIGHTS/$MODEL ]] || return 0
+  mkdir -p "$WEIGHTS"
   ( # the lock ends with it: another training may unpack another model there
-    own_folder WEIGHTS weights
+    lock_folder WEIGHTS
     fetch "$MODELS_URL/$MODEL.tar.gz" "$WEIGHTS/$MODEL.tar.gz"
     run_stage "unpacking $MODEL" "$MODEL" unpack_weights
   )

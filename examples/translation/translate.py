@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import sentencepiece as spm
 import torch
@@ -130,17 +130,6 @@ def chunks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
         yield chunk
 
 
-def prompted(lines: Iterator[str], stream: TextIO) -> Iterator[str]:
-    """Asks for each line, where somebody sits there to read it."""
-
-    def ask() -> str | None:
-        if stream.isatty():
-            print("> ", end="", file=stream, flush=True)
-        return next(lines, None)
-
-    return iter(ask, None)
-
-
 def main() -> None:
     parser = cli.Parser(__doc__, allow_abbrev=False)
     parser.add_argument("run", type=cli.input_folder, help="folder of the checkpoints")
@@ -153,15 +142,12 @@ def main() -> None:
     parser.add_argument("--which", choices=["last", "best"], default="last", help="checkpoints to average")
     parser.add_argument("--count", type=cli.integer(1), default=1)
     parser.add_argument("--max-tokens", type=cli.integer(1024), default=8000, help="of a batch")
-    parser.add_argument("--chunk", type=cli.integer(1), default=1000, help="lines between two writes")
     parser.add_argument("--interactive", action="store_true", help="each line as soon as it is there")
     add_tokeniser_arguments(parser)
     args, flags = parser.parse_known_args()
     lines = decode_lines(sys.stdin.buffer, "standard input")
     translator = Translator(load(args, flags), args)
-    if args.interactive:
-        lines, args.chunk = prompted(lines, sys.stderr), 1
-    for chunk in chunks(lines, args.chunk):
+    for chunk in chunks(lines, 1 if args.interactive else 1000):
         print(*translator(chunk), sep="\n", flush=True)
     translator.report()
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 import small_corpora
-from bad_input import assert_one_line, assert_refused, call_here, contents
+from bad_input import assert_refused
 from conftest import files, run, scripts_environment
 from own_corpora import write_jsonl
 from shell_scripts import assert_fails
@@ -18,7 +18,6 @@ from small_corpora import (
     write_cnn_dm,
     write_samsum,
     write_script,
-    write_tar,
     write_xsum,
 )
 
@@ -95,23 +94,19 @@ def test_xsum_articles(environment, tmp_path):
     found = lines(out / "raw")
     assert [len(pairs) for pairs in found.values()] == [40, 6, 7]
     pairs = small_corpora.pairs(7, seed=2)
-    assert found["test"] == [(f"{article} The end.", summary) for article, summary in pairs]
+    assert found["test"] == [(f"{article} The [SN] end.", summary) for article, summary in pairs]
+
+
+def write_samsum_json(folder):
+    item = {"id": "1", "dialogue": "Ann: hi\r\nBob: \u2028 hi", "summary": "They\tgreet."}
+    for split in ("train", "val", "test"):
+        (folder / f"{split}.json").write_text(json.dumps([item]))
+    return folder
 
 
 def test_samsum_json(tmp_path):
     """A dialogue whose lines end in CR LF, as in SAMSum's own files, becomes one line."""
-    item = {"id": "1", "dialogue": "Ann: hi\r\nBob: \u2028 hi", "summary": "They\tgreet."}
-    folder = write_samsum_json(tmp_path, item)
-    assert read("samsum", folder)["val"] == [("Ann: hi Bob: hi", "They greet.")]
-
-
-def test_xsum_text_with_the_mark_in_its_body(tmp_path):
-    """Regression: the text after a mark in the body was lost."""
-    write_xsum(tmp_path, counts=(1, 1, 1))
-    archive = tmp_path / "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
-    text = "[SN]URL[SN]u[SN]TITLE[SN]t[SN]FIRST-SENTENCE[SN]A summary.[SN]RESTBODY[SN]The [SN] in it."
-    write_tar(archive, {f"{n}0000.summary": text for n in range(3)})
-    assert read("xsum", tmp_path)["train"] == [("The [SN] in it.", "A summary.")]
+    assert read("samsum", write_samsum_json(tmp_path))["val"] == [("Ann: hi Bob: hi", "They greet.")]
 
 
 def test_bad_downloads_leave_nothing_to_trust(environment, tmp_path):
@@ -140,8 +135,6 @@ def test_bad_downloads_leave_nothing_to_trust(environment, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("mine", "expected a name and a folder, got: mine"),
-        ("a/b in", "the name must be of letters, digits, - and _, got a/b"),
         ("samsum in", "the name samsum is of a corpus with a script of its own"),
         ("mine in", "no texts with the keys source and target"),
     ],
@@ -155,53 +148,22 @@ def test_refused_before_anything_is_written(environment, tmp_path, arguments, me
 
 
 STORIES, XSUM = "dailymail_stories.tgz", "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
-XSUM_SPLIT = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
-CORPORA = {"val.json": "samsum", "all_val.txt": "cnn_dm", STORIES: "cnn_dm"}
-ITEM = {"dialogue": "Ann: hi", "summary": "Ann greets."}
-
-
-def samsum(*items):
-    return json.dumps(items).encode()
-
-
-def write_samsum_json(folder, item=ITEM):
-    for split in ("train", "val", "test"):
-        (folder / f"{split}.json").write_bytes(samsum(item))
-    return folder
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "message"),
+    ("corpus", "file", "content", "message"),
     [
-        ("val.json", b'[{"dialogue": "hi', "val.json is damaged (Unterminated string"),
-        ("val.json", b"{}", "val.json has another structure than samsum's: no list"),
-        ("val.json", samsum(ITEM, {}), "samsum's: item 2 has no 'dialogue' and"),
-        ("val.json", samsum({**ITEM, "summary": "\ud800"}), "val, pair 1: the target is no"),
-        ("val.json", b"[" * 100000, "val.json is damaged (maximum recursion depth"),
-        ("val.json", b"[]", "the corpus has no text for val"),
-        ("all_val.txt", b"http://web.example/none\n", "1 texts are not there, one of them 09a2"),
-        (STORIES, b"no archive", f"{STORIES} is damaged"),
-        (STORIES, tar_bytes({"a/b.story": b"caf\xe9"}), "a/b.story is not UTF-8 at byte 3"),
-        (XSUM, tar_bytes({"a/20000.summary": "[SN]URL[SN]"}), "20000.summary has no [SN]FIRST-SENTENCE[SN]"),
-        (XSUM_SPLIT, b'{"train": []}', "structure than xsum's: no list of names for validation"),
+        ("samsum", "val.json", b'[{"dialogue": "hi', "val.json is damaged (Unterminated string"),
+        ("samsum", "val.json", b"[{}]", "val.json has another structure than it should have: 'dialogue'"),
+        ("samsum", "val.json", b'[{"dialogue": "\\ud800", "summary": "s"}]', "not UTF-8"),
+        ("samsum", "val.json", b"[]", "the corpus has no text for val"),
+        ("cnn_dm", "all_val.txt", b"http://web.example/none\n", "1 texts are not there, one of them 09a2"),
+        ("cnn_dm", STORIES, b"no archive", f"{STORIES} is damaged"),
+        ("xsum", XSUM, tar_bytes({"a/20000.summary": "[SN]"}), "20000.summary has no [SN]FIRST-SENTENCE"),
     ],
 )
-def test_corpora(tmp_path, file, content, message):
+def test_corpora(tmp_path, corpus, file, content, message):
     """Regression: what had been read before a damaged part was left behind; some of these were tracebacks."""
-    corpus = CORPORA.get(file, "xsum")
     {"cnn_dm": write_cnn_dm, "xsum": write_xsum, "samsum": write_samsum_json}[corpus](tmp_path)
     (tmp_path / file).write_bytes(content)
     assert_refused(READ_CORPUS, [corpus, ".", "out"], message, tmp_path)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_failed_corpus_leaves_the_output_of_an_earlier_call(tmp_path):
-    (tmp_path / "out").mkdir()
-    write_samsum(tmp_path)
-    assert call_here(READ_CORPUS, "samsum", tmp_path, tmp_path / "out").code == 0
-    before = contents(tmp_path / "out")
-    assert len(before) == 6
-    (tmp_path / "test.summary.gz").write_bytes(gzip.compress(b"one\n"))
-    failed = call_here(READ_CORPUS, "samsum", tmp_path, tmp_path / "out")
-    assert_one_line(failed, "do not have the same number of lines")
-    assert contents(tmp_path / "out") == before

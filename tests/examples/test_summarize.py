@@ -2,11 +2,10 @@
 
 import shutil
 import tarfile
-from pathlib import Path
 
 import pytest
 import torch
-from bad_checkpoints import Runs, weights
+from bad_checkpoints import weights
 from bad_input import assert_refused, call_here, changed
 from small_corpora import write_bart, write_gpt2_bpe
 
@@ -18,30 +17,22 @@ TEXTS = ["The dog sees the house .", "A man\rpaints a hat .", "", "The cat finds
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """All that summarize.py reads, in ``a:b`` too, and what it refuses."""
+    """All that summarize.py reads."""
     folder = tmp_path_factory.mktemp("summarize")
-    data = folder / "data"
-    data.mkdir()
-    write_bart(write_gpt2_bpe(data))
-    with tarfile.open(data / "bart.base.tar.gz") as archive:
+    write_bart(write_gpt2_bpe(folder))
+    with tarfile.open(folder / "bart.base.tar.gz") as archive:
         (folder / "model.pt").write_bytes(archive.extractfile("bart.base/model.pt").read())
     for side in ("source", "target"):
-        shutil.copy(data / "dict.txt", data / f"dict.{side}.txt")
-    shutil.copytree(data, folder / "a:b")
-    (folder / "none").mkdir()
+        shutil.copy(folder / "dict.txt", folder / f"dict.{side}.txt")
     (folder / "text").write_bytes("\n".join(TEXTS).encode())
-    (folder / "empty").touch()
-    (folder / "longer").write_text("1\n2\n3\n4\n5\n")
-    torch.save({"model": Runs()}, folder / "code.pt")
-    torch.save({"args": None}, folder / "bare.pt")
     torch.save(weights(), folder / "other.pt")
     return folder
 
 
 def summarize(folder, out, *options):
-    arguments = ["--out", out, "--checkpoint", folder / "model.pt", "--data", folder / "data"]
-    flags = changed("--beam 2 --max-len-b 8 --min-len 2 --max-tokens 40 --chunk 3 --cpu".split(), options)
-    result = call_here(SUMMARIZE, folder / "text", *arguments, "--bpe-dir", folder / "data", *flags)
+    arguments = ["--out", out, "--checkpoint", folder / "model.pt", "--data", folder, "--bpe-dir", folder]
+    flags = changed("--beam 2 --max-len-b 8 --min-len 2 --max-tokens 40 --chunk 3".split(), options)
+    result = call_here(SUMMARIZE, folder / "text", *arguments, *flags)
     assert result.code == 0, result.err
     return result.err.splitlines()
 
@@ -62,32 +53,13 @@ def test_a_summary_a_line_and_a_count_of_what_was_cut(folder, tmp_path):
     assert (tmp_path / "killed").stat().st_mtime_ns == before
 
 
-def test_summaries_go_to_a_device(folder):
-    """Regression: a device was read first, without an end."""
-    assert summarize(folder, "/dev/null")[-2] == "4/4"
-    assert Path("/dev/null").is_char_device()
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("--max-len-b 10", "--min-len 55 is more than --max-len-b 10"),
-        ("--min-len 1024 --max-len-b 2000", "--min-len 1024 is more than the 1023 tokens that this model"),
-        ("text=empty", "empty is empty"),
-        ("--out text", "text would be written over text"),
-        ("--out longer", "longer has 5 lines, more than text (4): delete it"),
-        ("--checkpoint code.pt", "cannot read code.pt: it holds posix.system, which could run code"),
-        ("--checkpoint bare.pt", "bare.pt is not a checkpoint of fairseq: it has no model"),
-        ("--checkpoint other.pt", "cannot load other.pt with data and data: "),
-        ("--data none", "cannot read none/dict.source.txt: No such file"),
-        ("--data a:b", "fairseq takes a colon for the end of a name, rename it"),
-        ("--bpe sentencepiece", "cannot read data/sentencepiece.model: No such file"),
+        ("--checkpoint other.pt", "cannot load other.pt with . and .: "),
+        ("--bpe sentencepiece", "cannot read sentencepiece.model: No such file"),
     ],
 )
 def test_what_is_refused(folder, change, message):
-    """Regression: a missing folder was told after the model had been loaded; the others were tracebacks."""
-    source = "text"
-    if change.startswith("text="):
-        source, change = change.removeprefix("text="), ""
-    arguments = "--out out --checkpoint model.pt --data data --bpe-dir data".split()
-    assert_refused(SUMMARIZE, [source, *changed(arguments, change.split())], message, folder)
+    arguments = "text --out out --checkpoint model.pt --data . --bpe-dir .".split()
+    assert_refused(SUMMARIZE, changed(arguments, change.split()), message, folder)
