@@ -1,12 +1,10 @@
 """Small corpora, a small GPT-2 BPE and a small BART in the form of the published ones, for the tests."""
 
 import argparse
-import gzip
 import hashlib
 import io
 import json
 import random
-import re
 import tarfile
 
 import torch
@@ -52,20 +50,13 @@ def write_script(path, text):
 
 
 def write_tar(path, files):
-    path.write_bytes(tar_bytes(files, compressed=path.suffix != ".tar"))
-
-
-def tar_bytes(files, compressed=True):
-    """An archive, the same bytes each time; files: {name in the archive: text or bytes}"""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    """An archive; files: {name in the archive: text or bytes}"""
+    with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as archive:
         for name, content in files.items():
             content = content if isinstance(content, bytes) else content.encode()
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-    tar = buffer.getvalue()
-    return gzip.compress(tar, mtime=0) if compressed else tar
 
 
 def write_cnn_dm(folder, counts=(40, 6, 7)):
@@ -136,12 +127,3 @@ def write_bart(folder):
     }
     write_tar(folder / "bart.base.tar.gz", files)
     return folder
-
-
-def curve(log):
-    """{update: {name: value}} of a training log; what a resumed run did again counts once."""
-    names = ("loss", "nll_loss", "rdrop_kl_loss", "gnorm")
-    records = (
-        dict(re.findall(r"(\w+)=([^,]+)", line)) for line in log.splitlines() if "train_inner |" in line
-    )
-    return {int(r["num_updates"]): {name: r[name] for name in names if name in r} for r in records}

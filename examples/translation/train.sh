@@ -129,12 +129,16 @@ if ((PROCESSES * NODES > 1)); then
   RENDEZVOUS=(--standalone)
   ((NODES == 1)) || RENDEZVOUS=(--nnodes "$NODES" --node-rank "$NODE_RANK"
     --master-addr "${MASTER%:*}" --master-port "${MASTER##*:}")
-  LAUNCHER=(torchrun "${RENDEZVOUS[@]}" --nproc-per-node "$PROCESSES" --no-python
-    "$(dirname "$0")/train-process.sh")
+  # shellcheck disable=SC2016 # each process has its own number
+  LAUNCHER=(torchrun "${RENDEZVOUS[@]}" --nproc-per-node "$PROCESSES" --no-python bash -c
+    'exec fairseq-train "$@" --device-id "$LOCAL_RANK" --distributed-rank "$RANK" --distributed-world-size "$WORLD_SIZE"'
+    fairseq-train)
+  TRAINING+=(--distributed-init-method env:// --distributed-no-spawn)
 fi
 # No example may be longer than a batch: fairseq would stop at it, where it skips what is too long for the model.
 ((MAX_TOKENS >= 1024)) || TRAINING+=(--max-source-positions "$MAX_TOKENS" --max-target-positions "$MAX_TOKENS")
-((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp) # fairseq gives pytorch_ddp a device, which a CPU refuses
+# fairseq gives pytorch_ddp a device, which a CPU refuses
+((GPUS > 0)) || TRAINING+=(--cpu --ddp-backend legacy_ddp --distributed-backend gloo)
 make_way "$@"
 FLAGS=("$DATA/data-bin" --user-dir "$ROOT/rdrop_fairseq" --save-dir "$OUT"
   ${FROM:+--finetune-from-model "$OUT/start.pt"} # counts where there is no checkpoint_last.pt yet

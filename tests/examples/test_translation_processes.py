@@ -110,9 +110,3 @@ def test_a_job_before_its_end_goes_back_into_the_queue(cluster, tmp_path):
     write_script(tmp_path / "bin" / "srun", "kill -USR1 $PPID; sleep 1")
     submit(cluster, check=False)
     assert (tmp_path / "calls").read_text().endswith("scontrol requeue 7\n")
-
-
-def test_outside_of_slurm_the_script_says_how_to_submit_it(cluster):
-    result = submit(cluster | {"SLURM_JOB_ID": ""}, check=False)
-    assert result.returncode == 1
-    assert result.stdout.startswith("usage: sbatch ")

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, run, scripts_environment
 from packaging.requirements import Requirement
 from small_corpora import write_script
 
@@ -169,3 +169,19 @@ def test_uv_where_no_python_will_do(machine, tmp_path):
 def test_what_the_scripts_need_of_the_system_is_named(machine, tmp_path):
     (tmp_path / "bin" / "flock").unlink()
     assert re.fullmatch("error: these scripts need Bash 4.4 .*, GNU coreutils and util-linux\n", machine())
+
+
+@pytest.mark.parametrize("venv", ["none", sys.prefix])
+def test_scripts_take_the_packages_of_their_clone(venv, tmp_path):
+    """In an environment that has another clone's installed, started from that clone's root.
+
+    Regression: translate.sh ended in fairseq's ImportError, "not globally unique".
+    """
+    scripts_environment()  # or there is nothing installed
+    for name in ("scripts", *PACKAGES):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (ROOT / "pyproject.toml", *ROOT.glob("constraints*.txt")):
+        shutil.copy(path, tmp_path)
+    lib = 'cd "$1"; source "$0/scripts/common/lib.sh"; setup_venv examples; python -m rdrop_fairseq'
+    found = run("bash", "-euc", lib, tmp_path, ROOT, VENV=venv, PYTHONPATH="").stdout
+    assert found == f"{tmp_path}/rdrop_fairseq\n"
