@@ -52,20 +52,3 @@ def write_jsonl(path, keys, pairs, wrapped=False):
     lines = (json.dumps({"translation": item} if wrapped else item) for item in items)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
-
-
-def write_trained(folder, checkpoint=True, bpe="sentencepiece", langs=("de", "en")):
-    """What translate.sh and evaluate.sh look at of a training, folder/run, and of its data, folder/data."""
-    source, target = langs
-    data, run = folder / "data", folder / "run"
-    settings = {
-        run: f"KIND=translation-training\nBENCHMARK=mine\nSRC={source}\nTGT={target}\nDATA={data}\n",
-        data: f"KIND=translation-data\nBENCHMARK=mine\nLANGS={source}-{target}\nBPE={bpe}\n",
-    }
-    for path, text in settings.items():
-        for name in ("data-bin", "pieces"):
-            (path / name).mkdir(parents=True)
-        (path / "settings").write_text(text)
-    if checkpoint:
-        (run / "checkpoint_best.pt").touch()
-    return run

@@ -7,7 +7,7 @@ from conftest import ROOT, files, run
 # {script: settings, each with a value that it has to refuse}; test_settings.py has all values of each kind
 BAD = {
     "quickstart": "CORPUS=foo MAX_UPDATE=0",
-    "prepare-libreoffice": "BPE=subword-nmt LIBREOFFICE_HELP_DIR=/not/there",
+    "prepare-libreoffice": "BPE=subword-nmt",
     "prepare-iwslt14": "EXPECTED=1 EXPECTED=x,2,3 EXPECTED=9-3,1,1",
     "prepare-wmt14": "NEWS_COMMENTARY=v8",
     "prepare-multi30k": "BPE=moses PAIRS=0",

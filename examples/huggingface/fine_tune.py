@@ -15,7 +15,6 @@ from typing import Any
 import sacrebleu
 import torch
 
-from rdrop_fairseq.losses.checks import MAX_ALPHA
 from rdrop_tools import cli
 from rdrop_tools.lines import Pair, read_pairs
 
@@ -80,16 +79,12 @@ def main() -> None:
     parser.add_argument("--target", default="target", metavar="TGT")
     parser.add_argument("--model", help="a folder, or a name on the Hugging Face hub")
     parser.add_argument("--out", type=cli.output_folder, required=True, help="of the model, its checkpoints")
-    alpha = cli.number(0, MAX_ALPHA)
-    parser.add_argument("--alpha", type=alpha, default=2.5, help="cross entropies averaged")
-    parser.add_argument("--passes", type=cli.integer(2), default=2)
+    parser.add_argument("--alpha", type=cli.number(0), default=2.5)
     parser.add_argument("--epochs", type=cli.number(0.01), default=10)
     parser.add_argument("--batch", type=cli.integer(1), default=32, help="pairs")
-    lr = "peak learning rate; 5e-5 or less for a trained model"
-    parser.add_argument("--lr", type=cli.number(0), default=1e-3, help=lr)
+    parser.add_argument("--lr", type=cli.number(0), default=1e-3, help="5e-5 or less for a trained model")
     parser.add_argument("--label-smoothing", type=cli.number(0, 0.99), default=0.1)
-    length = "tokens of a text; longer ones are cut"
-    parser.add_argument("--max-length", type=cli.integer(2), default=128, help=length)
+    parser.add_argument("--max-length", type=cli.integer(2), default=128, help="tokens; longer texts are cut")
     parser.add_argument("--seed", type=cli.integer(0), default=1)
     args = parser.parse_args()
     if args.out.exists() and any(args.out.iterdir()):  # old checkpoints would be deleted
@@ -149,7 +144,6 @@ def main() -> None:
         processing_class=tokenizer,
         compute_metrics=score,
         rdrop_alpha=args.alpha,
-        rdrop_passes=args.passes,
     )
     trainer.train()
     trainer.save_model()

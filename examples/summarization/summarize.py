@@ -52,9 +52,7 @@ def load(args: argparse.Namespace) -> GeneratorHubInterface:
             load_checkpoint_heads=True,
             **bpe,
         )
-    except (
-        Exception
-    ) as error:  # of fairseq, torch or json: a file is damaged, or of another model
+    except Exception as error:  # of fairseq, torch or json: a file is damaged, or of another model
         names = f"{args.checkpoint} with {args.data} and {args.bpe_dir}"
         raise InputError(f"cannot load {names}: {type(error).__name__}: {error}") from None
     (model,), is_bart = loaded["models"], isinstance(loaded["models"][0], BARTModel)

@@ -75,14 +75,6 @@ read_training() {
   MAX_TOKENS=$((${MAX_TOKENS:-8000} > 1024 ? ${MAX_TOKENS:-8000} : 1024))
 }
 
-# check_detokeniser: dies if Moses' rules, by which evaluate.sh and translate.sh put tokens together, do not give back the
-# target text in DATA, of somebody's own.
-check_detokeniser() {
-  local text=$DATA/corpus/raw/train.$TGT
-  [[ $BPE == sentencepiece || ! -s $text ]] || is_benchmark "$BENCHMARK" \
-    || python -m rdrop_tools.text.moses check "$TGT" <"$text"
-}
-
 # sacrebleu_tokenizer LANG: prints sacreBLEU's for this side of the text in DATA; nothing where it has none. It needs
 # setup_venv.
 sacrebleu_tokenizer() {

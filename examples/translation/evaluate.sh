@@ -77,7 +77,6 @@ own_folder OUT translation-evaluation
 setup_venv examples
 work=$OUT/part
 rm -rf "$work"
-check_detokeniser
 choose_tokenize "$TGT" "$(sacrebleu_tokenizer "$TGT")"
 check_tokenizer "$wanted_tokenize"
 SCORING+=(--tokenize "$TOKENIZE")

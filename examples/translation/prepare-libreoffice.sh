@@ -59,10 +59,6 @@ corpus() {
 check_prepare_settings
 absolute LIBREOFFICE_HELP_DIR
 [[ $BPE == sentencepiece ]] || die "BPE must be sentencepiece for this benchmark, got $BPE"
-for lang in "${LANGS[0]}" en-US; do
-  [[ -z ${LIBREOFFICE_HELP_DIR:-} || -d $LIBREOFFICE_HELP_DIR/$lang ]] \
-    || die "LIBREOFFICE_HELP_DIR: $LIBREOFFICE_HELP_DIR/$lang is not a folder of help pages"
-done
 begin 500 BENCHMARK=libreoffice "LANGS=$PAIR" "HELDOUT=$HELDOUT"
 run_stage "text" corpus corpus
 make_pieces

@@ -87,8 +87,6 @@ choose_loss
 [[ $CRITERION == rdrop ]] || ALPHA=none
 
 setup_venv examples
-BPE=$(setting "$DATA" BPE)
-check_detokeniser
 count_gpus
 if [[ -z ${PROCESSES:-} ]]; then # one per GPU, but no more than an update has batches
   most=$((TOKENS_PER_UPDATE / (MAX_TOKENS * NODES)))

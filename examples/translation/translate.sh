@@ -30,7 +30,6 @@ CHECKPOINT_DIR=$1 BASELINE_DIR=
 read_training
 
 setup_venv examples >&2
-check_detokeniser
 exec python "$(dirname "$0")/translate.py" "$CHECKPOINT_DIR" "${OPTIONS[@]}" --data "$DATA/data-bin" \
   --pieces "$DATA/pieces" --bpe "$BPE" --source "$SRC" --target "$TGT" \
   --which "${AVERAGE%:*}" --count "${AVERAGE#*:}" --max-tokens "$MAX_TOKENS" \

@@ -51,16 +51,6 @@ run_stage() {
 # python_version PYTHON: prints it as 3.13; fails if PYTHON does not start.
 python_version() { "$1" -c 'import sys; print("{}.{}".format(*sys.version_info))' 2>/dev/null; }
 
-# find_python: prints the interpreter for the virtual environment, $PYTHON or the first that fairseq can be installed
-# with, those for which it has wheels before the others; nothing when there is none.
-find_python() {
-  local python
-  [[ -z ${PYTHON:-} ]] || { echo "$PYTHON"; return; }
-  for python in python3.11 python3.12 python3.13 python3.10 python3 python; do
-    [[ ! $(python_version "$python") =~ ^3\.1[0-3]$ ]] || { echo "$python"; return; }
-  done
-}
-
 # check_python PYTHON: dies, before anything is downloaded, unless fairseq can be installed with it.
 check_python() {
   local version needed ready=yes
@@ -78,19 +68,21 @@ check_python() {
   [[ -n $ready ]] || die "$1 lacks what the installation needs; on Debian or Ubuntu: apt-get install $needed"
 }
 
-# create_venv: the virtual environment $VENV, by the Python of find_python or, without one, by uv.
+# create_venv: $VENV, by $PYTHON or the first Python that fairseq can be installed with, those for which it has wheels
+# before the others; without one, by uv.
 create_venv() {
-  local python
-  python=$(find_python)
-  if [[ -n $python ]]; then
+  local python names=(python3.11 python3.12 python3.13 python3.10 python3 python)
+  [[ -z ${PYTHON:-} ]] || names=("$PYTHON")
+  for python in "${names[@]}"; do
+    [[ -n ${PYTHON:-} || $(python_version "$python") =~ ^3\.1[0-3]$ ]] || continue
     check_python "$python"
     "$python" -m venv "$VENV"
-  else
-    command -v uv >/dev/null \
-      || die "no Python with a fairseq build is here (3.10 to 3.13): install one and name it with PYTHON=/path/to/python3," \
-        "or install uv, which brings its own (https://docs.astral.sh/uv)"
-    uv venv --quiet --seed --allow-existing --python 3.12 "$VENV"
-  fi
+    return
+  done
+  command -v uv >/dev/null \
+    || die "no Python with a fairseq build is here (3.10 to 3.13): install one and name it with PYTHON=/path/to/python3," \
+      "or install uv, which brings its own (https://docs.astral.sh/uv)"
+  uv venv --quiet --seed --allow-existing --python 3.12 "$VENV"
 }
 
 # check_room_for_venv: dies unless there is room for $VENV, if it is to be made.

@@ -171,11 +171,8 @@ def test_text_is_translated_as_the_test_set_is(env, finish, evaluated, tmp_path)
 
 @pytest.mark.slow
 def test_bad_evaluations(env, plain, tmp_path):
-    def fails(message, *folders, **change):
-        assert_fails(message, TRANSLATION / "evaluate.sh", *folders, **{**env, **change})
-
-    fails("is not the output of train.sh", tmp_path)
-    fails("fr is missing or empty", plain[0], SUBSET="test9")
-    fails("fewer than 9 checkpoints to average", plain[0], AVERAGE="last:9")
+    evaluate = TRANSLATION / "evaluate.sh", plain[0]
+    assert_fails("fr is missing or empty", *evaluate, **env, SUBSET="test9")
+    assert_fails("fewer than 9 checkpoints to average", *evaluate, **env, AVERAGE="last:9")
     (tmp_path / "settings").write_text("KIND=translation-training\nBENCHMARK=multi30k\nSRC=fr\nTGT=en\n")
-    fails("was made with SRC=fr, not en", plain[0], tmp_path)
+    assert_fails("was made with SRC=fr, not en", *evaluate, tmp_path, **env)
