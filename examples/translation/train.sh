@@ -166,7 +166,7 @@ train() { # fairseq resumes from checkpoint_last.pt by itself
 check_room "$OUT" "${MIN_FREE_MB:-500}"
 machine=$( ((NODE_RANK == 0)) || echo ".machine$NODE_RANK")
 LOG=$OUT/train$machine.log LOCK=$machine
-own_folder OUT translation-training 'checkpoint*.pt' "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" \
+own_folder OUT translation-training '*.pt' "BENCHMARK=$BENCHMARK" "SRC=$SRC" "TGT=$TGT" \
   "DATA=$(realpath "$DATA")" "CRITERION=$CRITERION" "ALPHA=$ALPHA" "SEED=$SEED" "PRECISION=$PRECISION" "FLAGS=$*" \
   ${FROM:+"FROM=$(realpath "$FROM")" "AVERAGE=$START_AVERAGE"}
 [[ -z $FROM ]] || ((NODE_RANK > 0)) || run_stage "what it begins with: $FROM, $START_AVERAGE" start.pt begin

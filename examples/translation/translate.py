@@ -7,8 +7,6 @@ on. Flags that are not listed here go to fairseq's generator, as fairseq-generat
 """
 
 import argparse
-import contextlib
-import io
 import logging
 import sys
 import tempfile
@@ -66,12 +64,9 @@ def load(args: argparse.Namespace, flags: list[str]) -> Any:
     user_dir = str(Path(rdrop_fairseq.__file__).parent)
     flags = [str(args.data), "--user-dir", user_dir, "--task", "translation", *flags]
     flags += ["-s", args.source, "-t", args.target, "--max-tokens", str(args.max_tokens)]
-    with contextlib.redirect_stderr(io.StringIO()) as said:
-        try:
-            parsed = options.parse_args_and_arch(options.get_generation_parser(interactive=True), flags)
-        except SystemExit:
-            raise InputError(f"fairseq-generate: {said.getvalue().strip().splitlines()[-1]}") from None
-    cfg = convert_namespace_to_omegaconf(parsed)
+    parser = options.get_generation_parser(interactive=True)
+    parser.usage = argparse.SUPPRESS  # pages
+    cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, flags))
     with tempfile.TemporaryDirectory() as folder:
         averaged = Path(folder) / "averaged.pt"
         save(average(paths), averaged)

@@ -85,8 +85,9 @@ LOCK= # distinguishes the processes of one training on several machines, each wi
 lock_folder() {
   local lock
   exec {lock}>>"${!1}/.lock$LOCK"
+  # What was killed a moment ago may still be ending.
   flock -w 5 "$lock" \
-    || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1" # killed, it may still be ending
+    || die "$1: another run is at work in ${!1}: wait for its end, or choose another folder with $1"
 }
 
 # keep_settings FILE RESULT KEY=VALUE...: notes in FILE what its folder is made with. Dies if something there like

@@ -150,6 +150,8 @@ def test_scratch_plain_and_rdrop_that_goes_on_from_it(scratch):
     changed = run(EXAMPLES / "train.sh", *TINY, check=False, **plain, ALPHA="5")
     assert "was made with other settings (ALPHA=0.3)" in changed.stdout
     run(EXAMPLES / "evaluate.sh", **plain, **SEARCH)
+    said = (data / "transformer-plain" / "summarize.log").read_text()
+    assert "of 11 documents were longer than 20 tokens and were cut" in said
     rouge = json.loads((data / "transformer-plain" / "rouge-val.json").read_text())
     assert "n:11" in rouge["signature"].split("|")
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 
 import pytest
 import torch
@@ -25,7 +24,8 @@ FLAGS += "--disable-validation --save-interval 100 --no-epoch-checkpoints".split
 SRUN = """shift
 SLURM_NODEID=0 "$@" & SLURM_NODEID=1 "$@" &
 wait -n && wait -n"""
-SCONTROL = 'echo "scontrol $*" >>"$CALLS"; [[ $1 != show ]] || printf "%s\\n" localhost elsewhere'
+SCONTROL = 'echo "scontrol $*" >>"{}/calls"; [[ $1 != show ]] || printf "%s\\n" localhost elsewhere'
+SLURM = ("env", "-C", ROOT, TRANSLATION / "slurm.sh", NAME, *FLAGS)
 
 
 @pytest.fixture(scope="module")
@@ -77,27 +77,23 @@ def test_a_training_that_fails_does_not_pass_for_finished(env, tmp_path):
 
 
 @pytest.fixture
-def cluster(env, tmp_path):
+def job(env, tmp_path, monkeypatch):
     """The environment of a job on two machines, which has stand-ins for SLURM's programs."""
     write_script(tmp_path / "bin" / "srun", SRUN)
-    write_script(tmp_path / "bin" / "scontrol", SCONTROL)
-    path = f"{tmp_path / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_JOB_NUM_NODES": "2"}
-    return {**env, **job, "VENV": "none", "CALLS": str(tmp_path / "calls"), "PATH": path}
-
-
-def submit(cluster, *flags, check=True):
-    return run("env", "-C", ROOT, TRANSLATION / "slurm.sh", NAME, *flags, check=check, **cluster)
+    write_script(tmp_path / "bin" / "scontrol", SCONTROL.format(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_JOB_NUM_NODES": "2"}
+    return {**env, **slurm, "VENV": "none"}
 
 
 @pytest.mark.slow
-def test_two_machines_train_one_model_and_a_requeued_job_resumes(cluster, two_processes, tmp_path):
+def test_two_machines_train_one_model_and_a_requeued_job_resumes(job, two_processes, tmp_path):
     """Regression: on torch 2.6 and newer no training of several processes could resume.
 
     The first process sent the checkpoint to the others in a form that torch.load refused.
     """
     out = shutil.copytree(two_processes, tmp_path / "out")
-    submit(cluster | {"OUT": str(out), "MAX_UPDATE": "24", "MASTER_PORT": "29871"}, *FLAGS)
+    run(*SLURM, **job | {"OUT": str(out), "MAX_UPDATE": "24", "MASTER_PORT": "29871"})
     state = torch.load(out / "checkpoint_last.pt")
     assert state["optimizer_history"][-1]["num_updates"] == 24
     log = (out / "train.log").read_text().removeprefix((two_processes / "train.log").read_text())
@@ -106,7 +102,7 @@ def test_two_machines_train_one_model_and_a_requeued_job_resumes(cluster, two_pr
     assert (out / "train.machine1.log").exists()
 
 
-def test_a_job_before_its_end_goes_back_into_the_queue(cluster, tmp_path):
+def test_a_job_before_its_end_goes_back_into_the_queue(job, tmp_path):
     write_script(tmp_path / "bin" / "srun", "kill -USR1 $PPID; sleep 1")
-    submit(cluster, check=False)
+    run(*SLURM, check=False, **job)
     assert (tmp_path / "calls").read_text().endswith("scontrol requeue 7\n")
