@@ -50,17 +50,12 @@ CHECK=()
 
 corpus() {
   local split
-  if [[ $BPE == sentencepiece ]]; then
-    "${READ[@]}" --quiet --out "$1/raw"
-    return
-  fi
-  "${READ[@]}" --quiet --out "$1/text"
+  "${READ[@]}" --quiet --out "$1/raw"
+  [[ $BPE == subword-nmt ]] || return 0
   for split in train valid test; do
-    [[ -e $1/text/$split.$SRC ]] || continue
-    python -m rdrop_tools.text.tokenize_corpus "$1" "$split" --langs "${LANGS[@]}" --keep-raw \
-      --pair "${LANGS[@]/#/$1/text/$split.}" --workers "$WORKERS"
+    [[ ! -e $1/raw/$split.$SRC ]] || python -m rdrop_tools.text.tokenize_corpus "$1" "$split" \
+      --langs "${LANGS[@]}" --pair "${LANGS[@]/#/$1/raw/$split.}" --workers "$WORKERS"
   done
-  rm -r "$1/text"
 }
 
 setup_venv examples

@@ -150,7 +150,7 @@ fetch() {
       mv "$file.part" "$file"
     fi
   fi
-  if [[ -L $file || -z $expected ]]; then
+  if [[ -L $file || -z $expected || -e $file.sha256 ]]; then # the last: a link that was copied as a file
     [[ -e $file.sha256 ]] || { sha256sum <"$file" >"$file.sha256.part" && mv "$file.sha256.part" "$file.sha256"; }
     expected=$(cut -d' ' -f1 "$file.sha256")
   fi
