@@ -72,22 +72,9 @@ def prepare_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         cli.output_file(path)
 
 
-def _start(make_function: Make, processes: list[multiprocessing.Process]) -> Connection:
-    """A worker, noted in ``processes`` before any signal can be answered; the connection to it."""
-    ours, theirs = multiprocessing.Pipe()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    try:
-        process = multiprocessing.Process(target=_work, args=(make_function, theirs, ours), daemon=True)
-        process.start()
-        processes.append(process)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    theirs.close()  # or the death of the worker would not be noticed
-    return ours
-
-
 def _work(make_function: Make, connection: Connection, other_end: Connection) -> None:
     """A worker: chunks in, their results out, until the script ends. The signals to it are the script's."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     other_end.close()  # or the end of the script would not be noticed
     function = make_function()
     with contextlib.suppress(EOFError, ConnectionError):
@@ -101,30 +88,34 @@ def parallel_map(
     """``make_function()(*item)`` of every item, in order, with a progress display of what takes long.
 
     Every worker makes its function once, and has one chunk at a time: few are in memory, however long
-    ``items`` is. The workers have no lock and no queue in common, so the death of one can't stop the others.
+    ``items`` is. A killed worker is an error here; concurrent.futures may wait for ever, as of Python 3.11.
     """
     make_function()  # what it has to say, it says in this process
     cores = len(os.sched_getaffinity(0))
     workers = min(workers or cores, cores)
-    items = iter(items)
     interval = 1 if sys.stderr.isatty() else 30
     processes: list[multiprocessing.Process] = []
     waiting: deque[Connection] = deque()  # in the order of the chunks that the workers have
-    with tqdm(desc=name, unit=" lines", unit_scale=True, mininterval=interval, delay=interval) as bar:
+    with tqdm(items, name, unit=" lines", unit_scale=True, mininterval=interval, delay=interval) as bar:
+        read = iter(bar)
         try:
-            while (chunk := list(itertools.islice(items, CHUNK))) or waiting:
+            while (chunk := list(itertools.islice(read, CHUNK))) or waiting:
                 results: list[Any] = []
-                if chunk and len(waiting) < workers:
-                    connection = _start(make_function, processes)
+                if chunk and len(processes) < workers:
+                    connection, theirs = multiprocessing.Pipe()
+                    arguments = (make_function, theirs, connection)
+                    process = multiprocessing.Process(target=_work, args=arguments, daemon=True)
+                    process.start()
+                    processes.append(process)
+                    theirs.close()  # or the death of the worker would not be noticed
                 else:
                     connection = waiting.popleft()
                     results = connection.recv()
                 if chunk:
                     connection.send(chunk)
                     waiting.append(connection)
-                bar.update(len(results))
                 yield from results
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # the latter in the midst of its results
             message = f"{name}: a worker process was killed, perhaps for its memory: try fewer --workers"
             raise cli.InputError(message) from None
         finally:
