@@ -47,8 +47,7 @@ def write_csv(path, names, pairs):
     return path
 
 
-def write_jsonl(path, keys, pairs, wrapped=False):
-    items = (dict(zip(keys, pair, strict=True)) for pair in pairs)
-    lines = (json.dumps({"translation": item} if wrapped else item) for item in items)
+def write_jsonl(path, keys, pairs):
+    lines = (json.dumps(dict(zip(keys, pair, strict=True))) for pair in pairs)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path

@@ -4,7 +4,7 @@ TEXT is a folder with train and, perhaps, valid (or val, validation, dev) and te
 files of lines (train.de, train.en) or one table (train.tsv, train.csv, train.jsonl), plain or .gz; or it is
 one table, which is train. A table has a column or key of each language's name, or just two columns; or
 --columns names two of the first line, or counts them from 1, when the first line is a pair too. A line each
-tells what was taken in one of several ways, and what looks like a part of the corpus and was not taken.
+tells what was taken in one of several ways, and what in a folder looks like a part of the corpus and is not.
 
 Without valid, pairs are held out of train at random, and those that have the source or the target of a
 held-out pair are left out of train. Pairs with an empty side are left out of train and valid; a test set
@@ -17,6 +17,7 @@ train has, and sacreBLEU's tokeniser for the target (- where it has none).
 import argparse
 import hashlib
 import random
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -25,14 +26,19 @@ from pathlib import Path
 from rdrop_tools import cli
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import Pair, replacing_all, write_rows
-from rdrop_tools.scoring.unspaced import FEW, SAMPLE, has_spaces, sacrebleu_tokenizer
+from rdrop_tools.scoring.unspaced import SAMPLE, has_spaces, sacrebleu_tokenizer
 from rdrop_tools.text.corpus import add_langs_argument, prepare_outputs
 from rdrop_tools.text.moses import check_detokeniser
 from rdrop_tools.text.tables import Columns
-from rdrop_tools.text.text_forms import Files, find_text, not_taken, table_file, text_pairs
+from rdrop_tools.text.text_forms import find_text, table_file, text_pairs
 
-VALID = ["valid", "val", "validation", "dev"]  # names, of which the first that is there is taken
-TEST = ["test", "devtest"]
+NAMES = {  # of which the first that is there is taken
+    "train": ["train"],
+    "test": ["test", "devtest"],
+    "valid": ["valid", "val", "validation", "dev"],
+}
+# In the name of what may be a part of a corpus: newstest2014, but no contest.
+SPLIT = re.compile("(?<![a-z])(train|val|dev|(news)?test|tst|eval)", re.IGNORECASE)
 HELDOUT = 1000  # pairs, or a tenth of a smaller corpus
 SEED = 1
 
@@ -42,18 +48,17 @@ class Corpus:
 
     def __init__(self, place: Path, langs: list[str], columns: Columns | None) -> None:
         self.place, self.langs, self.columns = place, langs, columns
-        found: dict[str, Files] = {"train": table_file(place)} if place.is_file() else {}
-        if not found:
-            names = {"train": ["train"], "test": TEST, "valid": VALID}
-            found = {split: find_text(place, names[split], langs) for split in names}
-        self.texts = {name: files for name, files in found.items() if files}
         self.notes: dict[str, None] = {}  # lines for the user, each once
-        others = ", ".join(not_taken(place, self.files()))
+        if not place.is_dir():
+            self.texts = {"train": table_file(place)}
+            return
+        found = {split: find_text(place, NAMES[split], langs) for split in NAMES}
+        self.texts = {split: files for split, files in found.items() if files}
+        names = {path.name for path in place.iterdir() if SPLIT.search(path.name)}
+        others = ", ".join(sorted(names - {path.name for path in self.files()}))
         if "train" not in self.texts:
-            found_there = f"; it has {others}" if others else ""
-            raise InputError(
-                f"{place} has no train.{langs[0]} and train.{langs[1]}, and no table train{found_there}"
-            )
+            no_train = f"{place} has no train.{langs[0]} and train.{langs[1]}, and no table train"
+            raise InputError(f"{no_train}; there is {others or 'nothing like them'}")
         if others:
             self.note(f"{place} has names of splits that are not taken: {others}")
 
@@ -64,22 +69,15 @@ class Corpus:
         self.notes[message] = None
 
     def read(self, split: str) -> Iterator[Pair]:
-        """Refuses, at its end, what has no text, or the same on both sides, or in all pairs."""
-        files = self.texts[split]
-        texts = different = count = repeated = 0
-        first = None
-        for pair in text_pairs(files, self.langs, self.columns, self.note):
-            first = first or pair
-            count += 1
-            repeated += pair == first
-            texts += all(pair)
-            different += pair[0] != pair[1]
+        """Refuses, at its end, what has no text, or the same on both sides."""
+        texts = different = False
+        for pair in text_pairs(self.texts[split], self.langs, self.columns, self.note):
+            texts = texts or all(pair)
+            different = different or pair[0] != pair[1]
             yield pair
         if not texts or not different:
-            names = " and ".join(map(str, files))
+            names = " and ".join(map(str, self.texts[split]))
             raise InputError(f"{names} {'have the same text on both sides' if texts else 'have no text'}")
-        if repeated == count > FEW:
-            raise InputError(f"{files[0]}: all {count} pairs are {' and '.join(first or ())}")
 
     def sample(self) -> list[tuple[str, ...]]:
         """The first lines of train, a tuple a side."""
@@ -108,7 +106,9 @@ class Corpus:
         return f"{digest.hexdigest()} {counts['train']} {tokenizer}"
 
     def held_out(self, wanted: int | None) -> set[int]:
-        """The numbers of the pairs of train that become valid."""
+        """The numbers of the pairs of train that become valid; none where there is one."""
+        if "valid" in self.texts:
+            return set()
         good = [number for number, pair in enumerate(self.read("train")) if all(pair)]
         count = wanted or max(1, min(HELDOUT, len(good) // 10))
         if len(good) <= 2 * count:
@@ -119,43 +119,37 @@ class Corpus:
 
 def write(corpus: Corpus, args: argparse.Namespace) -> None:
     """``args.splits`` has the names that train, valid and a test set get."""
-    out: Path = args.out
     train, valid, *test = args.splits if "test" in corpus.texts else args.splits[:2]
-    outputs = [[out / f"{split}.{lang}" for lang in corpus.langs] for split in (train, valid, *test)]
-    prepare_outputs([path for sides in outputs for path in sides], corpus.files())
-    chosen = set() if "valid" in corpus.texts else corpus.held_out(args.heldout)
-    sides: tuple[set[str], set[str]] = set(), set()
-    kept: list[str] = []
-
-    def valid_pairs() -> Iterator[Pair]:
-        for number, pair in enumerate(corpus.read("train" if chosen else "valid")):
-            if number in chosen:
-                sides[0].add(pair[0])
-                sides[1].add(pair[1])
-            if number in chosen or (not chosen and all(pair)):
-                yield pair
+    paths = [args.out / f"{split}.{lang}" for split in (valid, train, *test) for lang in corpus.langs]
+    prepare_outputs(paths, corpus.files())
+    chosen = corpus.held_out(args.heldout)
+    numbered = enumerate(corpus.read("train")) if chosen else ()
+    held_out = [pair for number, pair in numbered if number in chosen]
+    sources, targets = ({pair[side] for pair in held_out} for side in (0, 1))
+    empty = 0
+    repeated = -len(held_out)  # they do themselves
 
     def train_pairs() -> Iterator[Pair]:
-        empty = repeated = 0
-        for number, pair in enumerate(corpus.read("train")):
+        nonlocal empty, repeated
+        for pair in corpus.read("train"):
             if not all(pair):
                 empty += 1
-            elif number not in chosen and (pair[0] in sides[0] or pair[1] in sides[1]):
+            elif pair[0] in sources or pair[1] in targets:
                 repeated += 1
-            elif number not in chosen:
+            else:
                 yield pair
-        repeats = f", and {repeated} that repeat a side of valid" if chosen else ""
-        kept.append(f"left out of train: {empty} with an empty side{repeats}")
 
-    with replacing_all([path for sides in outputs for path in sides]) as files:
-        counts = [write_rows(valid_pairs(), files[2:4]), write_rows(train_pairs(), files[:2])]
-        if not counts[1]:
+    with replacing_all(paths) as files:
+        valid_pairs = held_out or filter(all, corpus.read("valid"))
+        counts = {valid: write_rows(valid_pairs, files[:2]), train: write_rows(train_pairs(), files[2:4])}
+        if not counts[train]:
             raise InputError(f"{corpus.place}: no pairs are left for train, they repeat those of valid")
         if test:
-            pairs = (pair for pair in corpus.read("test") if all(pair) or not args.no_empty)
-            counts.append(write_rows(pairs, files[4:6]))
-    numbers = zip((valid, train, *test), counts, strict=True)
-    print(", ".join(f"{split}: {count} pairs" for split, count in numbers), *kept, sep="; ")
+            pairs = corpus.read("test")
+            counts[test[0]] = write_rows(filter(all, pairs) if args.no_empty else pairs, files[4:])
+    repeats = f", and {repeated} that repeat a side of valid" if held_out else ""
+    written = ", ".join(f"{split}: {count} pairs" for split, count in counts.items())
+    print(f"{written}; left out of train: {empty} with an empty side{repeats}")
 
 
 def arguments() -> argparse.Namespace:
@@ -175,19 +169,16 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
-    if not args.text.is_dir():
-        cli.input_file(args.text)
     corpus = Corpus(args.text, args.langs, tuple(args.columns) if args.columns else None)
     if args.moses:
         corpus.check_moses()
     if args.out:
         write(corpus, args)
     else:
-        if "valid" not in corpus.texts:
-            corpus.held_out(args.heldout)
+        corpus.held_out(args.heldout)  # or says why not
         print(corpus.describe())
-    if not args.quiet:
-        print(*corpus.notes, sep="\n", end="\n" * bool(corpus.notes), file=sys.stderr)
+    for note in () if args.quiet else corpus.notes:
+        print(note, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """The forms in which people keep parallel text: two files of lines, TSV, CSV, or JSON lines; plain or .gz.
 
-A split is found by its name: train.de and train.en (or, as in FLORES, de.train and en.train), or one table,
-train.tsv, train.csv or train.jsonl.
+A split is found by its name: train.de and train.en, or one table, train.tsv, train.csv or train.jsonl.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,6 @@ from typing import Any
 from rdrop_tools.cli import InputError, input_file
 from rdrop_tools.lines import Pair, iter_lines, read_pairs
 from rdrop_tools.text.tables import Columns, Note, one_line, quoted_rows, table_pairs, tsv_rows
-
-# The names that people give to the parts of a corpus, those of datasets and of FLORES among them.
-SPLIT = re.compile(
-    r"(?<![a-z])(train(ing)?|valid(ation)?|val|(news)?dev(el)?|(news|dev)?test|tst|eval)(set)?(?![a-z])",
-    re.IGNORECASE,
-)
-
 
 TABLES = (".tsv", ".csv", ".jsonl")
 Files = tuple[Path, ...]  # of a split: two of lines, or one table
@@ -44,45 +35,27 @@ def text_pairs(files: Files, langs: list[str], columns: Columns | None, note: No
 def find_text(folder: Path, names: list[str], langs: list[str]) -> Files:
     """The split of the first of these names that is there, in one form and whole."""
     for name in names:
-        sides = [
-            _existing(folder / f"{name}.{lang}") or _existing(folder / f"{lang}.{name}") for lang in langs
-        ]
-        tables = [path for suffix in TABLES if (path := _existing(folder / f"{name}{suffix}"))]
-        found = [path for path in (*sides, *tables) if path]
-        if not found:
-            continue
-        if found in (sides, tables[:1]):
-            return tuple(found)
-        if len(found) == 1:
-            other = langs[0] if sides[1] else langs[1]
-            raise InputError(f"{found[0]} is there, but no {name}.{other} with its other side")
-        raise InputError(f"{' and '.join(map(str, found))} are both there: leave one form of {name}")
+        sides = [f"{name}.{lang}" for lang in langs]
+        files = [*sides, *(f"{name}{suffix}" for suffix in TABLES)]
+        paths = [path for file in files for end in ("", ".gz") if (path := folder / f"{file}{end}").exists()]
+        if len(paths) == 1 and _suffix(paths[0]) in TABLES:
+            return table_file(paths[0])
+        if [path.name.removesuffix(".gz") for path in paths] == sides:
+            return tuple(map(input_file, paths))
+        if paths:
+            there = " and ".join(path.name for path in paths)
+            raise InputError(f"{folder} has {there}: expected {' and '.join(sides)}, or one table {name}")
     return ()
 
 
 def table_file(path: Path) -> Files:
     if _suffix(path) not in TABLES:
         raise InputError(f"{path} must be a folder, or a table that ends in {', '.join(TABLES)} (or in .gz)")
-    return (path,)
-
-
-def not_taken(place: Path, taken: list[Path]) -> list[str]:
-    """The names of what looks like a part of the corpus in a folder, or beside a table, and is not taken."""
-    folder = place if place.is_dir() else place.parent
-    others = (path for path in folder.iterdir() if place.is_dir() or _suffix(path) in TABLES)
-    return sorted(path.name for path in others if SPLIT.search(path.name) and path not in taken)
+    return (input_file(path),)
 
 
 def _suffix(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix
-
-
-def _existing(path: Path) -> Path | None:
-    """The file, plain or .gz."""
-    found = [p for p in (path, path.with_name(f"{path.name}.gz")) if p.exists()]
-    if len(found) > 1:
-        raise InputError(f"{found[0]} and {found[1]} are both there: leave one")
-    return input_file(found[0]) if found else None
 
 
 def _json_pairs(path: Path, keys: list[str]) -> Iterator[Pair]:
@@ -92,16 +65,12 @@ def _json_pairs(path: Path, keys: list[str]) -> Iterator[Pair]:
             continue
         try:
             item: Any = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: no JSON: {error}") from None
+            json.dumps(item, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: no JSON of text: {error}") from None
         if isinstance(item, dict) and isinstance(item.get("translation"), dict) and keys[0] not in item:
             item = item["translation"]
         texts = [item.get(key) for key in keys] if isinstance(item, dict) else []
         if [type(text) for text in texts] != [str, str]:
             raise InputError(f"{path}, line {number}: no texts with the keys {keys[0]} and {keys[1]}")
-        source, target = map(str, texts)
-        try:
-            (source + target).encode()
-        except UnicodeEncodeError as error:  # JSON can hold half of a surrogate pair
-            raise InputError(f"{path}, line {number} is no text: {error}") from None
-        yield one_line(source, target)
+        yield one_line(*map(str, texts))

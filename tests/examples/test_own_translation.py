@@ -146,7 +146,7 @@ def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
         ("mine.en-pt-BR in", {}, "with codes of the languages (pt_BR, not pt-BR), got mine.en-pt-BR"),
         ("mine.en-km in", {}, "TOKENIZE: sacreBLEU has no tokeniser for km, which is written without spaces"),
         ("mine.en-fa in", {"BPE": "subword-nmt"}, "Moses' tokens of fa do not give back the text of 3 of 3"),
-        ("mine.en-ja in", {}, "in/train.en is there, but no train.ja with its other side"),
+        ("mine.en-ja in", {}, "in has train.en: expected train.en and train.ja, or one table train"),
     ],
 )
 def test_refused_before_anything_is_written(env, tmp_path, arguments, change, message):
