@@ -22,7 +22,7 @@ import torch
 from rdrop_tools import cli
 from rdrop_tools.cli import InputError
 from rdrop_tools.lines import decode_lines
-from rdrop_tools.text.apply_bpe import read_codes, splitter
+from rdrop_tools.text.apply_bpe import splitter
 from rdrop_tools.text.moses import add_tokeniser_arguments, detokeniser, tokeniser, tokeniser_options
 from rdrop_tools.text.sentencepiece_encode import clean
 
@@ -34,7 +34,7 @@ def text_functions(args: argparse.Namespace) -> tuple[LineFunction, LineFunction
     if args.bpe == "sentencepiece":
         model = spm.SentencePieceProcessor(model_file=str(_of_source(args, "sentencepiece{}.model")))
         return lambda line: " ".join(model.encode(clean(line), out_type=str)), str
-    split = splitter(read_codes(_of_source(args, "codes{}")))
+    split = splitter(_of_source(args, "codes{}"))
     tokenise = tokeniser(args.source, **tokeniser_options(args))
     return lambda line: split(tokenise(line)), detokeniser(args.target)
 

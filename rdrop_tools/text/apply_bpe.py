@@ -3,6 +3,7 @@
 Words are what white space of any kind separates, as for fairseq, which reads the pieces.
 """
 
+import contextlib
 import io
 import re
 import sys
@@ -11,40 +12,26 @@ from functools import partial
 from pathlib import Path
 
 from rdrop_tools import cli
-from rdrop_tools.lines import Pair, read_lines, read_pairs, replacing_all, write_rows
+from rdrop_tools.lines import Pair, iter_lines, read_pairs, replacing_all, write_rows
 from rdrop_tools.text import corpus
 
 JOINED = re.compile(r"@@(?=\s|$)")  # the sign of a split word, as fairseq's --post-process reads it
 
-VERSIONS = ("#version: 0.1", "#version: 0.2")
 
-
-def read_codes(path: Path) -> str:
-    """subword-nmt's own check ends the process, with two lines of its own."""
-    lines = read_lines(path)
-    while lines and not lines[-1]:
-        lines.pop()
-    header = bool(lines) and lines[0].startswith("#version:")
-    if len(lines) == header:
-        raise cli.InputError(f"{path} has no BPE codes")
-    for number, line in enumerate(lines, 1):
-        good = line in VERSIONS if header and number == 1 else len(line.strip(" ").split(" ")) == 2
-        if not good:
-            raise cli.InputError(
-                f"{path} is not of subword-nmt learn-bpe: line {number} is no pair of pieces"
-            )
-    return "".join(f"{line}\n" for line in lines)
-
-
-def splitter(codes: str) -> Callable[[str], str]:
+def splitter(codes: Path) -> Callable[[str], str]:
     """The pieces of a line of words."""
     from subword_nmt.apply_bpe import BPE
 
-    bpe = BPE(io.StringIO(codes))
+    text = io.StringIO("".join(f"{line}\n" for line in iter_lines(codes)))
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # two lines, before it ends the process
+            bpe = BPE(text)
+    except (SystemExit, ValueError):
+        raise cli.InputError(f"{codes} is not of subword-nmt learn-bpe") from None
     return lambda line: str(bpe.process_line(" ".join(line.split())))
 
 
-def make_pieces_function(codes: str, target_codes: str) -> Callable[[str, str], Pair]:
+def make_pieces_function(codes: Path, target_codes: Path) -> Callable[[str, str], Pair]:
     split_source = splitter(codes)
     split_target = split_source if target_codes == codes else splitter(target_codes)
     return lambda source, target: (split_source(source), split_target(target))
@@ -59,7 +46,7 @@ def main() -> None:
     corpus.add_workers_argument(parser)
     args = parser.parse_args()
     codes = [args.codes, args.target_codes or args.codes]
-    make = partial(make_pieces_function, *map(read_codes, codes))
+    make = partial(make_pieces_function, *codes)
     inputs, outputs = corpus.split_files(args, codes)
     joined = 0
 

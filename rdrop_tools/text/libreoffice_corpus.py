@@ -67,11 +67,7 @@ def main() -> None:
     parser.add_argument("--heldout", type=cli.integer(1), default=1000, help="pairs in valid and in test")
     args = parser.parse_args()
 
-    folders = [args.help_dir / args.source, args.help_dir / "en-US"]
-    for folder in folders:
-        if not folder.is_dir():
-            raise cli.InputError(f"{folder} is not a folder of help pages")
-    pairs = read_pairs(*folders)
+    pairs = read_pairs(*(cli.input_folder(args.help_dir / lang) for lang in (args.source, "en-US")))
     n = args.heldout
     if len(pairs) <= 2 * n:
         raise cli.InputError(

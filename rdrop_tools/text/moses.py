@@ -5,9 +5,10 @@ check refuses a text whose first lines do not come back from tokens.
 
 import argparse
 import sys
-import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import islice
+
+import regex
 
 from rdrop_tools import cli
 from rdrop_tools.lines import decode_lines
@@ -47,7 +48,7 @@ def tokeniser(
         if plain_apostrophes:
             line = line.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
         if normalise:
-            line = printable(normaliser.normalize(line))
+            line = regex.sub(r"\p{C}", " ", normaliser.normalize(line))  # control and unassigned characters
         tokens = str(moses.tokenize(line, aggressive_dash_splits=split_dashes, return_str=True, escape=True))
         return tokens.lower() if lowercase else tokens
 
@@ -60,13 +61,6 @@ def detokeniser(lang: str) -> Callable[[str], str]:
 
     moses = MosesDetokenizer(lang)
     return lambda line: str(moses.detokenize(line.split()))
-
-
-def printable(line: str) -> str:
-    """Control and unassigned characters become spaces."""
-    if line.isprintable():
-        return line
-    return "".join(" " if unicodedata.category(char).startswith("C") else char for char in line)
 
 
 def warn_of_language(lang: str) -> None:

@@ -21,8 +21,6 @@ from rdrop_tools.lines import iter_lines, read_columns, replacing, replacing_all
 from rdrop_tools.text.corpus import add_splits_arguments, split_files
 
 SPACE = "\u2581"
-LEAST = 10  # the lowest max_sentence_length that SentencePiece takes
-REASON = re.compile(r"\w+: \S+\(\d+\) \[(.*?)\] ?(.*)", re.DOTALL)  # its errors: what has to hold; words
 SPECIAL = 4  # pieces that are no text: unknown, begin, end, and the sign for a space
 NOT_TEXT = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # \s as in fairseq's tokenize_line
 
@@ -53,13 +51,11 @@ def learn(paths: list[Path], vocab_size: int, about: bool) -> bytes:
             model_type="bpe",
             character_coverage=1.0,
             normalization_rule_name="identity",
-            max_sentence_length=max(longest + 1, LEAST),  # by default 4,192 bytes: longer lines are left out
+            max_sentence_length=max(longest + 1, 10),  # its least; by default, longer lines are left out
             minloglevel=2,
         )
     except RuntimeError as error:
-        found = REASON.fullmatch(str(error))
-        reason = found[2] or f"not {found[1]}" if found else error
-        raise cli.InputError(f"--vocab-size: {vocab_size} pieces cannot be learnt: {reason}") from None
+        raise cli.InputError(f"--vocab-size: {vocab_size} pieces cannot be learnt: {error}") from None
     return model.getvalue()
 
 
