@@ -7,7 +7,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -43,27 +43,20 @@ def main() -> None:
     parser.add_argument("--target-codes", type=cli.input_file, help="where they are others than the source's")
     corpus.add_splits_arguments(parser)
     corpus.add_filter_argument(parser, "training pairs")
-    corpus.add_workers_argument(parser)
+    parser.add_argument("--workers", **corpus.WORKERS)
     args = parser.parse_args()
     codes = [args.codes, args.target_codes or args.codes]
     make = partial(make_pieces_function, *codes)
     inputs, outputs = corpus.split_files(args, codes)
-    joined = 0
-
-    def pairs(split_inputs: list[Path]) -> Iterator[Pair]:
-        nonlocal joined
-        for pair in read_pairs(*split_inputs):
-            joined += any(map(JOINED.search, pair))
-            yield pair
 
     with replacing_all([path for sides in outputs for path in sides]) as files:
         for number, split in enumerate(args.splits):
-            pieces = corpus.parallel_map(make, pairs(inputs[number]), args.workers, f"BPE of {split}")
+            pieces = corpus.parallel_map(make, read_pairs(*inputs[number]), args.workers, f"BPE of {split}")
             if split == "train":
                 pieces = (pair for pair in pieces if corpus.is_short(pair[0], pair[1], args.max_tokens))
             if not write_rows(pieces, files[2 * number : 2 * number + 2]):
                 raise cli.InputError(f"no pairs of {' and '.join(map(str, inputs[number]))} are left")
-    if joined:
+    if joined := sum(any(map(JOINED.search, pair)) for sides in inputs for pair in read_pairs(*sides)):
         message = f"{joined} pairs have words that end in @@: joined to the next when BPE is undone"
         print(message, file=sys.stderr)
 

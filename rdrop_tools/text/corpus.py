@@ -19,6 +19,7 @@ from rdrop_tools import cli
 from rdrop_tools.lines import check_outputs
 
 Make = Callable[[], Callable[..., Any]]  # makes a worker's function there, as functions can't be sent
+WORKERS: dict[str, Any] = {"type": cli.integer(1), "help": "processes (one a core, which is the most)"}
 CHUNK = 1000  # pairs that a worker gets at once
 RATIO = 1.5
 
@@ -34,10 +35,6 @@ def is_short(source: str, target: str, most: int | None) -> bool:
         return True
     shorter, longer = sorted((len(source.split()), len(target.split())))
     return shorter >= 1 and longer <= min(most, RATIO * shorter)
-
-
-def add_workers_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=cli.integer(1), help="processes (one a core, which is the most)")
 
 
 def add_langs_argument(parser: argparse.ArgumentParser) -> None:

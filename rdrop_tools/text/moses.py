@@ -63,14 +63,6 @@ def detokeniser(lang: str) -> Callable[[str], str]:
     return lambda line: str(moses.detokenize(line.split()))
 
 
-def warn_of_language(lang: str) -> None:
-    """On standard error, as Moses does, of a language that it takes for English."""
-    from sacremoses.corpus import NonbreakingPrefixes
-
-    if lang not in NonbreakingPrefixes().available_langs:
-        print(f"warning: Moses has no abbreviations of {lang!r}: takes those of English", file=sys.stderr)
-
-
 def check_detokeniser(lang: str, lines: Sequence[str]) -> str:
     """How many lines tokenising and then detokenising do not give back, in words; empty if all come back.
 
@@ -91,17 +83,16 @@ def main() -> None:
     parser.add_argument("lang")
     add_tokeniser_arguments(parser)
     args = parser.parse_args()
-    options = tokeniser_options(args)
-    if args.action == "detokenize" and any(options.values()):
-        parser.error("detokenize takes none of the tokeniser's options")
-    if args.action == "tokenize":
-        warn_of_language(args.lang)
     lines = decode_lines(sys.stdin.buffer, "standard input")
     if args.action == "check":
         if lost := check_detokeniser(args.lang, list(islice(lines, SAMPLE))):
             print(lost, file=sys.stderr)
         return
-    function = detokeniser(args.lang) if args.action == "detokenize" else tokeniser(args.lang, **options)
+    function = (
+        detokeniser(args.lang)
+        if args.action == "detokenize"
+        else tokeniser(args.lang, **tokeniser_options(args))
+    )
     for line in lines:
         print(function(line))
 

@@ -152,7 +152,7 @@ def write(corpus: Corpus, args: argparse.Namespace) -> None:
     print(f"{written}; left out of train: {empty} with an empty side{repeats}")
 
 
-def arguments() -> argparse.Namespace:
+def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("text", type=Path)
     add_langs_argument(parser)
@@ -164,11 +164,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--moses", action="store_true", help="refuse what Moses' tokens do not give back")
     parser.add_argument("--quiet", action="store_true", help="tell nothing that a call without --out told")
     parser.add_argument("--no-empty", action="store_true", help="the test set too has no empty line")
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = arguments()
+    args = parser.parse_args()
     corpus = Corpus(args.text, args.langs, tuple(args.columns) if args.columns else None)
     if args.moses:
         corpus.check_moses()

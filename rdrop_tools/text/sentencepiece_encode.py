@@ -17,7 +17,7 @@ from pathlib import Path
 import sentencepiece as spm
 
 from rdrop_tools import cli
-from rdrop_tools.lines import iter_lines, read_columns, replacing, replacing_all, write_rows
+from rdrop_tools.lines import iter_lines, read_columns, replacing, replacing_all
 from rdrop_tools.text.corpus import add_splits_arguments, split_files
 
 SPACE = "\u2581"
@@ -80,15 +80,13 @@ def main() -> None:
         for path, proto in protos.items():
             stack.enter_context(replacing(path, "wb")).write(proto)
         for number, sides in enumerate(inputs):
-            columns = [list(map(clean, lines)) for lines in read_columns(*sides)]
-            if not columns[0]:
-                raise cli.InputError(f"{' and '.join(map(str, sides))} are empty")
-            encoded = [
-                model.encode(lines, out_type=str) for model, lines in zip(models, columns, strict=True)
-            ]
-            pieces = [map(" ".join, lines) for lines in encoded]
-            write_rows(zip(*pieces, strict=True), files[2 * number : 2 * number + 2])
-            marked += sum(SPACE in line for lines in columns for line in lines)
+            pair = files[2 * number : 2 * number + 2]
+            for model, lines, file in zip(models, read_columns(*sides), pair, strict=True):
+                if not lines:
+                    raise cli.InputError(f"{' and '.join(map(str, sides))} are empty")
+                for pieces in model.encode([*map(clean, lines)], out_type=str):
+                    print(*pieces, file=file)
+                marked += sum(SPACE in line for line in lines)
     if marked:
         print(f"{marked} lines have the character U+2581: a space there now", file=sys.stderr)
 

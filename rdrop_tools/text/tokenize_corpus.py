@@ -5,12 +5,13 @@ Writes OUT_DIR/tok/NAME.LANG and, with --keep-raw, the text of the same pairs in
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from rdrop_tools import cli
-from rdrop_tools.lines import Pair, read_pairs, replacing_all, write_rows
+from rdrop_tools.lines import read_pairs, replacing_all, write_rows
 from rdrop_tools.text import corpus
-from rdrop_tools.text.moses import add_tokeniser_arguments, tokeniser, tokeniser_options, warn_of_language
+from rdrop_tools.text.moses import add_tokeniser_arguments, tokeniser, tokeniser_options
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
 
@@ -37,27 +38,24 @@ def main() -> None:
     add_tokeniser_arguments(parser)
     corpus.add_filter_argument(parser, "pairs")
     parser.add_argument("--keep-raw", action="store_true")
-    corpus.add_workers_argument(parser)
+    parser.add_argument("--workers", **corpus.WORKERS)
     args = parser.parse_args()
-    for lang in args.langs:
-        warn_of_language(lang)
-
-    read = 0
-
-    def pairs() -> Iterator[Pair]:
-        nonlocal read
-        for files in args.pair:
-            for pair in read_pairs(*files):
-                read += 1
-                yield pair
-
     kinds = ("tok", "raw") if args.keep_raw else ("tok",)
     paths = [args.out_dir / kind / f"{args.name}.{lang}" for kind in kinds for lang in args.langs]
     corpus.prepare_outputs(paths, [path for files in args.pair for path in files])
     make = partial(make_row_function, args.langs, tokeniser_options(args), args.max_tokens)
-    rows = corpus.parallel_map(make, pairs(), args.workers, f"tokenising {args.name}")
+    pairs = chain.from_iterable(read_pairs(*files) for files in args.pair)
+    read = 0
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        nonlocal read
+        for row in corpus.parallel_map(make, pairs, args.workers, f"tokenising {args.name}"):
+            read += 1
+            if row:
+                yield row[: len(paths)]
+
     with replacing_all(paths) as files:
-        kept = write_rows((row[: len(paths)] for row in rows if row), files)
+        kept = write_rows(rows(), files)
         if not kept:
             raise cli.InputError(f"no pairs of {args.pair[0][0]} and {args.pair[0][1]} are left")
     print(f"{args.name}: {kept} of {read} pairs kept")

@@ -191,10 +191,3 @@ def test_pairs_of_the_libreoffice_help(tmp_path):
     for split in ("train", "valid", "test"):
         found += read_pairs(*(tmp_path / "out" / f"{split}.{lang}" for lang in ("de", "en")))
     assert sorted(found) == sorted((f"Absatz {n}, auf de.", f"Absatz {n}, auf en.") for n in range(20))
-
-
-def test_a_language_that_moses_does_not_know_is_warned_of():
-    """Regression: a text in another language was tokenised as English, silently."""
-    warning = "warning: Moses has no abbreviations of 'xx': takes those of English\n"
-    assert call_here("moses", "tokenize", "xx", stdin=b"Hi.\n") == (0, "Hi .\n", warning)
-    assert call_here("moses", "tokenize", "de", stdin=b"Hi.\n").err == ""
