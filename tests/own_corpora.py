@@ -3,27 +3,21 @@
 import csv
 import gzip
 import json
-import random
 
 from conftest import SLOTS, sentences
 
-JAPANESE = [  # of SLOTS
-    ["犬が", "猫が", "男の人が", "女の人が"],
-    ["見ます", "描きます", "見つけます", "運びます"],
-    ["家を", "ボールを", "本を", "帽子を"],
-    ["", "庭で", "湖で", "丘の上で"],
-]
 LANGS = ("en", "ja")
+ENGLISH = [english for slot in SLOTS for _, english in slot if english]
+JAPANESE = "犬が 猫が 男の人が 女の人が 見ます 描きます 見つけます 運びます 家を ボールを 本を 帽子を 庭で 湖で 丘の上で"
 
 
 def english_japanese(count, seed):
-    """Sentences like those of conftest.py, as pairs; Japanese has no spaces."""
-    rng = random.Random(seed)
-    for _ in range(count):
-        chosen = [rng.randrange(len(slot)) for slot in SLOTS]
-        english = [slot[number][1] for slot, number in zip(SLOTS, chosen, strict=True)]
-        who, does, what, where = (words[number] for words, number in zip(JAPANESE, chosen, strict=True))
-        yield " ".join(filter(None, [*english, "."])), f"{who}{where}{what}{does}。"
+    """The English sentences of conftest.py, as pairs; Japanese has no spaces."""
+    for _, english in sentences(count, seed):
+        japanese = english
+        for words in zip(ENGLISH, JAPANESE.split(), strict=True):
+            japanese = japanese.replace(*words)
+        yield english, japanese.replace(" ", "").replace(".", "。")
 
 
 german_english = sentences

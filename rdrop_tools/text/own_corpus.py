@@ -126,22 +126,16 @@ def write(corpus: Corpus, args: argparse.Namespace) -> None:
     numbered = enumerate(corpus.read("train")) if chosen else ()
     held_out = [pair for number, pair in numbered if number in chosen]
     sources, targets = ({pair[side] for pair in held_out} for side in (0, 1))
-    empty = 0
-    repeated = -len(held_out)  # they do themselves
-
-    def train_pairs() -> Iterator[Pair]:
-        nonlocal empty, repeated
+    with replacing_all(paths) as files:
+        counts = {valid: write_rows(held_out or filter(all, corpus.read("valid")), files[:2]), train: 0}
+        empty, repeated = 0, -len(held_out)  # they repeat themselves
         for pair in corpus.read("train"):
             if not all(pair):
                 empty += 1
             elif pair[0] in sources or pair[1] in targets:
                 repeated += 1
             else:
-                yield pair
-
-    with replacing_all(paths) as files:
-        valid_pairs = held_out or filter(all, corpus.read("valid"))
-        counts = {valid: write_rows(valid_pairs, files[:2]), train: write_rows(train_pairs(), files[2:4])}
+                counts[train] += write_rows([pair], files[2:4])
         if not counts[train]:
             raise InputError(f"{corpus.place}: no pairs are left for train, they repeat those of valid")
         if test:

@@ -23,8 +23,6 @@ def text_pairs(files: Files, langs: list[str], columns: Columns | None, note: No
     """
     path = files[0]
     if len(files) == 2:
-        if columns:
-            raise InputError(f"{path} is no table: it has no columns to choose")
         return (one_line(*pair) for pair in read_pairs(*files))
     if _suffix(path) == ".jsonl":
         return _json_pairs(path, list(columns or langs))

@@ -3,7 +3,7 @@
 Writes OUT_DIR/tok/NAME.LANG and, with --keep-raw, the text of the same pairs in OUT_DIR/raw/NAME.LANG.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -45,17 +45,12 @@ def main() -> None:
     corpus.prepare_outputs(paths, [path for files in args.pair for path in files])
     make = partial(make_row_function, args.langs, tokeniser_options(args), args.max_tokens)
     pairs = chain.from_iterable(read_pairs(*files) for files in args.pair)
-    read = 0
-
-    def rows() -> Iterator[tuple[str, ...]]:
-        nonlocal read
-        for row in corpus.parallel_map(make, pairs, args.workers, f"tokenising {args.name}"):
-            read += 1
-            if row:
-                yield row[: len(paths)]
-
+    rows = corpus.parallel_map(make, pairs, args.workers, f"tokenising {args.name}")
+    read = kept = 0
     with replacing_all(paths) as files:
-        kept = write_rows(rows(), files)
+        for row in rows:
+            read += 1
+            kept += write_rows([row[: len(paths)]] if row else [], files)
         if not kept:
             raise cli.InputError(f"no pairs of {args.pair[0][0]} and {args.pair[0][1]} are left")
     print(f"{args.name}: {kept} of {read} pairs kept")

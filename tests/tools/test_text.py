@@ -95,7 +95,10 @@ def test_bpe_of_any_line_is_the_line(tmp_path, text):
 
 
 def test_pieces_are_the_line_itself(tricky):
-    """Regression: a last line without a line feed was lost. No piece is learnt of control characters."""
+    """Regression: a last line without a line feed was lost; of a line of more than 4,192 bytes nothing was
+    learnt, and its characters became unknown. No piece is learnt of control characters.
+    """
+    append(tricky, "train", "ŋ wort " * 2000)
     assert encode(tricky) == (0, "", "")
     for path in sorted((tricky / "in").iterdir()):
         text, pieces = read_lines(path), read_lines(tricky / "out" / path.name)
@@ -106,27 +109,16 @@ def test_pieces_are_the_line_itself(tricky):
     pieces = [model.id_to_piece(n) for n in range(model.get_piece_size())]
     assert len(pieces) == 400
     assert not [piece for piece in pieces if spaced(piece) != piece]
+    assert model.unk_id() not in model.encode("ŋ")
 
 
-def test_long_lines_are_learnt_and_the_sign_for_a_space_is_counted(tricky):
-    """Regression: lines of more than 4,192 bytes were left out, and their characters became unknown.
-
-    Lines with U+2581, which cannot be told from a space afterwards, are counted. train need be no split.
-    """
-    append(tricky, "train", "ŋ wort " * 2000)
+def test_the_sign_for_a_space_is_counted(tricky):
+    """It cannot be told from a space afterwards. train need be no split."""
     append(tricky, "test", "a\u2581b")
     message = "2 lines have the character U+2581: a space there now\n"
     assert encode(tricky, "--splits", "test") == (0, "", message)
     assert {path.name for path in files(tricky / "out")} == {"sentencepiece.model", "test.de", "test.en"}
     assert put_together(read_lines(tricky / "out/test.de")[-1]) == "a b"
-    model = sentencepiece.SentencePieceProcessor(model_file=str(tricky / "out/sentencepiece.model"))
-    assert model.unk_id() not in model.encode("ŋ")
-
-
-def test_short_lines_are_learnt_too(tmp_path):
-    """Regression: SentencePiece takes no maximum below 10 bytes."""
-    (tmp_path / "a").write_text("ab cd\nab ce\n")
-    assert sentencepiece_encode.learn([tmp_path / "a"], 10, False)
 
 
 def test_bpe_of_any_text(tricky, monkeypatch):
