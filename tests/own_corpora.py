@@ -8,7 +8,7 @@ from conftest import SLOTS, sentences
 
 LANGS = ("en", "ja")
 ENGLISH = [english for slot in SLOTS for _, english in slot if english]
-JAPANESE = "犬が 猫が 男の人が 女の人が 見ます 描きます 見つけます 運びます 家を ボールを 本を 帽子を 庭で 湖で 丘の上で"
+JAPANESE = "犬が 猫が 男の人が 女の人が 見る 描く 見つける 運ぶ 家を ボールを 本を 帽子を 庭で 湖で 丘の上で"
 
 
 def english_japanese(count, seed):
@@ -18,9 +18,6 @@ def english_japanese(count, seed):
         for words in zip(ENGLISH, JAPANESE.split(), strict=True):
             japanese = japanese.replace(*words)
         yield english, japanese.replace(" ", "").replace(".", "。")
-
-
-german_english = sentences
 
 
 def write_lines(folder, split, langs, pairs, compressed=False):

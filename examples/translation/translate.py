@@ -35,7 +35,7 @@ def text_functions(args: argparse.Namespace) -> tuple[LineFunction, LineFunction
         model = spm.SentencePieceProcessor(model_file=str(_of_source(args, "sentencepiece{}.model")))
         return lambda line: " ".join(model.encode(clean(line), out_type=str)), str
     split = splitter(_of_source(args, "codes{}"))
-    tokenise = tokeniser(args.source, **tokeniser_options(args))
+    tokenise = tokeniser(args.source, tokeniser_options(args))
     return lambda line: split(tokenise(line)), detokeniser(args.target)
 
 

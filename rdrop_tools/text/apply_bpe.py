@@ -57,8 +57,7 @@ def main() -> None:
             if not write_rows(pieces, files[2 * number : 2 * number + 2]):
                 raise cli.InputError(f"no pairs of {' and '.join(map(str, inputs[number]))} are left")
     if joined := sum(any(map(JOINED.search, pair)) for sides in inputs for pair in read_pairs(*sides)):
-        message = f"{joined} pairs have words that end in @@: joined to the next when BPE is undone"
-        print(message, file=sys.stderr)
+        print(f"{joined} pairs have words ending in @@: undone, BPE joins them to the next", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -33,13 +33,10 @@ def paragraphs(page: Path) -> dict[str, str]:
 
 
 def is_good(source: str, target: str) -> bool:
-    n_source, n_target = len(TOKEN.findall(source)), len(TOKEN.findall(target))
-    return (
-        source != target
-        and MIN_TOKENS <= n_source <= MAX_TOKENS
-        and MIN_TOKENS <= n_target <= MAX_TOKENS
-        and MIN_RATIO <= n_source / n_target <= MAX_RATIO
-    )
+    lengths = [len(TOKEN.findall(text)) for text in (source, target)]
+    if source == target or not all(MIN_TOKENS <= length <= MAX_TOKENS for length in lengths):
+        return False
+    return MIN_RATIO <= lengths[0] / lengths[1] <= MAX_RATIO
 
 
 def read_pairs(source_dir: Path, target_dir: Path) -> list[Pair]:

@@ -28,29 +28,24 @@ def add_tokeniser_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=meaning)
 
 
-def tokeniser_options(args: argparse.Namespace) -> dict[str, bool]:
-    return {name: getattr(args, name) for name in OPTIONS}
+def tokeniser_options(args: argparse.Namespace) -> list[str]:
+    return [name for name in OPTIONS if getattr(args, name)]
 
 
-def tokeniser(
-    lang: str,
-    *,
-    lowercase: bool = False,
-    split_dashes: bool = False,
-    normalise: bool = False,
-    plain_apostrophes: bool = False,
-) -> Callable[[str], str]:
+def tokeniser(lang: str, options: Sequence[str] = ()) -> Callable[[str], str]:
+    """The tokens of a line; ``options`` are of OPTIONS."""
     from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
     moses, normaliser = MosesTokenizer(lang), MosesPunctNormalizer(lang)
+    splits = "split_dashes" in options
 
     def tokenise(line: str) -> str:
-        if plain_apostrophes:
+        if "plain_apostrophes" in options:
             line = line.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-        if normalise:
+        if "normalise" in options:
             line = regex.sub(r"\p{C}", " ", normaliser.normalize(line))  # control and unassigned characters
-        tokens = str(moses.tokenize(line, aggressive_dash_splits=split_dashes, return_str=True, escape=True))
-        return tokens.lower() if lowercase else tokens
+        tokens = str(moses.tokenize(line, aggressive_dash_splits=splits, return_str=True, escape=True))
+        return tokens.lower() if "lowercase" in options else tokens
 
     return tokenise
 
@@ -88,11 +83,8 @@ def main() -> None:
         if lost := check_detokeniser(args.lang, list(islice(lines, SAMPLE))):
             print(lost, file=sys.stderr)
         return
-    function = (
-        detokeniser(args.lang)
-        if args.action == "detokenize"
-        else tokeniser(args.lang, **tokeniser_options(args))
-    )
+    options = tokeniser_options(args)
+    function = detokeniser(args.lang) if args.action == "detokenize" else tokeniser(args.lang, options)
     for line in lines:
         print(function(line))
 

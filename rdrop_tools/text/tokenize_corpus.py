@@ -17,9 +17,9 @@ Row = tuple[str, str, str, str]  # tokens and text of source and target
 
 
 def make_row_function(
-    langs: list[str], options: dict[str, bool], most: int | None
+    langs: list[str], options: list[str], most: int | None
 ) -> Callable[[str, str], Row | None]:
-    source_tokeniser, target_tokeniser = (tokeniser(lang, **options) for lang in langs)
+    source_tokeniser, target_tokeniser = (tokeniser(lang, options) for lang in langs)
 
     def row(source: str, target: str) -> Row | None:
         tokens = source_tokeniser(source), target_tokeniser(target)

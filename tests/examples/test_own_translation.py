@@ -5,8 +5,8 @@ import re
 from importlib.util import find_spec
 
 import pytest
-from conftest import files, kill_when, run
-from own_corpora import LANGS, english_japanese, german_english, write_csv, write_lines
+from conftest import files, kill_when, run, sentences
+from own_corpora import LANGS, english_japanese, write_csv, write_lines
 from shell_scripts import assert_fails, command
 from translation_data import TRANSLATION, environment, translate
 
@@ -35,7 +35,7 @@ def script(name, *arguments, **options):
 @pytest.mark.slow
 def test_two_files_of_lines(env, tmp_path):
     """A corpus of 200 pairs goes from text to translations; a killed prepare-text.sh goes on."""
-    pairs = german_english(200, seed=1)
+    pairs = sentences(200, seed=1)
     write_lines(tmp_path / "mine", "train", ("de", "en"), pairs)
     data, trained = tmp_path / "data", tmp_path / "trained"
     prepare = ("prepare-text", "mine.de-en", tmp_path / "mine")
@@ -125,9 +125,9 @@ def test_japanese_from_a_table(env, tmp_path):
 def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
     """BPE=subword-nmt learns codes for each language, and keeps an empty line of the test set."""
     # Text that is in tokens already, Moses would not give back.
-    pairs = [tuple(side.replace(" .", ".") for side in pair) for pair in german_english(120, seed=1)]
+    pairs = [tuple(side.replace(" .", ".") for side in pair) for pair in sentences(120, seed=1)]
     write_lines(tmp_path / "mine", "train", ("de", "en"), pairs, compressed=True)
-    write_lines(tmp_path / "mine", "test", ("de", "en"), [*german_english(3, seed=2), ("", "Nothing.")])
+    write_lines(tmp_path / "mine", "test", ("de", "en"), [*sentences(3, seed=2), ("", "Nothing.")])
     settings = {"OUT": str(tmp_path / "data"), "BPE": "subword-nmt", "SEPARATE": "1", "MERGES": "40"}
     script("prepare-text", "mine.de-en", tmp_path / "mine", **env, **settings)
     pieces = tmp_path / "data" / "pieces"

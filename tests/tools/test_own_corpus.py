@@ -4,13 +4,14 @@ import random
 
 import pytest
 from bad_input import assert_refused, call_here
-from own_corpora import german_english, write_jsonl, write_lines
+from conftest import sentences
+from own_corpora import write_jsonl, write_lines
 
 from rdrop_tools.lines import read_pairs
 from rdrop_tools.text.own_corpus import Corpus
 
 LANGS = ("de", "en")
-PAIRS = list(dict.fromkeys(german_english(60, seed=1)))
+PAIRS = list(dict.fromkeys(sentences(60, seed=1)))
 
 
 def call(*arguments):
