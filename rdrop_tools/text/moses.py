@@ -1,18 +1,13 @@
-"""Moses' tokeniser and detokeniser (sacremoses), line by line from standard input to standard output.
-
-check refuses a text whose first lines do not come back from tokens.
-"""
+"""Moses' tokeniser and detokeniser (sacremoses), line by line from standard input to standard output."""
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 import regex
 
 from rdrop_tools import cli
 from rdrop_tools.lines import decode_lines
-from rdrop_tools.scoring.unspaced import SAMPLE
 
 LOST = 0.05  # share of the lines that detokenising may change: there a perfect translation loses 2 BLEU or so
 OPTIONS = {  # how the text of a benchmark is tokenised; the escapes of Moses (&apos;) are always made
@@ -74,18 +69,13 @@ def check_detokeniser(lang: str, lines: Sequence[str]) -> str:
 
 def main() -> None:
     parser = cli.Parser(__doc__)
-    parser.add_argument("action", choices=["tokenize", "detokenize", "check"])
+    parser.add_argument("action", choices=["tokenize", "detokenize"])
     parser.add_argument("lang")
     add_tokeniser_arguments(parser)
     args = parser.parse_args()
-    lines = decode_lines(sys.stdin.buffer, "standard input")
-    if args.action == "check":
-        if lost := check_detokeniser(args.lang, list(islice(lines, SAMPLE))):
-            print(lost, file=sys.stderr)
-        return
     options = tokeniser_options(args)
     function = detokeniser(args.lang) if args.action == "detokenize" else tokeniser(args.lang, options)
-    for line in lines:
+    for line in decode_lines(sys.stdin.buffer, "standard input"):
         print(function(line))
 
 
