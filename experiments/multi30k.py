@@ -1,6 +1,6 @@
 """Trainings on Multi30k, by examples/translation."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from experiments.runs import AVERAGES, Run
-from experiments.workspace import ROOT, Place, Points, Result, Script, Workspace
+from experiments.runs import AVERAGES
+from experiments.workspace import ROOT, Points, Result, Workspace
 from rdrop_tools.lines import read_columns
 from rdrop_tools.scoring.score_translation import compute
 from rdrop_tools.training.training_log import read_log
@@ -29,32 +29,28 @@ def best_point(points: Points) -> dict[str, Any]:
 class Multi30k(Workspace):
     """The best checkpoint is that of the highest BLEU on valid."""
 
-    packages = ("torch", "ve-fairseq", "fairseq-fixed", "sacrebleu", "sacremoses", "subword-nmt")
-    steps = ROOT / "results" / "benchmark" / "step-multi30k.csv"  # the benchmark of an update
     best = staticmethod(best_point)
 
     @property
-    def data(self) -> str:
-        return f"data-{self.run.pairs}"
+    def data(self) -> Path:
+        return self.folder / f"data-{self.run.pairs}"
 
-    def prepare(self) -> Script:
-        settings = {} if self.run.pairs == "all" else {"PAIRS": self.run.pairs}
-        return Script(settings, [str(TRANSLATION / "prepare-multi30k.sh"), "en-de"])
+    def prepare(self) -> list[str]:
+        pairs = [] if self.run.pairs == "all" else [f"PAIRS={self.run.pairs}"]
+        return [f"OUT={self.data}", *pairs, str(TRANSLATION / "prepare-multi30k.sh"), "en-de"]
 
-    def train(self) -> Script:
-        run = self.run
-        settings = {"CRITERION": run.criterion, "SEED": str(run.seed), "MAX_UPDATE": str(run.max_update)}
-        settings |= {"ALPHA": run.alpha} if run.alpha else {}
-        command = [str(TRANSLATION / "train.sh"), run.corpus, "--num-workers", "0", *run.flags]
-        return Script(settings, command)
+    def train(self) -> list[str]:
+        script = [str(TRANSLATION / "train.sh"), self.run.corpus, "--num-workers", "0"]
+        return [f"DATA={self.data}", *self.training, *script, *self.run.flags]
 
     def curve(self) -> tuple[Points, bool]:
-        """What the ends of the epochs tell, and whether the training is at its end by its patience.
+        """What the ends of the epochs tell, and whether the training is at an end, by updates or patience.
 
         A point has update, BLEU and NLL (bits per token) on valid, and of the epoch's training, dropout on,
         NLL, seconds and, with R-Drop, the KL. The curve ends where patience does, should the log go on.
+        fairseq's --patience counts anew in a resumed run, which would go on longer than one not interrupted.
         """
-        log = self.out / "train.log"
+        run, log = self.run, self.out / "train.log"
         if not log.exists():
             return [], False
         records = read_log(log)
@@ -71,74 +67,61 @@ class Multi30k(Workspace):
             points.append(point)
             if bleu > highest:
                 improved, highest = update, bleu
-            elif self.run.patience and update - improved >= self.run.patience:
+            if update >= run.max_update or update - improved >= (run.patience or run.max_update):
                 return points, True
         return points, False
-
-    def is_trained(self) -> bool:
-        points, out_of_patience = self.curve()
-        return out_of_patience or bool(points and points[-1]["update"] >= self.run.max_update)
 
     def train_nll(self, points: Points) -> float:
         """Of the best checkpoint's epoch."""
         return float(best_point(points)["train_nll"])
 
-    def evaluate(self, points: Points, place: Place) -> Result:
+    def evaluate(self, points: Points) -> Result:
         """{"scores": {"valid": {average: Scores}[, "average": run.test, "test": {test set: Scores}]}}"""
-
-        def scores(subset: str, average: str) -> Scores:
-            out = self._evaluation(subset, average)
-            if not (out / "scores.json").exists():
-                settings = {"OUT": str(out), "AVERAGE": average, "SUBSET": subset}
-                settings["DATA"] = str(self.folder / self.data)
-                script = Script(settings, [str(TRANSLATION / "evaluate.sh"), str(self.out)])
-                self.call(script, self.run.name, place)
-            return self._score(subset, [out])
-
         averages = [average for average in AVERAGES if int(average.split(":")[1]) <= len(points)]
-        found: Result = {"valid": {average: scores("valid", average) for average in averages}}
+        found: Result = {"valid": {average: self._evaluate("valid", average) for average in averages}}
         if self.run.test:
-            test = {name: scores(subset, self.run.test) for subset, name in TESTS.items()}
+            test = {name: self._evaluate(subset, self.run.test) for subset, name in TESTS.items()}
             found |= {"average": self.run.test, "test": test}
         return {"scores": found}
 
-    def is_tested(self, result: Result) -> bool:
-        return "test" in result["scores"]
-
-    def compare(self, baseline: Run, result: Result) -> bool:
+    def compare(self, baseline: str, result: Result) -> bool:
         """Adds the p-values of the test sets to a result that has none yet; whether it did."""
         if "against" in result["scores"]:
             return False
-        both = self, replace(self, run=baseline)
-        test = {
-            name: self._score(subset, [each._evaluation(subset, each.run.test) for each in both])
-            for subset, name in TESTS.items()
-        }
-        result["scores"]["against"] = {"run": baseline.name, "test": test}
+        run = self.run
+        test = {TESTS[each]: self._score(each, run.test, run.name, baseline) for each in TESTS}
+        result["scores"]["against"] = {"run": baseline, "test": test}
         return True
 
     def translations(self) -> dict[str, Path]:
-        return {each: self._evaluation(each, self.run.test) / "system" / "hyp.txt" for each in TESTS}
+        """{test set: what was made of it}"""
+        folders = {subset: self._evaluation(self.run.name, subset, self.run.test) for subset in TESTS}
+        return {subset: folder / "system" / "hyp.txt" for subset, folder in folders.items()}
 
-    def _evaluation(self, subset: str, average: str) -> Path:
-        return self.out / f"evaluation.{subset}.{average.replace(':', '-')}"
+    def _evaluation(self, name: str, subset: str, average: str) -> Path:
+        return self.folder / "runs" / name / f"evaluation.{subset}.{average.replace(':', '-')}"
 
-    def _score(self, subset: str, systems: list[Path]) -> Scores:
-        """The scores of what evaluate.sh left in these folders, a system's and perhaps a baseline's.
+    def _evaluate(self, subset: str, average: str) -> Scores:
+        out = self._evaluation(self.run.name, subset, average)
+        if not (out / "scores.json").exists():
+            settings = [f"DATA={self.data}", f"OUT={out}", f"AVERAGE={average}", f"SUBSET={subset}"]
+            self.call([*settings, str(TRANSLATION / "evaluate.sh"), str(self.out)], self.run.name)
+        return self._score(subset, average, self.run.name)
+
+    def _score(self, subset: str, average: str, *runs: str) -> Scores:
+        """The scores of what evaluate.sh left of these, a run and perhaps its baseline.
 
         Detokenised scores, and tokenised BLEU of lowercased text: how text-only figures are published.
         """
-        multi_bleu = BLEU(lowercase=True, tokenize="none", smooth_method="none", force=True)
         plain = {"BLEU, sacreBLEU": BLEU(), "chrF2, sacreBLEU": CHRF(), "TER, sacreBLEU": TER()}
-        found = []
-        for kind, output, metrics in (
-            ("raw", "hyp.txt", plain),
-            ("tok", "hyp.tok", {"BLEU, tokenised, lowercased": multi_bleu}),
-        ):
-            reference = self.folder / self.data / "corpus" / kind / f"{subset}.de"
-            lines, *outputs = read_columns(reference, *(path / "system" / output for path in systems))
-            found += compute([("", each) for each in outputs], [lines], metrics, SAMPLES)
-        return {
-            score.name: {k: v for k, v in asdict(score).items() if k != "name" and v is not None}
-            for score in found
-        }
+        multi_bleu = BLEU(lowercase=True, tokenize="none", smooth_method="none", force=True)
+        tokenised = {"BLEU, tokenised, lowercased": multi_bleu}
+        systems = [self._evaluation(name, subset, average) / "system" for name in runs]
+        found: Scores = {}
+        for kind, output, metrics in (("raw", "hyp.txt", plain), ("tok", "hyp.tok", tokenised)):
+            reference = self.data / "corpus" / kind / f"{subset}.de"
+            lines, *outputs = read_columns(reference, *(system / output for system in systems))
+            for score in compute([("", each) for each in outputs], [lines], metrics, SAMPLES):
+                values = asdict(score)
+                found[values.pop("name")] = {k: v for k, v in values.items() if v is not None}
+        return found

@@ -2,18 +2,19 @@
 
 import importlib.metadata
 import os
-import shlex
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.bench import provenance
 from experiments.runs import Run
 from rdrop_tools.cli import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
+POLL_SECONDS = 2
 Points = list[dict[str, Any]]  # the curve of a training, a point a validation
 Result = dict[str, Any]  # the JSON of a run
 # Settings of the scripts that an experiment makes or leaves to the recipe, whatever the shell has exported.
@@ -22,12 +23,12 @@ SETTINGS = (
     "NODE_RANK MASTER AVERAGE SUBSET DECODING CORPUS MODEL VOCAB WARMUP LR UPDATE_TOKENS UPDATE_FREQ "
     "BASELINE SPLIT CHECKPOINT BEAM LENPEN MAX_LEN MIN_LEN TOKENIZE TOKENIZER"
 ).split()
-
-
-def environment(settings: dict[str, str]) -> dict[str, str]:
-    """The environment of a script that takes these settings."""
-    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    return kept | {"OMP_NUM_THREADS": "1"} | settings
+# A script is a session of its own, killed when its standard input ends: closed by the queue, or with it.
+# Where Linux groups processes by session, nice counts within a session only: autogroup has the session's own.
+LEADER = """
+{ echo "${NICE:-19}" >/proc/self/autogroup; } 2>/dev/null
+exec 3<&0; (read -r <&3; kill -KILL -- "-$$") & exec nice -n "${NICE:-19}" env "$@" 3<&- </dev/null
+"""
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -41,78 +42,55 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-class Script(NamedTuple):
-    """A script of a recipe, with its settings, without the folders."""
-
-    settings: dict[str, str]
-    command: list[str]
-
-    def __str__(self) -> str:
-        words = [f"{key}={value}" for key, value in self.settings.items()]
-        return " ".join([*words, shlex.join(self.command)]).replace(f"{ROOT}/", "")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run is trained and scored: a CPU core to itself, or a GPU, shared with so many runs.
-
-    number: of the core, or what CUDA_VISIBLE_DEVICES calls the GPU.
-    """
-
-    device: str
-    number: str
-    runs: int = 1
-
-    @property
-    def name(self) -> str:
-        return f"{'core' if self.device == 'cpu' else 'GPU'} {self.number}"
-
-    @property
-    def start(self) -> list[str]:
-        """What a command begins with to run there when nobody else wants to."""
-        nice = ["nice", "-n", os.environ.get("NICE", "19")]
-        return ["taskset", "-c", self.number, *nice] if self.device == "cpu" else nice
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The settings of train.sh. It takes fp16 on a GPU by itself; a run is the same everywhere."""
-        return {} if self.device == "cpu" else {"PRECISION": "fp32"}
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"CUDA_VISIBLE_DEVICES": "" if self.device == "cpu" else self.number}
-
-    @property
-    def hardware(self) -> str:
-        name = provenance(self.device)["device"].split(",")[0]
-        if self.device == "cpu":
-            return f"one core of {name}, shared with other work"
-        return f"{name}, shared by {self.runs} runs"
-
-
 @dataclass(frozen=True)
 class Workspace:
-    """A run in the folder of all data and runs."""
+    """A run in the folder of all data and runs; results: of the JSON files; device: cpu or cuda."""
 
-    folder: Path
     run: Run
+    folder: Path
+    results: Path
+    device: str
+
+    @property
+    def json(self) -> Path:
+        return self.results / f"{self.run.name}.json"
 
     @property
     def out(self) -> Path:
         """Of its training."""
         return self.folder / "runs" / self.run.name
 
-    def call(self, script: Script, name: str, place: Place | None = None) -> None:
-        """Calls a script; its output is added to NAME.log. Raises InputError, naming that, when it fails."""
+    @property
+    def training(self) -> list[str]:
+        """Settings of train.sh. It takes fp16 on a GPU by itself; a run is the same everywhere."""
+        run = self.run
+        settings = [f"CRITERION={run.criterion}", f"SEED={run.seed}", f"MAX_UPDATE={run.max_update}"]
+        settings += [f"ALPHA={run.alpha}"] if run.alpha else []
+        settings += [f"FROM={self.folder / 'runs' / run.start}"] if run.start else []
+        return [f"OUT={self.out}", *settings, "PRECISION=fp32"]
+
+    def call(self, words: list[str], name: str, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Calls a script, its settings first, until it ends or is over; NAME.log gets its output.
+
+        It has the lowest priority, and ends with this process, however that ends.
+
+        Raises:
+            InputError: it failed.
+        """
         log = self.folder / f"{name}.log"
+        env = {key: value for key, value in os.environ.items() if key not in SETTINGS}
+        env |= {"OMP_NUM_THREADS": "1"} | ({"CUDA_VISIBLE_DEVICES": ""} if self.device == "cpu" else {})
         with log.open("ab") as file:
-            done = subprocess.run(
-                [*(place.start if place else []), *script.command],
-                stdin=subprocess.DEVNULL,
+            process = subprocess.Popen(
+                ["bash", "-c", LEADER, "queue", *words],
+                stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
-                env=environment(script.settings | (place.environment if place else {})),
-                check=False,
+                env=env,
+                start_new_session=True,
             )
-        if done.returncode:
-            raise InputError(f"{Path(script.command[0]).name} failed, see {log}")
+        with process:  # which at its end closes the standard input, and waits
+            while process.poll() is None and not is_over():
+                time.sleep(POLL_SECONDS)
+        if process.returncode and not is_over():
+            raise InputError(f"{name} failed, see {log}")

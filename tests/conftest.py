@@ -60,13 +60,6 @@ def lengthen_last_line(*texts):
         path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines)))
 
 
-def a_core():
-    """The number of a CPU core that this process may use, another one for each worker of the tests."""
-    cores = sorted(os.sched_getaffinity(0))
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return str(cores[worker % len(cores)])
-
-
 def run(*command, check=True, stderr=subprocess.STDOUT, **env):
     """Runs a command of the environment the tests run in; output and errors are together in ``stdout``."""
     pipes = {"stdout": subprocess.PIPE, "stderr": stderr, "text": True}
