@@ -23,7 +23,7 @@ def work(training: Training) -> None:
     name = training.run.name
     go_back(training)
     if not training.curve()[1]:
-        print(time.strftime("%H:%M:%S"), name, "is trained", flush=True)
+        print(time.strftime("%H:%M:%S"), f"{name}: training", flush=True)
         training.call(training.train(), name, is_over=lambda: training.curve()[1])
         go_back(training)
     points, _ = training.curve()
@@ -35,7 +35,7 @@ def work(training: Training) -> None:
             with replacing(folder / f"{name}.{subset}.txt", "wb") as file:
                 file.write(path.read_bytes())
     write_json(training.json, describe(training, points) | scores)
-    print(time.strftime("%H:%M:%S"), name, "is done", flush=True)
+    print(time.strftime("%H:%M:%S"), f"{name}: done", flush=True)
 
 
 def go_back(training: Training) -> None:

@@ -122,6 +122,6 @@ class Multi30k(Workspace):
             reference = self.data / "corpus" / kind / f"{subset}.de"
             lines, *outputs = read_columns(reference, *(system / output for system in systems))
             for score in compute([("", each) for each in outputs], [lines], metrics, SAMPLES):
-                values = asdict(score)
-                found[values.pop("name")] = {k: v for k, v in values.items() if v is not None}
+                values = asdict(score).items()
+                found[score.name] = {k: v for k, v in values if k != "name" and v is not None}
         return found

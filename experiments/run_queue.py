@@ -75,8 +75,9 @@ def main() -> None:
     runs = read_runs(args.runs)
     listed = {run.name: CORPORA[run.corpus](run, folder, results, args.device) for run in runs}
     waiting = {name: each for name, each in listed.items() if not each.json.exists()}
-    how = f"on {args.device}, {args.jobs} at a time"
-    print(f"{len(waiting)} runs to do {how}: {', '.join(waiting)}", flush=True)
+    print(
+        len(waiting), f"runs to do on {args.device}, {args.jobs} at a time:", ", ".join(waiting), flush=True
+    )
     if args.dry_run:
         return
     folder.mkdir(parents=True, exist_ok=True)
