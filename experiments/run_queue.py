@@ -72,12 +72,10 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what is to be done")
     args = parser.parse_args()
     folder, results = args.folder.resolve(), (args.results or args.runs.parent).resolve()
-    runs = read_runs(args.runs)
-    listed = {run.name: CORPORA[run.corpus](run, folder, results, args.device) for run in runs}
+    trainings = (CORPORA[run.corpus](run, folder, results, args.device) for run in read_runs(args.runs))
+    listed = {each.run.name: each for each in trainings}
     waiting = {name: each for name, each in listed.items() if not each.json.exists()}
-    print(
-        len(waiting), f"runs to do on {args.device}, {args.jobs} at a time:", ", ".join(waiting), flush=True
-    )
+    print(f"{len(waiting)} runs to do on {args.device}, {args.jobs} at a time: {', '.join(waiting)}")
     if args.dry_run:
         return
     folder.mkdir(parents=True, exist_ok=True)
