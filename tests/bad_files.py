@@ -22,6 +22,8 @@ def write_files(folder):
         "blank/train.en": "\n\x00\n",
         "test.sgm": segment,
         "cut.sgm": segment + segment[:20],
+        "refs.sgm": "".join(f'<refset refid="{n}">{segment}</refset>' for n in (1, 2)),
+        "less.xml": f"<src>{segment}{segment}</src><ref>{segment}</ref>",
         "hyp": hyp,
         "ref": hyp.replace("dog", "hound"),
         "log": "| INFO | train_inner | epoch 001: 1 / 9 loss=9, num_updates=5\n",

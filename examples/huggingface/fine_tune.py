@@ -79,7 +79,8 @@ def main() -> None:
     parser.add_argument("--target", default="target", metavar="TGT")
     parser.add_argument("--model", help="a folder, or a name on the Hugging Face hub")
     parser.add_argument("--out", type=cli.output_folder, required=True, help="of the model, its checkpoints")
-    parser.add_argument("--alpha", type=cli.number(0), default=2.5)
+    parser.add_argument("--alpha", type=cli.number(0), default=2.5, help="cross entropies averaged")
+    parser.add_argument("--passes", type=cli.integer(2), default=2)
     parser.add_argument("--epochs", type=cli.number(0.01), default=10)
     parser.add_argument("--batch", type=cli.integer(1), default=32, help="pairs")
     parser.add_argument("--lr", type=cli.number(0), default=1e-3, help="5e-5 or less for a trained model")
@@ -144,6 +145,7 @@ def main() -> None:
         processing_class=tokenizer,
         compute_metrics=score,
         rdrop_alpha=args.alpha,
+        rdrop_passes=args.passes,
     )
     trainer.train()
     trainer.save_model()

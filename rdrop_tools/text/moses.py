@@ -45,6 +45,14 @@ def tokeniser(lang: str, options: Sequence[str] = ()) -> Callable[[str], str]:
     return tokenise
 
 
+def warn_of_language(lang: str) -> None:
+    """On standard error, as Moses does, of a language that it takes for English."""
+    from sacremoses.corpus import NonbreakingPrefixes
+
+    if lang not in NonbreakingPrefixes().available_langs:
+        print(f"warning: Moses has no abbreviations of {lang!r}: takes those of English", file=sys.stderr)
+
+
 def detokeniser(lang: str) -> Callable[[str], str]:
     """The text of a line of tokens."""
     from sacremoses import MosesDetokenizer

@@ -51,7 +51,8 @@ def choose_columns(
 ) -> tuple[list[int], bool]:
     """The places of source and target; and whether the first row has their names, in whatever case."""
     names = list(columns or langs)
-    header, wanted = ([cell.strip().casefold() for cell in cells] for cells in (first, names))
+    header = [_plain(cell) for cell in first]
+    wanted = [_plain(name) for name in names]
     if [header.count(name) for name in wanted] == [1, 1]:
         return [header.index(name) for name in wanted], True
     if columns is None and len(first) == 2:
@@ -62,6 +63,10 @@ def choose_columns(
         f"{path}, line 1: {' and '.join(names)} do not name two of its {len(first)} columns, once each: "
         "choose by name or by number with SRC_COLUMN and TGT_COLUMN (--columns)"
     )
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace("-", "_")
 
 
 def quoted_rows(path: Path, delimiter: str, note: Note) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from typing import Any
 from rdrop_tools import cli
 from rdrop_tools.lines import read_pairs, replacing_all, write_rows
 from rdrop_tools.text import corpus
-from rdrop_tools.text.moses import add_tokeniser_arguments, tokeniser, tokeniser_options
+from rdrop_tools.text.moses import add_tokeniser_arguments, tokeniser, tokeniser_options, warn_of_language
 
 Row = tuple[str, str, str, str]  # tokens and text of source and target
 
@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--keep-raw", action="store_true")
     parser.add_argument("--workers", **corpus.WORKERS)
     args = parser.parse_args()
+    for lang in args.langs:
+        warn_of_language(lang)
     kinds = ("tok", "raw") if args.keep_raw else ("tok",)
     paths = [args.out_dir / kind / f"{args.name}.{lang}" for kind in kinds for lang in args.langs]
     corpus.prepare_outputs(paths, [path for files in args.pair for path in files])

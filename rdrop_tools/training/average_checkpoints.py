@@ -88,10 +88,14 @@ def average(paths: list[Path]) -> dict[str, Any]:
             raise InputError(f"{path} has other parameters than {paths[0]}")
         for name, tensor in model.items():
             sums[name] += tensor
+    owners: dict[tuple[int, torch.Size], str] = {}
     for name, tensor in first.items():
         if sums[name].isnan().any():
             raise InputError(f"{name} has NaN in one of {', '.join(path.name for path in paths)}")
-        if tensor.is_floating_point() or tensor.is_complex():  # the others are version numbers and the like
+        owner = owners.setdefault((tensor.data_ptr(), tensor.shape), name)
+        if owner != name and torch.equal(sums[owner], sums[name]):
+            first[name] = first[owner]
+        elif tensor.is_floating_point() or tensor.is_complex():  # the others are version numbers and the like
             first[name] = (sums[name] / len(paths)).to(tensor.dtype)
     return result
 

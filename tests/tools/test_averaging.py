@@ -48,6 +48,8 @@ def test_average_of_the_last_is_the_mean(tmp_path):
     assert result.out.split() == ["averaged:", "checkpoint10.pt", "checkpoint9.pt", "checkpoint8.pt"]
     state = torch.load(out)
     assert state.keys() == {"model", "args", "cfg", "task_state"}
+    tied = (state["model"][f"{side}.embed_tokens.weight"] for side in ("encoder", "decoder"))
+    assert len({tensor.data_ptr() for tensor in tied}) == 1
     for name, tensor in state["model"].items():
         tensors = [model[name] for model in models]
         assert tensor.dtype == tensors[0].dtype

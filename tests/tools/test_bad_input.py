@@ -59,6 +59,8 @@ CALLS = [
     ("libreoffice_corpus help out --source fr", "help/fr is not a folder"),
     ("libreoffice_corpus help out", "help has 30 pairs, more than 2000 are needed"),
     ("marked_up_text segments test.sgm cut.sgm", "cut.sgm has <seg 2 times, and 1 whole segments"),
+    ("marked_up_text segments refs.sgm", "refs.sgm has ref '1', ref '2': choose one of them with"),
+    ("marked_up_text segments --side ref less.xml", "less.xml does not have the same segments in ref"),
     ("score_translation --hyp hyp --hyp-tok hyp --ref ref", "tokenised BLEU needs both"),
     ("score_translation --hyp hyp --ref ref --baseline hyp hyp", "--baseline: expected HYP ("),
     ("score_translation --hyp empty --ref empty", "empty has no text"),

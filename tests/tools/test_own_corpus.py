@@ -113,6 +113,7 @@ UNQUOTED = [tuple(pair.split("\t")) for pair in SAID.splitlines()]  # this is wh
         ({JSONL: '{"en": "b", "de": "a"}\n'}, None, [("a", "b")], ""),
         ({JSONL: '{"translation": {"X": "a", "Y": "b"}}\n'}, ("X", "Y"), [("a", "b")], ""),
         ({TSV: "de\ten\na\tb\n\n"}, None, [("a", "b")], ""),
+        ({TSV: "pt-BR\ten\na\tb\n"}, ("pt_BR", "en"), [("a", "b")], ""),
         ({TSV: "1\ta\t2\tb\n"}, ("2", "4"), [("a", "b")], "the first line is taken for a pair, de: a, en: b"),
         ({CSV: 'i, EN, De\n1, "b, c", a\n'}, None, [("a", "b, c")], ""),
         ({TSV: "a.\tb.\n"}, None, [("a.", "b.")], "the first line is taken for a pair, de: a., en: b."),

@@ -181,3 +181,11 @@ def test_pairs_of_the_libreoffice_help(tmp_path):
     for split in ("train", "valid", "test"):
         found += read_pairs(*(tmp_path / "out" / f"{split}.{lang}" for lang in ("de", "en")))
     assert sorted(found) == sorted((f"Absatz {n}, auf de.", f"Absatz {n}, auf en.") for n in range(20))
+
+
+def test_a_language_that_moses_does_not_know_is_warned_of(tmp_path):
+    """Regression: a text in another language was tokenised as English, silently."""
+    (tmp_path / "a").write_text("Hi.\n")
+    arguments = [tmp_path / "out", "test", "--langs", "xx", "en", "--pair", tmp_path / "a", tmp_path / "a"]
+    warning = "warning: Moses has no abbreviations of 'xx': takes those of English\n"
+    assert call_here("tokenize_corpus", *arguments).err == warning
