@@ -1,8 +1,8 @@
-"""Rebuild from results/ the tables and the figure, and the rows that reached.py has: `make results`.
+"""Rebuild from results/ the tables and the figures, and the rows that reached.py has: `make results`.
 
 A page has them between <!-- results NAME --> and <!-- end -->, and single figures between <!-- value NAME -->
 and <!-- end --> (values.py has the names). --check changes nothing and fails where what
-is there is not what would be built; the figure is compared by its lines.
+is there is not what would be built; a figure is compared by its lines.
 """
 
 import csv
@@ -22,9 +22,9 @@ from rdrop_tools import cli
 from rdrop_tools.lines import replacing
 
 RESULTS = ROOT / "results"
-FIGURE = ROOT / "docs" / "multi30k.png"
+DOCS = ROOT / "docs"
 GAINS = ROOT / "rdrop_tools" / "training" / "gains.csv"
-PAGES = [ROOT / "README.md", RESULTS / "PROTOCOL.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [ROOT / "README.md", RESULTS / "PROTOCOL.md", *sorted(DOCS.glob("*.md"))]
 PAGES += sorted(ROOT.glob("examples/*/README.md"))
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VALUE = re.compile(r"(<!-- value (.+?) -->).*?(<!-- end -->)", re.DOTALL)
@@ -103,11 +103,12 @@ def main() -> None:
             if not args.check:
                 with replacing(path) as file:
                     file.write(text)
-    drawn = figure.draw(systems, seconds)
-    if figure.digest(drawn) != figure.digest_of_file(FIGURE):
-        stale.append(FIGURE)
-        if not args.check:
-            figure.save(drawn, FIGURE)
+    drawn = {"multi30k": figure.draw(systems, seconds), "benchmark": figure.draw_losses(measured["loss-cpu"])}
+    for path, picture in ((DOCS / f"{name}.png", picture) for name, picture in drawn.items()):
+        if figure.digest(picture) != figure.digest_of_file(path):
+            stale.append(path)
+            if not args.check:
+                figure.save(picture, path)
     for path in stale:
         print(f"{'stale' if args.check else 'rebuilt'}: {path.relative_to(ROOT)}")
     if args.check and stale:

@@ -1,4 +1,7 @@
-"""The figure: Multi30k against time. The PNG's Description has a digest of its lines."""
+"""The figures: Multi30k against time, and the loss by vocabulary.
+
+A PNG's Description has a digest of its lines.
+"""
 
 import hashlib
 import json
@@ -13,6 +16,7 @@ import matplotlib.pyplot as plt
 from PIL import Image
 
 from experiments.evidence import LONGEST_PLAIN, SCHEDULES, Systems
+from experiments.rows import Row
 from experiments.training_time import IN_TREE, PLAIN, PLAIN_FUSED, RDROP, Seconds, best_by, validations
 
 
@@ -44,8 +48,31 @@ def draw(systems: Systems, seconds: Seconds) -> Any:
     return figure
 
 
+def draw_losses(rows: list[Row]) -> Any:
+    """Time over the three matrix products, and peak memory, by vocabulary, of a CSV of benchmark_loss.py."""
+    curves: dict[str, dict[int, tuple[float, float]]] = {}
+    for row in rows:
+        of_vocab = curves.setdefault(row["contestant"], {})
+        of_vocab[int(row["vocab"])] = float(row["median_ms"]), float(row["peak_mib"])
+    products = curves.pop("matrix products")
+    figure, (time_axis, memory_axis) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+    for name, points in sorted(curves.items()):
+        times = [milliseconds / products[vocab][0] for vocab, (milliseconds, _) in points.items()]
+        time_axis.plot([*points], times, "o-", markersize=4, label=name)
+        memory_axis.plot([*points], [mib for _, mib in points.values()], "o-", markersize=4)
+    time_axis.set(ylabel="time / time of the three matrix products", ylim=(0, None))
+    memory_axis.set(ylabel="peak memory (MiB)", yscale="log")
+    for axis in (time_axis, memory_axis):
+        axis.set(xlabel="vocabulary", xscale="log")
+        axis.grid(alpha=0.3)
+    time_axis.legend(frameon=False, fontsize=8)
+    figure.suptitle("{passes} x {tokens} tokens, {dim} wide, {dtype}, {device}".format(**rows[0]))
+    return figure
+
+
 def digest(figure: Any) -> str:
-    drawn = [(line.get_label(), line.get_xydata().round(3).tolist()) for line in figure.axes[0].lines]
+    lines = [line for axis in figure.axes for line in axis.lines]
+    drawn = [(line.get_label(), line.get_xydata().round(3).tolist()) for line in lines]
     return hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
 
 
@@ -54,5 +81,7 @@ def save(figure: Any, out: Path) -> None:
 
 
 def digest_of_file(path: Path) -> str:
+    if not path.exists():
+        return ""
     with Image.open(path) as image:
         return str(image.info.get("Description"))
