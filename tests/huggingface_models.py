@@ -10,7 +10,6 @@ import transformers
 from rdrop_fairseq.huggingface import RDropTrainer
 
 TUNE = "examples/huggingface/fine_tune.py"
-STEP = "benchmarks/benchmark_huggingface.py"
 VOCAB = 53
 SIDES = {"layers": 1, "ffn_dim": 32, "attention_heads": 2}
 BART = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in SIDES.items()}

@@ -77,6 +77,26 @@ def test_a_model_with_a_loss_of_another_kind_is_refused(tmp_path):
         make_trainer(model, tmp_path).compute_loss(model, make_batch("bart"))
 
 
+class PrependsTokens(transformers.GPT2LMHeadModel):
+    """As peft's prompt tuning makes it: virtual tokens stand before the text."""
+
+    def forward(self, input_ids, attention_mask, labels=None, **more):
+        embeds = F.pad(self.get_input_embeddings()(input_ids), (0, 0, 4, 0), value=1.0)
+        if labels is not None:
+            more["labels"] = F.pad(labels, (4, 0), value=-100)
+        return super().forward(
+            inputs_embeds=embeds, attention_mask=F.pad(attention_mask, (4, 0), value=1), **more
+        )
+
+
+def test_more_positions_than_labels_are_refused(tmp_path):
+    """Regression: the message was on the shapes of the loss's arguments."""
+    model, batch = PrependsTokens(make_model("gpt2").config).train(), make_batch("gpt2")
+    message = r"^PrependsTokens returns \d+ positions for \d+ labels, as with virtual tokens"
+    with pytest.raises(ValueError, match=message):
+        make_trainer(model, tmp_path).compute_loss(model, batch)
+
+
 NO_NOISE = "R-Drop: its passes do not differ, as the model has no dropout"
 
 

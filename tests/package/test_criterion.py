@@ -150,6 +150,7 @@ RATES = "--rdrop-dropout 0.3,0.5"
         ),
         ("--rdrop-cutoff 1", "--rdrop-cutoff must be in [0, 1), got 1.0"),
         ("--rdrop-start-update -1", "--rdrop-start-update must be >= 0, got -1"),
+        ("--rdrop-interval 0", "--rdrop-interval must be an integer >= 1, got 0"),
         ("--label-smoothing 1.5", "--label-smoothing must be in [0, 1), got 1.5"),
     ],
 )

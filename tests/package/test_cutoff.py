@@ -117,6 +117,14 @@ def test_the_first_pass_and_a_tied_projection_stay_whole(data_bin, model_device,
     assert (passes[1] - expected).abs().amax() > 0.1
 
 
+def test_a_single_pass_is_cut(data_bin):
+    cut, whole = (
+        Setup(data_bin, TIED, extra=["--rdrop-passes", "1", "--rdrop-cutoff", rate]) for rate in ("0.9", "0")
+    )
+    sample = cut.batch()
+    assert abs(cut.train_step(sample)[0] - whole.train_step(sample, cut.model)[0]) > 0.1
+
+
 def test_model_without_token_embeddings_is_refused():
     with pytest.raises(ValueError, match=r"--rdrop-cutoff needs .*embed_tokens"):
         Passes(2, "auto", cutoff=0.1).choose(torch.nn.Linear(2, 2), {})

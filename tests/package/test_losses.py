@@ -31,6 +31,20 @@ def logits_of(hidden, weight):
     return (hidden.to(exact) @ weight.to(exact).t()).to(hidden.dtype)
 
 
+@pytest.mark.parametrize("ce_reduction", ["sum", "mean"])
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_gradcheck(passes, ce_reduction, device):
+    """The gradient is that of finite differences, in chunks too."""
+    *inputs, target = make(passes, device=device)
+    options = {"alpha": 2.0, "passes": passes, "label_smoothing": 0.1, "ignore_index": PAD, "chunk_size": 7}
+    options["ce_reduction"] = ce_reduction
+
+    def loss(hidden, weight, bias):
+        return linear_rdrop_loss(hidden, weight, target, bias=bias, **options).loss
+
+    assert torch.autograd.gradcheck(loss, inputs)
+
+
 @DTYPES
 def test_equal_passes_do_not_diverge(device, dtype):
     hidden, weight, _, target = make(passes=1, dtype=dtype, device=device)

@@ -130,13 +130,14 @@ def test_a_model_may_look_at_its_logits(data_bin, forward):
     assert set(shapes) == {(3, setup.model.decoder.output_projection.out_features)}
 
 
+@pytest.mark.parametrize("change", [lambda x: x * 0.5, lambda x: x.mul_(0.5)], ids=["anew", "in place"])
 @pytest.mark.parametrize("forward", ["concat", "separate"])
-def test_a_change_after_the_first_step_ends_the_training(data_bin, forward):
+def test_a_change_after_the_first_step_ends_the_training(data_bin, forward, change):
     """Regression: the objective became another one in silence."""
     setup = Setup(data_bin, TRANSFORMER, extra=["--rdrop-forward", forward])
     sample = setup.uneven_batch()
     setup.train_step(sample)
-    behind(lambda x: x * 0.5)(setup.model)
+    behind(change)(setup.model)
     with pytest.raises(RDropError, match="train it with --rdrop-loss plain"):
         setup.train_step(sample)
     assert "forward" not in vars(setup.model.decoder.output_projection)
