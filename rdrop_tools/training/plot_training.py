@@ -65,6 +65,7 @@ def plot(logs: list[Path], x: str) -> Any:
     for axis, (title, *_) in zip(axes, PANELS, strict=True):
         axis.set(title=title, xlabel=UNITS[x])
         axis.grid(alpha=0.3)
+    several = len(logs) > 1  # one log has a colour a line, several have one a log
     for number, (log, run) in enumerate(zip(logs, names(logs), strict=True)):
         curves = read_curves(log)
         place = x_axis(curves["train"], x)
@@ -77,11 +78,11 @@ def plot(logs: list[Path], x: str) -> Any:
                 axis.plot(
                     [place(update) for update in updates],
                     [points[update] for update in updates],
-                    color=f"C{number if len(logs) > 1 else line}",
-                    linestyle=LINE_STYLES[line % len(LINE_STYLES)],
+                    color=f"C{number if several else line}",
+                    linestyle=LINE_STYLES[line % len(LINE_STYLES)] if several else "-",
                     marker="o" if kind != "train" or len(points) == 1 else None,
                     markersize=4,
-                    label=f"{run} {kind}" if len(logs) > 1 else kind,
+                    label=f"{run} {kind}" if several else kind,
                 )
     for axis in axes:
         if axis.lines:
