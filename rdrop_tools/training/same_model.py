@@ -22,7 +22,9 @@ def differences(checkpoint: Path, flags: list[str]) -> list[str]:
 
     from rdrop_tools.checkpoints import load_checkpoint
 
-    args = options.parse_args_and_arch(options.get_training_parser(), flags)
+    fairseq_train = options.get_training_parser()
+    fairseq_train.prog, fairseq_train.usage = "fairseq-train", argparse.SUPPRESS  # which is pages
+    args = options.parse_args_and_arch(fairseq_train, flags)
     saved = load_checkpoint(checkpoint)["cfg"]
     theirs, of_task = _by_name(saved["model"]), _by_name(saved["task"])
     if theirs.get("arch", args.arch) != args.arch:

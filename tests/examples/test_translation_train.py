@@ -117,6 +117,7 @@ def test_what_a_finish_cannot_begin_with(env, plain, tmp_path):
         "64",
         FROM=str(folder),
     )
+    fails("fairseq-train: error: unrecognized arguments: --foo", "--foo", FROM=str(folder))
     settings["DATA"] = str(shutil.copytree(env["DATA"], tmp_path / "data"))
     for lang in ("en", "fr"):
         with (tmp_path / "data" / "data-bin" / f"dict.{lang}.txt").open("a") as file:
