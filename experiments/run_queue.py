@@ -13,11 +13,13 @@ LOCAL_FILES, DOWNLOADER, VENV: as for prepare-multi30k.sh and prepare-samsum.sh.
 import json
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.bench import device
 from experiments.experiment import CORPORA, Training, work
-from experiments.runs import read_runs
+from experiments.runs import Run, read_runs
+from experiments.training_time import STEPS, Kinds, seconds_per_update
 from rdrop_tools import cli
 from rdrop_tools.lines import write_json
 
@@ -61,6 +63,13 @@ def work_off(waiting: dict[str, Training], listed: dict[str, Training], jobs: in
         raise errors[0]
 
 
+def core_hours(runs: Iterable[Run]) -> float:
+    """Those of all updates at the price of an undisturbed one of their kind, measured on Multi30k alone."""
+    prices = seconds_per_update(STEPS)
+    measured = (run for run in runs if run.corpus == "multi30k.en-de")
+    return sum(Kinds.of(run.criterion, run.flags).seconds(run.max_update, prices) for run in measured) / 3600
+
+
 def main() -> None:
     cores = len(os.sched_getaffinity(0))
     parser = cli.Parser(__doc__)
@@ -76,6 +85,8 @@ def main() -> None:
     listed = {each.run.name: each for each in trainings}
     waiting = {name: each for name, each in listed.items() if not each.json.exists()}
     print(f"{len(waiting)} runs to do on {args.device}, {args.jobs} at a time: {', '.join(waiting)}")
+    if args.device == "cpu" and (hours := core_hours(each.run for each in waiting.values())):
+        print(f"at most {hours:.1f} core hours of training, less where patience ends it or it had begun")
     if args.dry_run:
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from small_corpora import write_samsum
 from translation_data import MULTI30K_SETTINGS, TINY, environment, write_multi30k
 
 from experiments import experiment, multi30k
+from experiments.run_queue import core_hours
 from experiments.runs import COLUMNS, read_runs
 from experiments.samsum import SamSum
+from experiments.training_time import EVERY_2ND, STEPS, seconds_per_update
+from experiments.training_time import PLAIN as PLAIN_UPDATE
 from experiments.workspace import Workspace
 from rdrop_tools.cli import InputError
 
@@ -54,7 +58,9 @@ def folder(tmp_path_factory):
         patch.setattr(multi30k, "AVERAGES", ["last:9"])
         patch.setattr(SamSum, "vocab", 90)
         listed = call_here("run_queue", *words, "--dry-run").out
-        assert listed == "4 runs to do on cpu, 2 at a time: rdrop-1, plain-1, finish-1, summaries-1\n"
+        assert listed.startswith(
+            "4 runs to do on cpu, 2 at a time: rdrop-1, plain-1, finish-1, summaries-1\n"
+        )
         assert not (folder / "runs").exists()
         assert call_here("run_queue", *words).code == 0
         assert call_here("run_queue", *words).out.startswith("0 runs to do")
@@ -152,6 +158,18 @@ def test_a_killed_queue_goes_on_and_gives_the_same_numbers(folder, finished, tmp
     paths = (each / "runs" / "rdrop-1" / "checkpoint10.pt" for each in (tmp_path, folder))
     ours, theirs = (torch.load(path, weights_only=False)["model"] for path in paths)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_hours_count_the_schedule(tmp_path):
+    """Regression: R-Drop in every 2nd update had the price of R-Drop in every one."""
+    row = RDROP.replace(",40,", ",3600,")
+    arguments(tmp_path, PLAIN.replace(",100,8,", ",3600,8,"), row.format(",no"), SUMMARIES)
+    plain, rdrop, summaries = read_runs(tmp_path / "runs.csv")
+    prices = seconds_per_update(STEPS)
+    assert core_hours([plain, summaries]) == pytest.approx(prices[PLAIN_UPDATE])
+    every_2nd = replace(rdrop, flags=("--rdrop-interval", "2"))
+    assert core_hours([every_2nd]) == pytest.approx(prices[EVERY_2ND])
+    assert core_hours([every_2nd]) < core_hours([rdrop])
 
 
 def test_after_a_failure_no_other_run_begins(tmp_path, monkeypatch):
