@@ -1,6 +1,7 @@
 """The forms in which people keep parallel text: two files of lines, TSV, CSV, or JSON lines; plain or .gz.
 
-A split is found by its name: train.de and train.en, or one table, train.tsv, train.csv or train.jsonl.
+A split is found by its name: train.de and train.en (or, as in FLORES, de.train and en.train), or one table,
+train.tsv, train.csv or train.jsonl.
 """
 
 import json
@@ -33,12 +34,12 @@ def text_pairs(files: Files, langs: list[str], columns: Columns | None, note: No
 def find_text(folder: Path, names: list[str], langs: list[str]) -> Files:
     """The split of the first of these names that is there, in one form and whole."""
     for name in names:
-        sides = [f"{name}.{lang}" for lang in langs]
-        files = [*sides, *(f"{name}{suffix}" for suffix in TABLES)]
+        sides, as_in_flores = [f"{name}.{lang}" for lang in langs], [f"{lang}.{name}" for lang in langs]
+        files = [*sides, *as_in_flores, *(f"{name}{suffix}" for suffix in TABLES)]
         paths = [path for file in files for end in ("", ".gz") if (path := folder / f"{file}{end}").exists()]
         if len(paths) == 1 and _suffix(paths[0]) in TABLES:
             return table_file(paths[0])
-        if [path.name.removesuffix(".gz") for path in paths] == sides:
+        if [path.name.removesuffix(".gz") for path in paths] in (sides, as_in_flores):
             return tuple(map(input_file, paths))
         if paths:
             there = " and ".join(path.name for path in paths)

@@ -110,6 +110,7 @@ UNQUOTED = [tuple(pair.split("\t")) for pair in SAID.splitlines()]  # this is wh
     ("files", "columns", "pairs", "note"),
     [
         (LINES, None, [("a", "x"), ("b", "y"), ("c", "z")], ""),
+        ({"de.train": "a\n", "en.train": "b\n"}, None, [("a", "b")], ""),
         ({JSONL: '{"en": "b", "de": "a"}\n'}, None, [("a", "b")], ""),
         ({JSONL: '{"translation": {"X": "a", "Y": "b"}}\n'}, ("X", "Y"), [("a", "b")], ""),
         ({TSV: "de\ten\na\tb\n\n"}, None, [("a", "b")], ""),
