@@ -1,6 +1,7 @@
 """Tables of text, TSV and CSV: their rows, and which two columns are the source and the target.
 
-No row is cut wrong in silence: each has as many cells as the first. What can be taken in two ways is noted.
+No row is cut wrong in silence: each has as many cells as the first. What could be taken in two ways is asked
+about in one line, or the way that was taken is noted.
 """
 
 import csv
@@ -18,6 +19,9 @@ Columns = tuple[str, str]  # of source and target, by name or by number from 1
 Note = Callable[[str], None]  # takes a line for the user
 Row = tuple[int, list[str]]  # the line at which it begins, and its cells
 
+HOW = "SRC_COLUMN and TGT_COLUMN (--columns)"
+# What may be a name of a column: a few words without an end of a sentence.
+NAME = re.compile(r"[^\W\d]\S{0,30}( \S{1,30}){0,2}(?<![.!?,;:…。！？।])")  # noqa: RUF001
 OPENED = re.compile(r'(?:^|\t)"')  # a cell that begins with a quote
 
 
@@ -56,12 +60,17 @@ def choose_columns(
     if [header.count(name) for name in wanted] == [1, 1]:
         return [header.index(name) for name in wanted], True
     if columns is None and len(first) == 2:
+        if all(map(NAME.fullmatch, first)):
+            raise InputError(
+                f"{path}, line 1: are {first[0]!r} and {first[1]!r} names of columns? Then choose them by "
+                f"name, or, if they are a pair of the text, by the numbers 1 and 2: {HOW}"
+            )
         return [0, 1], False
     if all(name.isdecimal() and 0 < int(name) <= len(first) for name in names):
         return [int(name) - 1 for name in names], False
     raise InputError(
         f"{path}, line 1: {' and '.join(names)} do not name two of its {len(first)} columns, once each: "
-        "choose by name or by number with SRC_COLUMN and TGT_COLUMN (--columns)"
+        f"choose by name or by number: {HOW}"
     )
 
 

@@ -60,9 +60,9 @@ def test_splits_that_are_there_are_kept(tmp_path):
 
 def test_one_table_whose_notes_are_not_told_twice(tmp_path):
     """The call that checks a corpus tells them, and not the one that writes it."""
-    (tmp_path / "mine.tsv").write_text("".join(f"a{n}\tb{n}\n" for n in range(9)))
+    (tmp_path / "mine.tsv").write_text("".join(f"a {n}.\tb {n}.\n" for n in range(9)))
     arguments = [tmp_path / "mine.tsv", "--langs", *LANGS]
-    note = f"{tmp_path}/mine.tsv: the first line is taken for a pair, de: a0, en: b0\n"
+    note = f"{tmp_path}/mine.tsv: the first line is taken for a pair, de: a 0., en: b 0.\n"
     assert call_here("own_corpus", *arguments).err == note
     assert call_here("own_corpus", *arguments, "--out", tmp_path / "out", "--quiet").err == ""
     assert len(read(tmp_path / "out", "train")) == 8
@@ -84,6 +84,7 @@ LINES = {"train.de": "a\nb\nc\n", "train.en": "x\ny\nz\n"}
             "in",
             "in/train.csv, line 1: de and en do not name two of its 3 columns",
         ),
+        ({TSV: "source\ttarget\na\tb\n"}, "in", "line 1: are 'source' and 'target' names of columns? Then"),
         ({TSV: "a\tb\n"}, "in --columns 1 3", "line 1: 1 and 3 do not name two of its 2 columns"),
         ({CSV: "en,de\nHi, you,hallo du\n"}, "in", "in/train.csv, line 2 has 3 columns, and the first"),
         ({CSV: 'de,en\n"a,b\nc,d\n'}, "in", "in/train.csv, line 2: no CSV: unexpected end of data; is there"),
