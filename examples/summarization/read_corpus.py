@@ -36,7 +36,7 @@ def reading(path: Path) -> Iterator[None]:
     """Names the file when it is damaged, or has another structure than expected."""
     try:
         yield
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}): delete it and start again") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} has another structure than it should have: {error}") from None

@@ -5,14 +5,16 @@ from argparse import Namespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from bad_input import assert_one_line, assert_refused, call_here
 from conftest import ROOT
 from devices import gpu
+from fairseq import options
 from omegaconf import OmegaConf
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks import bench, benchmark_huggingface, benchmark_loss, benchmark_step
+from benchmarks import bench, benchmark_huggingface, benchmark_loss, benchmark_step, rivals
 from rdrop_fairseq import linear_rdrop_loss
 from rdrop_fairseq.losses.fused import Options, linear_rdrop_sums
 
@@ -35,12 +37,16 @@ def test_three_matrix_products_and_none_for_pads(passes):
 
 
 def test_peak_memory_is_that_of_a_chunk():
-    """The peak is a fifteenth of the authors'."""
-    losses = benchmark_loss.make_contestants(1024, 16000, Namespace(dim=32, passes=2, **ARGUMENTS))
-    ours, authors = (
-        bench.peak_mib(losses[name], "cpu") for name in ("linear_rdrop_loss", "authors' formula")
+    """The peak is a fifteenth of the authors'; four times the tokens add no more than their gradient."""
+    dim = 32
+    few, many = (
+        benchmark_loss.make_contestants(tokens, 16000, Namespace(dim=dim, passes=2, **ARGUMENTS))
+        for tokens in (1024, 4096)
     )
-    assert ours <= authors / 15
+    peak = bench.peak_mib(few["linear_rdrop_loss"], "cpu")
+    assert peak <= bench.peak_mib(few["authors' formula"], "cpu") / 15
+    more_hidden = 2 * (4096 - 1024) * dim * 4 / 2**20
+    assert bench.peak_mib(many["linear_rdrop_loss"], "cpu") - peak <= 1.5 * more_hidden
 
 
 class Traffic(TorchDispatchMode):
@@ -154,6 +160,34 @@ def test_the_multi30k_setting_is_that_of_the_recipe():
         assert getattr(config.model, name) == recipe.model[name], name
     assert config.dataset.max_tokens == recipe.dataset.max_tokens
     assert config.criterion.label_smoothing == recipe.criterion.label_smoothing
+
+
+def test_the_settings_of_a_gpu_are_those_of_fairseqs_architectures():
+    """Layers, widths and heads."""
+    for name, arch in {
+        "iwslt": "transformer_iwslt_de_en",
+        "wmt-base": "transformer_wmt_en_de",
+        "wmt-big": "transformer_vaswani_wmt_en_de_big",
+    }.items():
+        args = options.parse_args_and_arch(options.get_training_parser(), ["data", "--arch", arch])
+        setting = benchmark_step.SETTINGS[name]
+        expected = [setting.layers, setting.dim, setting.ffn, setting.heads, bool(setting.pre_norm)]
+        for side in ("encoder", "decoder"):
+            names = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads", "normalize_before")
+            assert [getattr(args, f"{side}_{each}") for each in names] == expected, name
+
+
+def test_a_rival_that_is_not_there_or_refuses_is_left_out(monkeypatch, capsys):
+    def refuses():
+        raise RuntimeError("no such\nkernel")
+
+    monkeypatch.setattr(rivals, "_apple", refuses)
+    tensors = [torch.randn(shape, requires_grad=True) for shape in ((20, 8), (50, 8))]
+    target = torch.randint(50, (20,))
+    found = rivals.rivals(*tensors, target, label_smoothing=0.0)
+    assert ("torch linear_cross_entropy" in found) == hasattr(F, "linear_cross_entropy")
+    assert "left out: apple cut_cross_entropy: no such kernel\n" in capsys.readouterr().err
+    assert "torch linear_cross_entropy" not in rivals.rivals(*tensors, target, label_smoothing=0.1)
 
 
 def test_the_batch_of_a_setting_is_one_of_fairseqs():

@@ -14,7 +14,7 @@ from rdrop_tools.lines import read_lines
 
 pytest.importorskip("fairseq")
 
-SCRIPTS = {"km": "ថ្ងៃនេះអាកាសធាតុល្អ។", "fa": "من کتاب می‌خوانم."}
+SCRIPTS = {"jp": "今日は天気がいいです。", "km": "ថ្ងៃនេះអាកាសធាតុល្អ។", "fa": "من کتاب می‌خوانم."}
 # The recipe's model would take minutes. No buffer: see TINY.
 SMALL = (
     "--encoder-layers 1 --decoder-layers 1 --encoder-embed-dim 64 --decoder-embed-dim 64 "
@@ -144,6 +144,10 @@ def test_moses_tokens_and_codes_for_each_language(env, tmp_path):
     [
         ("multi30k.en-de in", {}, "the name multi30k is a benchmark's"),
         ("mine.en-pt-BR in", {}, "with codes of the languages (pt_BR, not pt-BR), got mine.en-pt-BR"),
+        ("mine.en-ja", {}, "expected a name, such as mine.en-ja, and a folder, got: mine.en-ja"),
+        ("mine.en-en in", {}, "the languages of mine.en-en must be two, got en twice"),
+        ("mine.en-ja absent", {}, "absent is not there: name a folder with train.en and train.ja"),
+        ("mine.en-jp in", {"BPE": "subword-nmt"}, "BPE: subword-nmt needs spaces between the words of jp"),
         ("mine.en-km in", {}, "TOKENIZE: sacreBLEU has no tokeniser for km, which is written without spaces"),
         ("mine.en-fa in", {"BPE": "subword-nmt"}, "Moses' tokens of fa do not give back the text of 3 of 3"),
         ("mine.en-ja in", {}, "in has train.en: expected train.en and train.ja, or one table train"),

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 import small_corpora
-from bad_input import assert_refused
+from bad_input import assert_one_line, assert_refused, call_here, contents
 from conftest import files, run, scripts_environment
 from own_corpora import write_jsonl
 from shell_scripts import assert_fails
@@ -17,6 +17,7 @@ from small_corpora import (
     write_cnn_dm,
     write_samsum,
     write_script,
+    write_tar,
     write_xsum,
 )
 
@@ -131,6 +132,8 @@ def test_bad_downloads_leave_nothing_to_trust(environment, tmp_path):
     ("arguments", "message"),
     [
         ("samsum in", "the name samsum is of a corpus with a script of its own"),
+        ("mine", "expected a name and a folder, got: mine"),
+        ("a/b in", "the name must be of letters, digits, - and _, got a/b"),
         ("mine in", "no texts with the keys source and target"),
     ],
 )
@@ -142,6 +145,10 @@ def test_refused_before_anything_is_written(environment, tmp_path, arguments, me
     assert not (tmp_path / "out").exists()
 
 
+XSUM = "XSUM-EMNLP18-Summary-Data-Original.tar.gz"
+XSUM_SPLIT = "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
+
+
 @pytest.mark.parametrize(
     ("corpus", "file", "content", "message"),
     [
@@ -149,12 +156,35 @@ def test_refused_before_anything_is_written(environment, tmp_path, arguments, me
         ("samsum", "val.json", b"[{}]", "val.json has another structure than it should have: 'dialogue'"),
         ("samsum", "val.json", b'[{"dialogue": "\\ud800", "summary": "s"}]', "not UTF-8"),
         ("samsum", "val.json", b"[]", "the corpus has no text for val"),
+        ("samsum", "val.json", b"[" * 100000, "val.json is damaged (maximum recursion depth"),
         ("cnn_dm", "all_val.txt", b"http://web.example/none\n", "1 texts are not there, one of them 09a2"),
         ("cnn_dm", "cnn_stories.tgz", b"no archive", "cnn_stories.tgz is damaged"),
+        (
+            "cnn_dm",
+            "dailymail_stories.tgz",
+            {"a/b.story": b"caf\xe9"},
+            "dailymail_stories.tgz is damaged ('utf-8'",
+        ),
+        ("xsum", XSUM, {"a/20000.summary": "[SN]URL[SN]"}, "20000.summary has no [SN]FIRST-SENTENCE[SN]"),
+        ("xsum", XSUM_SPLIT, b'{"train": []}', "has another structure than it should have: 'validation'"),
     ],
 )
 def test_corpora(tmp_path, corpus, file, content, message):
     """Regression: what had been read before a damaged part was left behind; some of these were tracebacks."""
-    {"cnn_dm": write_cnn_dm, "samsum": write_samsum_json}[corpus](tmp_path)
-    (tmp_path / file).write_bytes(content)
+    {"cnn_dm": write_cnn_dm, "xsum": write_xsum, "samsum": write_samsum_json}[corpus](tmp_path)
+    if isinstance(content, dict):
+        write_tar(tmp_path / file, content)
+    else:
+        (tmp_path / file).write_bytes(content)
     assert_refused(READ_CORPUS, [corpus, ".", "out"], message, tmp_path)
+
+
+def test_a_failed_corpus_leaves_the_output_of_an_earlier_call(tmp_path):
+    write_samsum(tmp_path)
+    assert call_here(READ_CORPUS, "samsum", tmp_path, tmp_path / "out").code == 0
+    before = contents(tmp_path / "out")
+    assert len(before) == 6
+    (tmp_path / "test.summary.gz").write_bytes(gzip.compress(b"one\n"))
+    failed = call_here(READ_CORPUS, "samsum", tmp_path, tmp_path / "out")
+    assert_one_line(failed, "do not have the same number of lines")
+    assert contents(tmp_path / "out") == before

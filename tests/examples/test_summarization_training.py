@@ -180,6 +180,13 @@ def test_what_a_finish_cannot_begin_with(scratch, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_what_a_flag_replaces_takes_its_companions_with_it(scratch):
+    flags = ("--lr-scheduler", "fixed", "-a", "lstm")
+    printed = run(EXAMPLES / "train.sh", "--print", *flags, **scratch[0]).stdout
+    assert printed.startswith("fairseq-train ")
+    assert not [word for word in ("polynomial_decay", "--arch", "--encoder-layers") if word in printed]
+
+
 def test_what_is_not_there_ends_with_one_line(bart_data, tmp_path):
     def fails(message, script="train.sh", **change):
         assert_fails(message, EXAMPLES / script, **{**bart_data, "OUT": str(tmp_path / "out"), **change})

@@ -140,6 +140,8 @@ def test_wmt14_english_french_with_another_number_of_pairs(env, tmp_path):
 def test_multi30k_refuses_what_is_not_whole(env, tmp_path):
     env = {**env, **MULTI30K_SETTINGS, "LOCAL_FILES": str(write_multi30k(tmp_path / "local"))}
     fails("expected 29000 1014 1000", "multi30k", out=tmp_path / "a", **{**env, "EXPECTED": ""})
+    no_room = {**env, "MIN_FREE_MB": "9" * 9}
+    fails("MB free, 999999999 MB are needed", "multi30k", out=tmp_path / "a", **no_room)
     side = tmp_path / "local" / "val.de.gz"
     side.write_bytes(gzip.compress(b"one line\n"))
     fails("valid.de has 1 lines, expected 12", "multi30k", out=tmp_path / "b", **env)

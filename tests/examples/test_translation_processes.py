@@ -106,3 +106,9 @@ def test_a_job_before_its_end_goes_back_into_the_queue(job, tmp_path):
     write_script(tmp_path / "bin" / "srun", "kill -USR1 $PPID; sleep 1")
     run(*SLURM, check=False, **job)
     assert (tmp_path / "calls").read_text().endswith("scontrol requeue 7\n")
+
+
+def test_outside_of_slurm_the_script_says_how_to_submit_it(job):
+    result = run(*SLURM, check=False, **job | {"SLURM_JOB_ID": ""})
+    assert result.returncode == 1
+    assert result.stdout.startswith("usage: sbatch ")

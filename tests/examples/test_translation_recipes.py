@@ -65,6 +65,7 @@ def test_the_recipe_follows_the_size(pairs, flags):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
+        ("wmt16.en-de", {"DATA": ""}, "data/wmt16.en-de/data-bin is not there: run prepare-text.sh first"),
         ("multi30k", {}, "the benchmark must look like iwslt14.de-en, with codes"),
         ("iwslt14.de-en", {}, "was made with BENCHMARK=multi30k, not iwslt14"),
         ("multi30k.en-de", {"MAX_TOKENS": "3000"}, "must divide the 1024 tokens of an update"),
@@ -81,6 +82,8 @@ def test_bad_settings(env, tmp_path, name, change, message):
     [
         ("--lr 0.007", {"lr": [0.007], "max_update": 14000, "encoder_embed_dim": 256}),
         ("--lr-scheduler fixed", {"lr_scheduler": "fixed", "adam_betas": "(0.9, 0.98)"}),
+        ("--lr-scheduler=step --lr-deacy-period 4", {"lr_scheduler": "step"}),
+        ("--optimizer sgd --momentum 0.9 --arch lstm", {"optimizer": "sgd", "arch": "lstm"}),
         ("--optimizer=sgd -a lstm --encoder-hidden-size 8", {"optimizer": "sgd", "arch": "lstm"}),
     ],
 )

@@ -117,6 +117,8 @@ def test_what_a_finish_cannot_begin_with(env, plain, tmp_path):
         "64",
         FROM=str(folder),
     )
+    fails("--arch transformer, not transformer_tiny): give", "--arch", "transformer_tiny", FROM=str(folder))
+    assert_fails("is OUT too", TRANSLATION / "train.sh", NAME, **env, FROM=str(folder), OUT=str(folder))
     fails("fairseq-train: error: unrecognized arguments: --foo", "--foo", FROM=str(folder))
     settings["DATA"] = str(shutil.copytree(env["DATA"], tmp_path / "data"))
     for lang in ("en", "fr"):
@@ -173,6 +175,7 @@ def test_text_is_translated_as_the_test_set_is(env, finish, evaluated, tmp_path)
 @pytest.mark.slow
 def test_bad_evaluations(env, plain, tmp_path):
     evaluate = TRANSLATION / "evaluate.sh", plain[0]
+    assert_fails("is not the output of train.sh", evaluate[0], tmp_path, **env)
     assert_fails("fr is missing or empty", *evaluate, **env, SUBSET="test9")
     assert_fails("fewer than 9 checkpoints to average", *evaluate, **env, AVERAGE="last:9")
     (tmp_path / "settings").write_text("KIND=translation-training\nBENCHMARK=multi30k\nSRC=fr\nTGT=en\n")

@@ -25,6 +25,15 @@ def test_each_update_takes_the_time_of_its_kind(criterion, flags, seconds):
     assert {n: pytest.approx(kinds.seconds(n, SECONDS)) for n in seconds} == seconds
 
 
+def test_the_flags_of_a_schedule_are_those_of_the_criterion():
+    pytest.importorskip("fairseq.criterions")
+    from rdrop_fairseq.config import LabelSmoothedCrossEntropyRDropConfig
+
+    config, kinds = LabelSmoothedCrossEntropyRDropConfig(), Kinds.of("rdrop", [])
+    names = config.rdrop_passes, config.rdrop_start_update, config.rdrop_interval
+    assert (kinds.passes, kinds.start, kinds.interval) == names
+
+
 def test_ahead_for_good(systems):
     """At equal time: plain's 35 after 240 s is passed by 36.5 after 360 s, 180 updates of R-Drop."""
     rdrop, plain = systems["rdrop-long"], systems["plain-long"]

@@ -163,6 +163,24 @@ def test_the_python_on_path_is_used_as_it_is(machine, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_pythons_with_wheels_come_first(machine, tmp_path):
+    for version in ("3.10", "3.13", "3.12"):
+        python(tmp_path / "bin" / f"python{version}", version)
+        assert machine("check_python() { die $1; }; create_venv") == f"error: python{version}\n"
+    python(tmp_path / "bin" / "python3.11", "3.9")  # whatever its name says
+    assert machine("check_python() { die $1; }; create_venv") == "error: python3.12\n"
+
+
+def test_interrupted_creation_is_made_good(machine, tmp_path):
+    """Regression: an environment killed before pip was in it had 'No module named pip' at every start."""
+    write_script(tmp_path / "bin" / "python3", f'exec {sys.executable} "$@"')
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
+    said = machine(PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null")
+    assert "ERROR: " in said  # of pip, which has no index
+    assert "No module named pip" not in said
+    run(tmp_path / "venv" / "bin" / "python", "-m", "pip", "--version")
+
+
 def test_uv_where_no_python_will_do(machine, tmp_path):
     write_script(tmp_path / "bin" / "uv", 'echo "uv $*"')
     assert (

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import SCRIPTS, files, kill_when, run, sentences
 from shell_scripts import assert_fails
-from translation_data import MULTI30K_SETTINGS, environment, write_multi30k
+from translation_data import MULTI30K_SETTINGS, TRANSLATION, environment, write_multi30k
 
 SCRIPT = SCRIPTS / "quickstart.sh"
 SMALL = {"MAX_UPDATE": "8", "MERGES": "70", "HELDOUT": "10", "MIN_FREE_MB": "1"}
@@ -73,3 +73,11 @@ def test_multi30k_is_trained_from_german(env, tmp_path):
     kill_when(trained / "train.log", SCRIPT, **env)
     settings = (trained / "settings").read_text()
     assert {"BENCHMARK=multi30k", "SRC=de", "TGT=en"} <= set(settings.splitlines())
+
+
+def test_no_apt_get_no_download(env, tmp_path):
+    """Without apt-get, the other way to the pages is named."""
+    without = 'command() { [[ "$*" != "-v apt-get" ]] && builtin command "$@"; }; export -f command; "$0"'
+    command = ["bash", "-c", without, TRANSLATION / "prepare-libreoffice.sh"]
+    message = "error: no apt-get here to download the LibreOffice help with: name a folder with"
+    assert message in run(*command, check=False, **env, OUT=str(tmp_path / "out")).stdout
